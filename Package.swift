@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .strictMemorySafety(),
+]
+
+let package = Package(
+  name: "sockeye",
+  products: [.executable(name: "sockeye", targets: ["sockeye"])],
+
+  // Bottom-up: a target may import only what stands above it and is named in its line.
+  // `swift build --explicit-target-dependency-import-check error` holds the sources to this picture.
+  targets: [
+    // C libraries.
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+    .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
+
+    // Values, without input or output.
+    .target(name: "Addresses", swiftSettings: strict),
+    .target(name: "Wire", dependencies: ["Addresses"], swiftSettings: strict),
+    .target(name: "Patterns", dependencies: ["CPCRE2"], swiftSettings: strict),
+    .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
+    .target(name: "Routing", dependencies: ["Addresses", "Patterns"], swiftSettings: strict),
+    .target(name: "Settings", dependencies: ["Addresses", "Routing"], swiftSettings: strict),
+
+    // The outside world.
+    .target(
+      name: "Config", dependencies: ["Addresses", "Routing", "Settings", "CYAML"],
+      swiftSettings: strict),
+    .target(name: "Transport", dependencies: ["Addresses", "CLinux"], swiftSettings: strict),
+    .target(name: "DNS", dependencies: ["Addresses", "Transport", "CAres"], swiftSettings: strict),
+    .target(
+      name: "Proxy",
+      dependencies: ["Addresses", "Wire", "Passwords", "Routing", "Settings", "Transport", "DNS"],
+      swiftSettings: strict),
+
+    // Programs.
+    .executableTarget(
+      name: "sockeye",
+      dependencies: ["Addresses", "Routing", "Settings", "Config", "Transport", "DNS", "Proxy"],
+      swiftSettings: strict),
+
+    // Measuring: the least a proxy can cost here, and the load that finds out.
+    .executableTarget(name: "bare"),
+    .executableTarget(
+      name: "benchmark", dependencies: ["Addresses", "Wire", "Routing", "Config", "Transport", "bare", "sockeye"],
+      swiftSettings: strict),
+
+    // Tests. Those of a module stand under its name; EndToEndTests run the built program among real peers.
+    .testTarget(name: "AddressesTests", dependencies: ["Addresses"]),
+    .testTarget(name: "WireTests", dependencies: ["Wire", "Addresses"]),
+    .testTarget(name: "PasswordsTests", dependencies: ["Passwords"]),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses"]),
+    .testTarget(name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "Addresses"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
+    .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
+    .testTarget(
+      name: "ProxyTests",
+      dependencies: ["Proxy", "Wire", "Routing", "Settings", "Transport", "DNS", "Addresses"]),
+    .testTarget(name: "EndToEndTests", dependencies: ["sockeye"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

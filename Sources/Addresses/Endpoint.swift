@@ -1,0 +1,92 @@
+/// Where a destination or a proxy lives: an address, or a name that somebody has still to resolve.
+package enum Host: Hashable, Sendable {
+  case address(IPAddress)
+  case name(DomainName)
+
+  /// Reads what a peer put in a name field (RFC 1928 §5, ATYP 03).
+  ///
+  /// An address literal becomes the address it is, unmapped, so that rules on addresses cannot be bypassed by
+  /// spelling; every other text must be a valid name.
+  package init(nameField bytes: some Collection<UInt8>) throws(DomainName.Violation) {
+    if bytes.count <= 45, let address = IPAddress(String(decoding: bytes, as: UTF8.self)) {
+      self = .address(address.unmapped)
+    } else {
+      self = .name(try DomainName(bytes))
+    }
+  }
+
+  package var address: IPAddress? {
+    guard case .address(let address) = self else { return nil }
+    return address
+  }
+
+  package var name: DomainName? {
+    guard case .name(let name) = self else { return nil }
+    return name
+  }
+}
+
+extension Host: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .address(let address): address.description
+    case .name(let name): name.text
+    }
+  }
+}
+
+/// A host and a TCP or UDP port.
+package struct Endpoint: Hashable, Sendable {
+  package var host: Host
+  package var port: UInt16
+
+  package init(_ host: Host, port: UInt16) {
+    self.host = host
+    self.port = port
+  }
+
+  package init(_ address: IPAddress, port: UInt16) {
+    self.init(.address(address), port: port)
+  }
+
+  /// `host:port` or `[v6]:port`; the port is 0–65535, decimal.
+  package init?(_ text: some StringProtocol) {
+    guard let colon = text.lastIndex(of: ":") else { return nil }
+    let digits = text[text.index(after: colon)...]
+    guard (1...5).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      let port = UInt16(digits)
+    else { return nil }
+    let hostText = text[..<colon]
+    if hostText.hasPrefix("["), hostText.hasSuffix("]") {
+      guard case .v6? = IPAddress(hostText.dropFirst().dropLast()),
+        let address = IPAddress(hostText.dropFirst().dropLast())
+      else { return nil }
+      self.init(address.unmapped, port: port)
+    } else {
+      guard !hostText.contains(":"), let host = try? Host(nameField: Array(hostText.utf8)) else { return nil }
+      self.init(host, port: port)
+    }
+  }
+}
+
+extension Endpoint: CustomStringConvertible {
+  package var description: String {
+    guard case .address(.v6(let bits)) = host else { return "\(host):\(port)" }
+    return "[\(IPAddress.v6(bits))]:\(port)"
+  }
+}
+
+/// An address and a port: an `Endpoint` that needs no resolving.
+package struct SocketAddress: Hashable, Sendable {
+  package var address: IPAddress
+  package var port: UInt16
+
+  package init(_ address: IPAddress, port: UInt16) {
+    self.address = address
+    self.port = port
+  }
+}
+
+extension SocketAddress: CustomStringConvertible {
+  package var description: String { Endpoint(address, port: port).description }
+}

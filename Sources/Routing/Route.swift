@@ -1,0 +1,87 @@
+import Addresses
+
+/// What becomes of a connection.
+package enum Outcome: Hashable, Sendable {
+  /// Dial it from here.
+  case direct
+  /// Dial it through these hops.
+  case chain(Chain)
+  /// Refuse: "not allowed by ruleset".
+  case reject
+  /// Hold the client for its handshake deadline, then close without a word.
+  case drop
+}
+
+extension Outcome: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .direct: "direct"
+    case .chain(let chain): chain.description
+    case .reject: "reject"
+    case .drop: "drop"
+    }
+  }
+}
+
+/// One line of the table: when its condition holds, its outcome is the verdict.
+package struct Route: Sendable {
+  /// For logs and `explain`; a route without a name is called by its line.
+  package var name: String?
+  package var note: String?
+  package var condition: Condition
+  package var outcome: Outcome
+  /// For the whole dial; `nil`: the table's `timeouts.dial`.
+  package var timeout: Duration?
+  /// For a silent tunnel; `nil`: the table's `timeouts.idle`.
+  package var idle: Duration?
+  package var source: SourceLine
+
+  package init(
+    name: String? = nil, note: String? = nil, condition: Condition, outcome: Outcome,
+    timeout: Duration? = nil, idle: Duration? = nil, source: SourceLine
+  ) {
+    self.name = name
+    self.note = note
+    self.condition = condition
+    self.outcome = outcome
+    self.timeout = timeout
+    self.idle = idle
+    self.source = source
+  }
+
+  /// What logs call it: its name, or `line 14`.
+  package var label: String { name ?? "line \(source.line)" }
+}
+
+/// Where in a file something is written.
+package struct SourceLine: Hashable, Sendable, CustomStringConvertible {
+  package var file: String
+  /// From 1.
+  package var line: Int
+
+  package init(file: String, line: Int) {
+    self.file = file
+    self.line = line
+  }
+
+  package var description: String { "\(file):\(line)" }
+}
+
+/// When a route applies. The values of one case are alternatives.
+package indirect enum Condition: Sendable {
+  /// The name itself and every name below it, label by label.
+  case domain([DomainName])
+  case host([HostPattern])
+  /// The destination is an address in one of these ranges.
+  case ip([Prefix])
+  case port([ClosedRange<UInt16>])
+  case network([Request.Network])
+  case command([Request.Command])
+  case client([Prefix])
+  case user([String])
+  /// A listener's name, or its address as written.
+  case listener([String])
+  case any([Condition])
+  case all([Condition])
+  case not(Condition)
+}

@@ -1,0 +1,67 @@
+import Addresses
+
+/// One upstream proxy.
+package struct Upstream: Hashable, Sendable {
+  /// Who resolves the proxy's own host name.
+  package enum Resolution: String, Hashable, Sendable, CaseIterable {
+    /// The hop before it; for the first hop, this program.
+    case previous
+    /// This program, wherever the proxy stands in a chain.
+    case local
+  }
+
+  package var name: String
+  package var endpoint: Endpoint
+  package var credentials: Credentials?
+  /// For its connect, and again for its handshake.
+  package var timeout: Duration
+  package var resolution: Resolution
+
+  package init(
+    name: String, endpoint: Endpoint, credentials: Credentials? = nil, timeout: Duration = .seconds(10),
+    resolution: Resolution = .previous
+  ) {
+    self.name = name
+    self.endpoint = endpoint
+    self.credentials = credentials
+    self.timeout = timeout
+    self.resolution = resolution
+  }
+}
+
+/// A user name and a password as RFC 1929 sends them: octets, the name 1–255, the password 0–255.
+///
+/// However it is printed, the password does not show.
+package struct Credentials: Hashable, Sendable {
+  package let username: [UInt8]
+  package let password: [UInt8]
+
+  /// `nil` when a length is out of bounds.
+  package init?(username: [UInt8], password: [UInt8]) {
+    guard (1...255).contains(username.count), password.count <= 255 else { return nil }
+    self.username = username
+    self.password = password
+  }
+}
+
+extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "user \(String(decoding: username, as: UTF8.self))" }
+  package var debugDescription: String { description }
+  package var customMirror: Mirror { Mirror(self, children: ["username": description]) }
+}
+
+/// The hops to pass, in travel order; never empty, and no hop twice.
+package struct Chain: Hashable, Sendable {
+  package let hops: [Upstream]
+
+  /// - Precondition: `hops` is not empty.
+  package init(_ hops: [Upstream]) {
+    precondition(!hops.isEmpty)
+    self.hops = hops
+  }
+}
+
+extension Chain: CustomStringConvertible {
+  /// The hops' names, as the log writes them: `office,tor`.
+  package var description: String { hops.map(\.name).joined(separator: ",") }
+}

@@ -1,0 +1,4 @@
+@main
+struct Sockeye {
+  static func main() {}
+}
