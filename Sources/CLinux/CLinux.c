@@ -1,1 +1,294 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECKED(call)                                   \
+  ({                                                    \
+    __typeof__(call) result_;                           \
+    do result_ = (call); while (result_ < 0 && errno == EINTR); \
+    result_ < 0 ? -errno : result_;                     \
+  })
+
+// MARK: - Threads and time
+
+struct start {
+  void (*body)(void *);
+  void *argument;
+};
+
+static void *run_thread(void *argument) {
+  struct start start = *(struct start *)argument;
+  free(argument);
+  start.body(start.argument);
+  return NULL;
+}
+
+int linux_start_thread(void (*body)(void *), void *argument) {
+  struct start *start = malloc(sizeof *start);
+  if (!start) return -ENOMEM;
+  *start = (struct start){body, argument};
+  pthread_t thread;
+  int error = pthread_create(&thread, NULL, run_thread, start);
+  if (error) {
+    free(start);
+    return -error;
+  }
+  pthread_detach(thread);
+  return 0;
+}
+
+static _Thread_local void *thread_owner;
+
+void *linux_thread_owner(void) { return thread_owner; }
+void linux_set_thread_owner(void *owner) { thread_owner = owner; }
+
+static uint64_t nanoseconds(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+uint64_t linux_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
+uint64_t linux_wall_clock_nanoseconds(void) { return nanoseconds(CLOCK_REALTIME); }
+
+// MARK: - Polling
+
+int linux_epoll_create(void) { return CHECKED(epoll_create1(EPOLL_CLOEXEC)); }
+
+int linux_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data.u64 = data};
+  return CHECKED(epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event));
+}
+
+int linux_epoll_remove(int epoll, int descriptor) {
+  return CHECKED(epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, NULL));
+}
+
+int linux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds) {
+  int count = epoll_wait(epoll, events, capacity, milliseconds);
+  return count < 0 ? -errno : count;
+}
+
+int linux_eventfd(void) { return CHECKED(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+// MARK: - Descriptors
+
+// Linux has released the descriptor even when close() answers EINTR: repeating it could close another's.
+int linux_close(int descriptor) { return close(descriptor) < 0 ? -errno : 0; }
+
+int64_t linux_read(int descriptor, void *buffer, size_t count) { return CHECKED(read(descriptor, buffer, count)); }
+
+int64_t linux_write(int descriptor, const void *buffer, size_t count) {
+  return CHECKED(write(descriptor, buffer, count));
+}
+
+int64_t linux_send(int socket, const void *buffer, size_t count) {
+  return CHECKED(send(socket, buffer, count, MSG_NOSIGNAL));
+}
+
+int64_t linux_splice(int source, int sink, size_t count) {
+  return CHECKED(splice(source, NULL, sink, NULL, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE));
+}
+
+// The capacity is a wish: past pipe-user-pages-soft the kernel gives an unprivileged user less.
+int linux_pipe(int ends[2], int capacity) {
+  int result = CHECKED(pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+  if (result == 0) fcntl(ends[1], F_SETPIPE_SZ, capacity);
+  return result;
+}
+
+int linux_open_null(void) { return CHECKED(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+int linux_raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+// MARK: - Addresses
+
+union any_address {
+  struct sockaddr generic;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+  struct sockaddr_un local;
+};
+
+static socklen_t to_system(const struct linux_address *address, union any_address *system) {
+  memset(system, 0, sizeof *system);
+  if (address->family == 4) {
+    system->v4.sin_family = AF_INET;
+    system->v4.sin_port = htons(address->port);
+    memcpy(&system->v4.sin_addr, address->octets, 4);
+    return sizeof system->v4;
+  }
+  system->v6.sin6_family = AF_INET6;
+  system->v6.sin6_port = htons(address->port);
+  memcpy(&system->v6.sin6_addr, address->octets, 16);
+  return sizeof system->v6;
+}
+
+static void from_system(const union any_address *system, struct linux_address *address) {
+  memset(address, 0, sizeof *address);
+  if (system->generic.sa_family == AF_INET) {
+    address->family = 4;
+    address->port = ntohs(system->v4.sin_port);
+    memcpy(address->octets, &system->v4.sin_addr, 4);
+  } else if (system->generic.sa_family == AF_INET6) {
+    address->family = 6;
+    address->port = ntohs(system->v6.sin6_port);
+    memcpy(address->octets, &system->v6.sin6_addr, 16);
+  }
+}
+
+// MARK: - Sockets
+
+static int enable(int socket, int level, int option) {
+  int on = 1;
+  return setsockopt(socket, level, option, &on, sizeof on);
+}
+
+// Relayed bytes must not wait for an acknowledgement, and a peer that vanished must be noticed one day.
+static void tune(int socket) {
+  enable(socket, IPPROTO_TCP, TCP_NODELAY);
+  enable(socket, SOL_SOCKET, SO_KEEPALIVE);
+}
+
+static int fail(int socket) {
+  int error = errno;
+  close(socket);
+  return -error;
+}
+
+// Accepted sockets inherit the listener's options, so tuning the listener saves two calls a connection.
+int linux_listen(const struct linux_address *address, int backlog) {
+  union any_address system;
+  socklen_t length = to_system(address, &system);
+  int listener = socket(system.generic.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listener < 0) return -errno;
+  enable(listener, SOL_SOCKET, SO_REUSEADDR);
+  if (enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
+  if (address->family == 6 && enable(listener, IPPROTO_IPV6, IPV6_V6ONLY) < 0) return fail(listener);
+  tune(listener);
+  if (bind(listener, &system.generic, length) < 0) return fail(listener);
+  if (listen(listener, backlog) < 0) return fail(listener);
+  return listener;
+}
+
+// A socket file that nobody listens on is left from an earlier run and is replaced; a living one is not.
+int linux_listen_unix(const char *path, int backlog) {
+  union any_address system = {.local = {.sun_family = AF_UNIX}};
+  if (strlen(path) >= sizeof system.local.sun_path) return -ENAMETOOLONG;
+  strcpy(system.local.sun_path, path);
+  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listener < 0) return -errno;
+  struct stat existing;
+  if (lstat(path, &existing) == 0 && S_ISSOCK(existing.st_mode)) {
+    if (connect(listener, &system.generic, sizeof system.local) == 0 || errno != ECONNREFUSED) {
+      close(listener);
+      return -EADDRINUSE;
+    }
+    unlink(path);
+  }
+  if (bind(listener, &system.generic, sizeof system.local) < 0) return fail(listener);
+  if (listen(listener, backlog) < 0) return fail(listener);
+  return listener;
+}
+
+int linux_accept(int listener, struct linux_address *peer) {
+  union any_address system = {0};
+  socklen_t length = sizeof system;
+  int connection = CHECKED(accept4(listener, &system.generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (connection >= 0) from_system(&system, peer);
+  return connection;
+}
+
+int linux_tcp_socket(int family) {
+  int result = CHECKED(socket(family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (result >= 0) tune(result);
+  return result;
+}
+
+int linux_connect(int socket, const struct linux_address *address) {
+  union any_address system;
+  socklen_t length = to_system(address, &system);
+  return connect(socket, &system.generic, length) < 0 ? -errno : 0;
+}
+
+int linux_socket_error(int socket) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length) < 0) return -errno;
+  return -error;
+}
+
+// 1 once the connection stands. A socket that is still connecting has no error either.
+int linux_is_connected(int socket) {
+  union any_address system;
+  socklen_t length = sizeof system;
+  return getpeername(socket, &system.generic, &length) == 0;
+}
+
+int linux_local_address(int socket, struct linux_address *address) {
+  union any_address system = {0};
+  socklen_t length = sizeof system;
+  if (getsockname(socket, &system.generic, &length) < 0) return -errno;
+  from_system(&system, address);
+  return 0;
+}
+
+int linux_shutdown_write(int socket) { return shutdown(socket, SHUT_WR) < 0 ? -errno : 0; }
+
+int linux_reset_on_close(int socket) {
+  struct linger linger = {.l_onoff = 1, .l_linger = 0};
+  return setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0 ? -errno : 0;
+}
+
+// A path that begins with '@' is in the abstract namespace (sd_notify(3)).
+int linux_notify(const char *path, size_t length, const char *message) {
+  union any_address system = {.local = {.sun_family = AF_UNIX}};
+  if (length == 0 || length >= sizeof system.local.sun_path) return -ENAMETOOLONG;
+  memcpy(system.local.sun_path, path, length);
+  if (path[0] == '@') system.local.sun_path[0] = 0;
+  int socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket_ < 0) return -errno;
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+  if (sendto(socket_, message, strlen(message), MSG_NOSIGNAL, &system.generic, size) < 0) return fail(socket_);
+  close(socket_);
+  return 0;
+}
+
+// MARK: - Signals
+
+int linux_signal_descriptor(const int *signals, int count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
+  int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+  if (error) return -error;
+  return CHECKED(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+int linux_read_signal(int descriptor) {
+  struct signalfd_siginfo info;
+  ssize_t count = CHECKED(read(descriptor, &info, sizeof info));
+  return count < 0 ? (int)count : (int)info.ssi_signo;
+}

@@ -1,0 +1,232 @@
+import CLinux
+import Synchronization
+
+/// A thread that runs tasks and wakes them when their descriptors are ready or their deadlines pass.
+///
+/// A connection lives on one loop for life: its task is started with `addTask(executorPreference: loop)`, and every
+/// wait on the loop's descriptors is made by a task that runs there. So the state of a connection is touched by one
+/// thread, and needs neither lock nor actor.
+package final class EventLoop: TaskExecutor {
+  private let poller: FileDescriptor
+  private let alarm: FileDescriptor
+  private let inbox = Mutex(Inbox())
+  private let state = ThreadState()
+
+  /// What other threads bring.
+  private struct Inbox {
+    var jobs: [UnownedJob] = []
+    var cancellations: [WaitID] = []
+    var isStopping = false
+
+    var isEmpty: Bool { jobs.isEmpty && cancellations.isEmpty && !isStopping }
+  }
+
+  /// What only the loop's own thread touches: `@unchecked` holds because every access from outside `run` passes
+  /// through `own`, which asserts the thread.
+  @safe private final class ThreadState: @unchecked Sendable {
+    var jobs: [UnownedJob] = []
+    var waits = Waits()
+    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: EventLoop.scratchSize, alignment: 64)
+    var pipes = PipePool()
+
+    deinit {
+      unsafe scratch.deallocate()
+    }
+  }
+
+  /// The size of a loop's scratch buffer, in bytes.
+  package static let scratchSize = 64 * 1024
+
+  /// Starts the loop's thread, which runs until `stop`.
+  package init() throws(Errno) {
+    poller = FileDescriptor(owning: try Errno.check(linux_epoll_create()))
+    alarm = FileDescriptor(owning: try Errno.check(linux_eventfd()))
+    _ = try Errno.check(
+      linux_epoll_add(poller.rawValue, alarm.rawValue, EPOLLIN.rawValue | EPOLLET.rawValue, Self.alarmTag))
+    // The thread owns one reference and gives it back when it ends.
+    let owner = unsafe Unmanaged.passRetained(self).toOpaque()
+    _ = try Errno.check(unsafe linux_start_thread(runEventLoop, owner))
+  }
+
+  /// Ends the thread once it has nothing to run. Tasks that still wait on the loop never wake: end them first.
+  package func stop() {
+    submit { $0.isStopping = true }
+  }
+
+  /// The calling thread is the loop's own.
+  package var isCurrent: Bool {
+    unsafe linux_thread_owner() == Unmanaged.passUnretained(self).toOpaque()
+  }
+
+  private var own: ThreadState {
+    precondition(isCurrent, "the state of a loop was touched from another thread")
+    return state
+  }
+
+  // MARK: Jobs
+
+  package func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    if isCurrent {
+      state.jobs.append(job)
+    } else {
+      submit { $0.jobs.append(job) }
+    }
+  }
+
+  private func submit(_ change: (inout sending Inbox) -> Void) {
+    let wasEmpty = inbox.withLock { inbox in
+      defer { change(&inbox) }
+      return inbox.isEmpty
+    }
+    guard wasEmpty else { return }
+    var one: UInt64 = 1
+    _ = unsafe linux_write(alarm.rawValue, &one, 8)
+  }
+
+  // MARK: The thread
+
+  private static let alarmTag = UInt64.max
+  private static let batchSize = 256
+
+  fileprivate func run() {
+    unsafe linux_set_thread_owner(Unmanaged.passUnretained(self).toOpaque())
+    let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: Self.batchSize)
+    defer { unsafe events.deallocate() }
+
+    var running: [UnownedJob] = []
+    while true {
+      swap(&running, &state.jobs)
+      for job in running { unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
+      running.removeAll(keepingCapacity: true)
+
+      let count = unsafe linux_epoll_wait(
+        poller.rawValue, events.baseAddress, Int32(Self.batchSize), millisecondsToSleep())
+      for index in 0..<max(0, Int(count)) {
+        let event = unsafe events[index]
+        let tag = unsafe event.data.u64
+        if tag == Self.alarmTag {
+          guard emptyInbox() else { return }
+        } else {
+          state.waits.handle(Readiness(events: unsafe event.events), tag: tag)
+        }
+      }
+      if let earliest = state.waits.earliestDeadline {
+        let now = Deadline.now
+        if earliest <= now { state.waits.expire(at: now) }
+      }
+    }
+  }
+
+  /// Rounded up: to wake a little early would mean to spin until the deadline.
+  private func millisecondsToSleep() -> Int32 {
+    guard state.jobs.isEmpty else { return 0 }
+    guard let earliest = state.waits.earliestDeadline else { return -1 }
+    let (seconds, attoseconds) = earliest.since(.now).components
+    guard seconds < 1_000_000 else { return 1_000_000_000 }
+    return Int32(seconds) * 1000 + Int32((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+  }
+
+  /// Takes over what other threads brought; false when the loop is to end.
+  private func emptyInbox() -> Bool {
+    var count: UInt64 = 0
+    _ = unsafe linux_read(alarm.rawValue, &count, 8)
+    let taken = inbox.withLock { inbox in
+      let taken = inbox
+      inbox = Inbox()
+      return taken
+    }
+    state.jobs += taken.jobs
+    for id in taken.cancellations { state.waits.wake(id, .cancelled) }
+    return !taken.isStopping
+  }
+}
+
+private func runEventLoop(_ owner: UnsafeMutableRawPointer?) {
+  guard let owner = unsafe owner else { return }
+  unsafe Unmanaged<EventLoop>.fromOpaque(owner).takeRetainedValue().run()
+}
+
+// MARK: - Waiting
+
+extension EventLoop {
+  /// Suspends the task until one of the interests is ready or the deadline passes.
+  ///
+  /// Call the system first, and wait only when it would block: edges are reported once. The task must run on this
+  /// loop, and no two tasks may wait for one descriptor.
+  package func wait(for interest: Interest, until deadline: Deadline) async -> Wakeup {
+    let id = own.waits.begin(until: deadline)
+    own.waits.arm(interest, at: 0, for: id)
+    return await suspend(id)
+  }
+
+  /// Waits for either of two descriptors: how a relay waits for both its ends.
+  package func wait(
+    for first: Interest, or second: Interest, until deadline: Deadline
+  ) async -> Wakeup {
+    let id = own.waits.begin(until: deadline)
+    own.waits.arm(first, at: 0, for: id)
+    own.waits.arm(second, at: 1, for: id)
+    return await suspend(id)
+  }
+
+  /// Waits for any of several descriptors, or for `wake` with the name that `announce` is given.
+  package func wait(
+    for interests: [Interest], until deadline: Deadline, announce: (WaitID) -> Void = { _ in }
+  ) async -> Wakeup {
+    let id = own.waits.begin(until: deadline)
+    for (position, interest) in interests.enumerated() { own.waits.arm(interest, at: position, for: id) }
+    announce(id)
+    return await suspend(id)
+  }
+
+  /// Ends that wait as `ready(0)`, if it still lasts. On the loop's thread only.
+  package func wake(_ id: WaitID) {
+    own.waits.wake(id, .ready(0))
+  }
+
+  private func suspend(_ id: WaitID) async -> Wakeup {
+    await withTaskCancellationHandler {
+      unsafe await withUnsafeContinuation { continuation in
+        unsafe own.waits.suspend(id, continuation)
+      }
+    } onCancel: {
+      // This runs on the cancelling thread, which may be any.
+      submit { $0.cancellations.append(id) }
+    }
+  }
+
+  /// Suspends the task until `deadline`.
+  package func sleep(until deadline: Deadline) async throws(Errno) {
+    guard await wait(for: [], until: deadline) == .timedOut else { throw .cancelled }
+  }
+}
+
+// MARK: - What a loop's connections share
+
+extension EventLoop {
+  /// 64 KiB for bytes on their way: valid until the calling task next suspends.
+  var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch }
+
+  func takePipe() -> Pipe? { own.pipes.take() }
+
+  func returnPipe(_ pipe: Pipe) { own.pipes.put(pipe) }
+
+  /// Watches a descriptor for both directions, edge-triggered.
+  func addSlot(for descriptor: Int32) throws(Errno) -> Int {
+    let slot = own.waits.addSlot()
+    let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+    do {
+      _ = try Errno.check(linux_epoll_add(poller.rawValue, descriptor, events, own.waits.tag(of: slot)))
+    } catch {
+      own.waits.removeSlot(slot)
+      throw error
+    }
+    return slot
+  }
+
+  func removeSlot(_ slot: Int) { own.waits.removeSlot(slot) }
+
+  /// Stops watching a descriptor that stays open.
+  func forget(_ descriptor: Int32) { _ = linux_epoll_remove(poller.rawValue, descriptor) }
+}

@@ -1,0 +1,95 @@
+import Addresses
+import CLinux
+
+/// A socket that accepts TCP or Unix-domain connections on one loop.
+///
+/// Every loop opens its own on the same address (SO_REUSEPORT), and the kernel spreads the connections.
+package final class TCPListener {
+  private let descriptor: PolledDescriptor
+  /// Where it listens: the real port, when 0 was asked for. `nil` for a Unix-domain socket.
+  package let localAddress: SocketAddress?
+  private var spare: FileDescriptor?
+
+  /// How many connections may wait to be accepted; the kernel's `somaxconn` bounds it too.
+  private static let backlog: Int32 = 4096
+  /// How long to leave the listener alone when the process is out of descriptors.
+  private static let pause = Duration.milliseconds(100)
+
+  package init(on address: SocketAddress, loop: EventLoop) throws(Errno) {
+    var linux = address.linux
+    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog)))
+    localAddress = Self.localAddress(of: socket)
+    descriptor = try PolledDescriptor(socket, on: loop)
+    spare = Self.openSpare()
+  }
+
+  /// A socket file left by a program that has ended is replaced; a living one answers `addressInUse`.
+  package init(unixPath path: String, loop: EventLoop) throws(Errno) {
+    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen_unix(path, Self.backlog)))
+    localAddress = nil
+    descriptor = try PolledDescriptor(socket, on: loop)
+    spare = Self.openSpare()
+  }
+
+  /// An accepted connection, not yet owned: hand it to `TCPStream` in the task that serves it.
+  package struct Connection: Sendable {
+    package let rawValue: Int32
+    /// `nil` for a Unix-domain client.
+    package let peer: SocketAddress?
+  }
+
+  /// The next connection.
+  ///
+  /// When the process runs out of descriptors, the newcomer is turned away, `onShortage` is told why, and the listener
+  /// rests a moment: what runs keeps running, and nothing spins. Throws `cancelled`, or what makes accepting impossible.
+  package func accept(onShortage: (Errno) -> Void) async throws(Errno) -> Connection {
+    while true {
+      do {
+        return try acceptNow()
+      } catch .wouldBlock {
+        try await descriptor.wait(for: .readable, until: .never)
+      } catch  where error.isShortage {
+        onShortage(error)
+        turnOneAway()
+        try await descriptor.loop.sleep(until: .after(Self.pause))
+      } catch  where error.isOfTheConnection {
+        continue
+      }
+    }
+  }
+
+  private func acceptNow() throws(Errno) -> Connection {
+    var peer = linux_address()
+    let socket = try Errno.check(unsafe linux_accept(descriptor.rawValue, &peer))
+    return Connection(rawValue: socket, peer: SocketAddress(peer))
+  }
+
+  /// With no descriptor left, a waiting connection can be neither served nor refused: the spare one makes room to close it.
+  private func turnOneAway() {
+    spare = nil
+    if let connection = try? acceptNow() { _ = FileDescriptor(owning: connection.rawValue) }
+    spare = Self.openSpare()
+  }
+
+  private static func openSpare() -> FileDescriptor? {
+    guard let rawValue = try? Errno.check(linux_open_null()) else { return nil }
+    return FileDescriptor(owning: rawValue)
+  }
+
+  private static func localAddress(of socket: borrowing FileDescriptor) -> SocketAddress? {
+    var linux = linux_address()
+    guard unsafe linux_local_address(socket.rawValue, &linux) == 0 else { return nil }
+    return SocketAddress(linux)
+  }
+}
+
+extension Errno {
+  /// accept(2) also reports errors that the new connection already had; the next one may be well.
+  fileprivate var isOfTheConnection: Bool {
+    let protocolError = Errno(rawValue: 71)
+    return [
+      .connectionAborted, .notPermitted, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable,
+      protocolError,
+    ].contains(self)
+  }
+}

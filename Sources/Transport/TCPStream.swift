@@ -1,0 +1,117 @@
+import Addresses
+import CLinux
+
+/// A connected stream socket, TCP or Unix-domain, on one loop. It closes when this value ends.
+package struct TCPStream: ~Copyable {
+  package let descriptor: PolledDescriptor
+
+  /// Takes over an accepted connection.
+  package init(_ connection: TCPListener.Connection, on loop: EventLoop) throws(Errno) {
+    descriptor = try PolledDescriptor(FileDescriptor(owning: connection.rawValue), on: loop)
+  }
+
+  private init(_ descriptor: consuming PolledDescriptor) {
+    self.descriptor = descriptor
+  }
+
+  package var loop: EventLoop { descriptor.loop }
+
+  // MARK: Connecting
+
+  /// Begins to connect. `finishConnecting` tells how it went once the descriptor is writable.
+  ///
+  /// The socket is not bound first: that would use up a local port for every destination at once.
+  package static func beginConnecting(
+    to address: SocketAddress, on loop: EventLoop
+  ) throws(Errno) -> TCPStream {
+    var linux = address.linux
+    let socket = FileDescriptor(owning: try Errno.check(linux_tcp_socket(Int32(linux.family))))
+    let stream = TCPStream(try PolledDescriptor(socket, on: loop))
+    let result = unsafe linux_connect(stream.descriptor.rawValue, &linux)
+    guard result == 0 || -result == Errno.inProgress.rawValue else { throw Errno(rawValue: -result) }
+    return stream
+  }
+
+  /// True once connected, false while it still lasts; throws why it failed.
+  package func finishConnecting() throws(Errno) -> Bool {
+    _ = try Errno.check(linux_socket_error(descriptor.rawValue))
+    return linux_is_connected(descriptor.rawValue) != 0
+  }
+
+  /// Connects, or throws why not; `timedOut` when the deadline passes first.
+  package static func connect(
+    to address: SocketAddress, on loop: EventLoop, until deadline: Deadline
+  ) async throws(Errno) -> TCPStream {
+    let stream = try beginConnecting(to: address, on: loop)
+    while try !stream.finishConnecting() {
+      try await stream.descriptor.wait(for: .writable, until: deadline)
+    }
+    return stream
+  }
+
+  // MARK: Bytes
+
+  /// Appends what has arrived, at least one byte and at most `limit`, to `input`; false at the end of the stream.
+  package func read(
+    into input: inout [UInt8], atMost limit: Int = 4096, until deadline: Deadline
+  ) async throws(Errno) -> Bool {
+    while true {
+      do {
+        let scratch = unsafe loop.scratch
+        let count = try unsafe readNow(
+          into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(limit, scratch.count)]))
+        unsafe input.append(contentsOf: scratch[..<count])
+        return count > 0
+      } catch .wouldBlock {
+        try await descriptor.wait(for: .readable, until: deadline)
+      }
+    }
+  }
+
+  /// Writes all of `bytes`.
+  package func write(_ bytes: [UInt8], until deadline: Deadline) async throws(Errno) {
+    var written = 0
+    while written < bytes.count {
+      do {
+        written += try unsafe writeNow(bytes.span.bytes.extracting(droppingFirst: written))
+      } catch .wouldBlock {
+        try await descriptor.wait(for: .writable, until: deadline)
+      }
+    }
+  }
+
+  /// Reads what is there; 0 at the end of the stream, `wouldBlock` when nothing has arrived.
+  ///
+  /// The corresponding C function is `read`.
+  func readNow(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
+    Int(try Errno.check(unsafe linux_read(descriptor.rawValue, buffer.baseAddress, buffer.count)))
+  }
+
+  /// Writes what the kernel takes, `wouldBlock` when that is nothing.
+  ///
+  /// The corresponding C function is `send`, which unlike `write` raises no SIGPIPE here.
+  func writeNow(_ bytes: RawSpan) throws(Errno) -> Int {
+    try unsafe bytes.withUnsafeBytes { bytes throws(Errno) in
+      Int(try Errno.check(unsafe linux_send(descriptor.rawValue, bytes.baseAddress, bytes.count)))
+    }
+  }
+
+  // MARK: Ending
+
+  /// Tells the peer that no more bytes will follow. Reading goes on.
+  package func shutdownWriting() {
+    _ = linux_shutdown_write(descriptor.rawValue)
+  }
+
+  /// Makes the close a reset, so that the peer cannot take a cut transfer for a whole one.
+  package func resetOnClose() {
+    _ = linux_reset_on_close(descriptor.rawValue)
+  }
+
+  /// The address of our end; `nil` on a Unix-domain socket.
+  package var localAddress: SocketAddress? {
+    var linux = linux_address()
+    guard unsafe linux_local_address(descriptor.rawValue, &linux) == 0 else { return nil }
+    return SocketAddress(linux)
+  }
+}

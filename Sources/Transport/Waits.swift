@@ -1,0 +1,197 @@
+import CLinux
+
+/// What a descriptor can be waited for.
+package struct Readiness: OptionSet, Hashable, Sendable {
+  package let rawValue: UInt8
+
+  package init(rawValue: UInt8) {
+    self.rawValue = rawValue
+  }
+
+  package static let readable = Readiness(rawValue: 1)
+  package static let writable = Readiness(rawValue: 2)
+  /// The peer ended its direction, or the descriptor failed: reading will not block any more.
+  static let ended = Readiness(rawValue: 4)
+
+  init(events: UInt32) {
+    var readiness: Readiness = []
+    if events & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
+    if events & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
+    if events & EPOLLRDHUP.rawValue != 0 { readiness.formUnion([.readable, .ended]) }
+    if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
+      readiness.formUnion([.readable, .writable, .ended])
+    }
+    self = readiness
+  }
+}
+
+/// One descriptor and what it is waited for.
+package struct Interest: Sendable {
+  let slot: Int
+  let readiness: Readiness
+}
+
+/// How a wait ended.
+package enum Wakeup: Hashable, Sendable {
+  /// The interest at this index is ready, or for a wait without interests: it was woken.
+  case ready(Int)
+  case timedOut
+  case cancelled
+}
+
+/// Names one wait, so that something other than a descriptor can end it.
+package struct WaitID: Hashable, Sendable {
+  let index: Int
+  let generation: UInt32
+}
+
+/// Who waits for what on one loop: the descriptors' slots, the waits armed on them, and their deadlines.
+///
+/// An edge that nobody waits for is remembered in its slot, so it cannot be lost between a task's try and its wait.
+struct Waits {
+  private struct Slot {
+    var generation: UInt32 = 0
+    /// Edges seen while nobody waited for them.
+    var seen: Readiness = []
+    var wait: Int32 = -1
+    var interest: Readiness = []
+    /// The interest's index within its wait.
+    var position: Int32 = 0
+    /// The next slot armed by the same wait, or -1; for a free slot, the next free one.
+    var next: Int32 = -1
+  }
+
+  /// `@safe`: `finish` alone resumes the continuation, and takes it out in doing so.
+  @safe private struct Wait {
+    var generation: UInt32 = 0
+    var continuation: UnsafeContinuation<Wakeup, Never>?
+    /// Set when the wait ended before its task was suspended.
+    var early: Wakeup?
+    var firstSlot: Int32 = -1
+    var nextFree: Int32 = -1
+  }
+
+  private var slots: [Slot] = []
+  private var waits: [Wait] = []
+  private var freeSlot: Int32 = -1
+  private var freeWait: Int32 = -1
+  private var deadlines = DeadlineHeap()
+
+  var earliestDeadline: Deadline? { deadlines.earliest }
+}
+
+// MARK: - Slots
+
+extension Waits {
+  mutating func addSlot() -> Int {
+    guard freeSlot >= 0 else {
+      slots.append(Slot())
+      return slots.count - 1
+    }
+    let slot = Int(freeSlot)
+    freeSlot = slots[slot].next
+    slots[slot].next = -1
+    return slot
+  }
+
+  /// An event for the slot may still stand in the batch being handled: its generation will not match any more.
+  mutating func removeSlot(_ slot: Int) {
+    precondition(slots[slot].wait < 0, "a descriptor was closed while a task waited for it")
+    slots[slot] = Slot(generation: slots[slot].generation &+ 1, next: freeSlot)
+    freeSlot = Int32(slot)
+  }
+
+  func tag(of slot: Int) -> UInt64 {
+    UInt64(slots[slot].generation) << 32 | UInt64(slot)
+  }
+
+  mutating func handle(_ readiness: Readiness, tag: UInt64) {
+    let slot = Int(truncatingIfNeeded: tag & 0xffff_ffff)
+    guard slots[slot].generation == UInt32(tag >> 32) else { return }
+    let wait = slots[slot].wait
+    let wanted = readiness.intersection(slots[slot].interest)
+    slots[slot].seen.formUnion(readiness)
+    guard wait >= 0, !wanted.isEmpty else { return }
+    consume(wanted, of: slot)
+    finish(Int(wait), .ready(Int(slots[slot].position)))
+  }
+
+  /// A direction that ended stays readable for ever: its edge will not come again.
+  private mutating func consume(_ readiness: Readiness, of slot: Int) {
+    let isEnded = slots[slot].seen.contains(.ended)
+    slots[slot].seen.subtract(readiness)
+    if isEnded { slots[slot].seen.formUnion([.readable, .ended]) }
+  }
+}
+
+// MARK: - Waits
+
+extension Waits {
+  mutating func begin(until deadline: Deadline) -> WaitID {
+    let index: Int
+    if freeWait >= 0 {
+      index = Int(freeWait)
+      freeWait = waits[index].nextFree
+    } else {
+      waits.append(Wait())
+      index = waits.count - 1
+    }
+    if deadline != .never { deadlines.insert(deadline, for: index) }
+    return WaitID(index: index, generation: waits[index].generation)
+  }
+
+  /// Makes `interest` end the wait; at once, if its edge was seen before.
+  mutating func arm(_ interest: Interest, at position: Int, for id: WaitID) {
+    let slot = interest.slot
+    precondition(slots[slot].wait < 0, "two tasks wait for one descriptor")
+    let ready = slots[slot].seen.intersection(interest.readiness)
+    if !ready.isEmpty {
+      consume(ready, of: slot)
+      if waits[id.index].early == nil { waits[id.index].early = .ready(position) }
+      return
+    }
+    slots[slot].wait = Int32(id.index)
+    slots[slot].interest = interest.readiness
+    slots[slot].position = Int32(position)
+    slots[slot].next = waits[id.index].firstSlot
+    waits[id.index].firstSlot = Int32(slot)
+  }
+
+  /// Keeps the continuation until the wait ends, or answers how it ended already.
+  mutating func suspend(_ id: WaitID, _ continuation: UnsafeContinuation<Wakeup, Never>) {
+    unsafe waits[id.index].continuation = continuation
+    if let early = waits[id.index].early { finish(id.index, early) }
+  }
+
+  /// Ends the wait of that name, if it still lasts.
+  mutating func wake(_ id: WaitID, _ wakeup: Wakeup) {
+    guard waits[id.index].generation == id.generation else { return }
+    if unsafe waits[id.index].continuation == nil {
+      if waits[id.index].early == nil { waits[id.index].early = wakeup }
+    } else {
+      finish(id.index, wakeup)
+    }
+  }
+
+  mutating func expire(at now: Deadline) {
+    while let wait = deadlines.popExpired(at: now) {
+      wake(WaitID(index: wait, generation: waits[wait].generation), .timedOut)
+    }
+  }
+
+  private mutating func finish(_ index: Int, _ wakeup: Wakeup) {
+    var slot = waits[index].firstSlot
+    while slot >= 0 {
+      let next = slots[Int(slot)].next
+      slots[Int(slot)].wait = -1
+      slots[Int(slot)].interest = []
+      slots[Int(slot)].next = -1
+      slot = next
+    }
+    deadlines.remove(index)
+    let continuation = unsafe waits[index].continuation
+    waits[index] = unsafe Wait(generation: waits[index].generation &+ 1, nextFree: freeWait)
+    freeWait = Int32(index)
+    unsafe continuation?.resume(returning: wakeup)
+  }
+}
