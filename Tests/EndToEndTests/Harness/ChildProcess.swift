@@ -1,0 +1,193 @@
+import Foundation
+import Synchronization
+
+/// A program some test needs, and the Debian package it comes from.
+struct Program: Sendable {
+  let path: String
+
+  init(_ name: String, package: String) throws {
+    let directories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    guard let path = directories.map({ $0 + "/" + name }).first(where: { access($0, X_OK) == 0 }) else {
+      throw NeverHappened(description: "\(name) is missing: apt-get install \(package)")
+    }
+    self.path = path
+  }
+
+  init(path: String) { self.path = path }
+}
+
+/// A running program with its output, line by line. It ends with the value, or when the test process dies.
+final class ChildProcess: Sendable {
+  struct Exit: Equatable, CustomStringConvertible {
+    /// The exit code; 128 and the signal's number when a signal ended it.
+    let status: Int32
+    let output: [String]
+    let errors: [String]
+
+    var description: String { "status \(status)\n" + (output + errors).joined(separator: "\n") }
+  }
+
+  let output = Recorder<String>()
+  let errors = Recorder<String>()
+  /// Both streams, in the order in which lines were read.
+  let lines = Recorder<String>()
+  private let life: Life
+  private let endedStreams = Recorder<Void>()
+
+  /// `input` must fit into a pipe; `descriptors` is the limit of open files it runs under.
+  init(
+    _ program: Program, _ arguments: [String], environment: [String: String] = [:], directory: String = "/",
+    input: String = "", descriptors: Int? = nil
+  ) throws {
+    var command = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
+    if let descriptors { command += ["prlimit", "--nofile=\(descriptors):\(descriptors)"] }
+    command += [program.path] + arguments
+
+    // Nothing of the caller's, above all no proxy variables, except what sanitizers and coverage need.
+    var variables = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"]
+    for name in ["LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "TMPDIR"] {
+      variables[name] = ProcessInfo.processInfo.environment[name]
+    }
+    variables.merge(environment) { $1 }
+
+    let inputs = try GNU.pipe()
+    let outputs = try GNU.pipe()
+    let diagnostics = try GNU.pipe()
+    defer { for descriptor in [inputs.read, outputs.write, diagnostics.write] { close(descriptor) } }
+    life = Life(
+      try spawn(
+        command, variables.map { "\($0)=\($1)" }, in: directory,
+        descriptors: [inputs.read, outputs.write, diagnostics.write]))
+
+    _ = input.withCString { write(inputs.write, $0, strlen($0)) }
+    close(inputs.write)
+    readLines(from: outputs.read, into: [output, lines])
+    readLines(from: diagnostics.read, into: [errors, lines])
+  }
+
+  deinit { life.end() }
+
+  var identifier: pid_t { life.identifier }
+
+  var hasExited: Bool { !life.status.all.isEmpty }
+
+  func signal(_ number: Int32) { life.signal(number) }
+
+  /// Waits until it has exited and everything it wrote has been read.
+  func wait() throws -> Exit {
+    let status = try life.status.wait(for: "the end of process \(identifier); it said \(lines.all)") {
+      $0.first
+    }
+    try endedStreams.wait(forCount: 2)
+    return Exit(status: status, output: output.all, errors: errors.all)
+  }
+
+  /// The first line, of either stream, that contains `pattern`.
+  @discardableResult
+  func line(matching pattern: some RegexComponent & Sendable, after skipped: Int = 0) throws -> String {
+    try lines.wait(for: "the line") { $0.dropFirst(skipped).first { $0.contains(pattern) } }
+  }
+
+  @discardableResult
+  func line(containing text: String, after skipped: Int = 0) throws -> String {
+    try lines.wait(for: "a line with “\(text)”") { $0.dropFirst(skipped).first { $0.contains(text) } }
+  }
+
+  /// Runs a program to its end.
+  static func run(
+    _ program: Program, _ arguments: [String], environment: [String: String] = [:], directory: String = "/",
+    input: String = ""
+  ) throws -> Exit {
+    try ChildProcess(program, arguments, environment: environment, directory: directory, input: input).wait()
+  }
+
+  private func readLines(from descriptor: Int32, into recorders: [Recorder<String>]) {
+    Thread.detachNewThread { [endedStreams] in
+      var pending: [UInt8] = []
+      var buffer = [UInt8](repeating: 0, count: 65_536)
+      while true {
+        let count = read(descriptor, &buffer, buffer.count)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { break }
+        pending += buffer[..<count]
+        while let end = pending.firstIndex(of: 0x0A) {
+          let line = String(decoding: pending[..<end], as: UTF8.self)
+          for recorder in recorders { recorder.record(line) }
+          pending.removeFirst(end + 1)
+        }
+      }
+      close(descriptor)
+      if !pending.isEmpty {
+        for recorder in recorders { recorder.record(String(decoding: pending, as: UTF8.self)) }
+      }
+      endedStreams.record(())
+    }
+  }
+}
+
+/// From spawn to reaping: signals go out only as long as the number is the child's.
+private final class Life: Sendable {
+  let identifier: pid_t
+  let status = Recorder<Int32>()
+  private let isReaped = Mutex(false)
+
+  init(_ identifier: pid_t) {
+    self.identifier = identifier
+    Thread.detachNewThread { [self] in
+      var information = siginfo_t()
+      while waitid(P_PID, id_t(identifier), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+      let status = isReaped.withLock { isReaped in
+        // What it started in its process group ends with it.
+        kill(-identifier, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+        isReaped = true
+        return status
+      }
+      self.status.record(status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F)
+    }
+  }
+
+  func signal(_ number: Int32) {
+    isReaped.withLock { if !$0 { _ = kill(identifier, number) } }
+  }
+
+  func end() {
+    isReaped.withLock { if !$0 { _ = kill(-identifier, SIGKILL) } }
+  }
+}
+
+/// Starts `command` as the leader of a process group of its own, with `descriptors` as 0, 1, 2 and no others.
+private func spawn(
+  _ command: [String], _ environment: [String], in directory: String, descriptors: [Int32]
+) throws -> pid_t {
+  var actions = posix_spawn_file_actions_t()
+  posix_spawn_file_actions_init(&actions)
+  defer { posix_spawn_file_actions_destroy(&actions) }
+  for (number, descriptor) in descriptors.enumerated() {
+    posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
+  }
+  GNU.addCloseFrom(3, to: &actions)
+  GNU.addChdir(directory, to: &actions)
+
+  var attributes = posix_spawnattr_t()
+  posix_spawnattr_init(&attributes)
+  defer { posix_spawnattr_destroy(&attributes) }
+  var none = sigset_t()
+  var all = sigset_t()
+  sigemptyset(&none)
+  sigfillset(&all)
+  posix_spawnattr_setsigmask(&attributes, &none)
+  posix_spawnattr_setsigdefault(&attributes, &all)
+  posix_spawnattr_setpgroup(&attributes, 0)
+  posix_spawnattr_setflags(
+    &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+
+  let arguments = command.map { strdup($0) } + [nil]
+  let variables = environment.map { strdup($0) } + [nil]
+  defer { for string in arguments + variables { free(string) } }
+  var identifier: pid_t = 0
+  let failure = posix_spawn(&identifier, command[0], &actions, &attributes, arguments, variables)
+  guard failure == 0 else { throw SocketError("start \(command[0])", failure) }
+  return identifier
+}

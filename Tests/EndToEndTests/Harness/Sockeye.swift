@@ -1,0 +1,80 @@
+import Foundation
+
+/// The built program, serving one table.
+final class Sockeye: Sendable {
+  let process: ChildProcess
+  /// As it says itself: `127.0.0.1:40123`, `[::1]:40124`, `unix:/path`, in the order of the table.
+  let addresses: [String]
+  let directory: TemporaryDirectory
+
+  /// Serves `table`; without a `listen:` in it, on a free port of 127.0.0.1.
+  init(
+    _ table: String, arguments: [String] = [], environment: [String: String] = [:], descriptors: Int? = nil
+  ) throws {
+    directory = try TemporaryDirectory()
+    let text = Sockeye.withListener(table)
+    let file = try directory.write(text, to: "table.yaml")
+    process = try ChildProcess(
+      try Sockeye.program(), ["serve", file] + arguments, environment: environment, directory: directory.path,
+      descriptors: descriptors)
+    let listeners = Sockeye.listenerCount(text)
+    addresses = try process.lines.wait(for: "“listening on”") { lines in
+      let found = lines.compactMap { $0.firstMatch(of: /listening on (\S+)/).map { String($0.1) } }
+      if found.count >= listeners { return found }
+      if lines.contains(where: { $0.contains("error:") }) { return [] }
+      return nil
+    }
+    guard !addresses.isEmpty else { throw NeverHappened(description: "not started: \(process.lines.all)") }
+  }
+
+  var address: String { addresses[0] }
+  var port: UInt16 { portNumber(of: address) }
+
+  /// Every line so far.
+  var log: [String] { process.lines.all }
+
+  /// The closing line of the session for this destination.
+  func session(to destination: String) throws -> String {
+    try process.line(containing: " to=\(destination) ")
+  }
+
+  func signal(_ number: Int32) { process.signal(number) }
+
+  /// Puts another table in the place of the one it serves, with the same first listener, and asks it to reload.
+  func reload(_ table: String) throws {
+    let listener = "listen: \"\(address)\"\n"
+    try directory.write(table.contains("listen:") ? table : listener + table, to: "table.yaml")
+    signal(SIGHUP)
+  }
+
+  /// Where the build put it: beside the tests.
+  static func program() throws -> Program {
+    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    var directory = URL(fileURLWithPath: tests).deletingLastPathComponent()
+    while directory.path != "/" {
+      let path = directory.appendingPathComponent("sockeye").path
+      var isDirectory: ObjCBool = false
+      if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), !isDirectory.boolValue {
+        return Program(path: path)
+      }
+      directory.deleteLastPathComponent()
+    }
+    throw NeverHappened(description: "sockeye is not built: swift build --product sockeye")
+  }
+
+  /// Runs a command that ends by itself.
+  static func run(
+    _ arguments: String..., directory: String = "/", environment: [String: String] = [:]
+  ) throws -> ChildProcess.Exit {
+    try ChildProcess.run(try program(), arguments, environment: environment, directory: directory)
+  }
+
+  private static func withListener(_ table: String) -> String {
+    table.contains("listen:") ? table : "listen: 127.0.0.1:0\n" + table
+  }
+
+  /// Tables of the tests write one listener a line, each with port 0 or as a Unix-domain path.
+  private static func listenerCount(_ table: String) -> Int {
+    max(1, table.split(separator: "\n").filter { $0.contains(/^(listen:)?\s*-?.*(:0\b|unix:)/) }.count)
+  }
+}
