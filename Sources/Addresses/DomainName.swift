@@ -1,7 +1,8 @@
 /// A host name in the one spelling that rules, resolvers and hops see: lower-case ASCII, no trailing dot.
 ///
-/// 1–253 octets in labels of 1–63 (RFC 1035 §2.3.4): letters, digits, `-` and `_`. What only looks like a name,
-/// such as `127.1` or `0x7f000001`, cannot be one: its last label would be read as a number by `inet_aton`.
+/// 1–253 octets in labels of 1–63 (RFC 1035 §2.3.4): letters, digits, `-` and `_`. What only looks like a
+/// name, such as `127.1` or `0x7f000001`, cannot be one: its last label would be read as a number by
+/// `inet_aton`.
 package struct DomainName: Hashable, Sendable {
   package let text: String
 
@@ -14,7 +15,7 @@ package struct DomainName: Hashable, Sendable {
   }
 
   /// Checks and normalizes `bytes`: ASCII letters become lower case, exactly one trailing dot is removed.
-  package init(_ bytes: some Collection<UInt8>) throws(Violation) {
+  package init(_ bytes: ArraySlice<UInt8>) throws(Violation) {
     var name: [UInt8] = []
     name.reserveCapacity(bytes.count)
     var labelStart = 0
@@ -36,17 +37,19 @@ package struct DomainName: Hashable, Sendable {
       }
     }
     if name.last == UInt8(ascii: ".") { name.removeLast() }
-    guard let dot = name.lastIndex(of: UInt8(ascii: ".")) ?? (name.isEmpty ? nil : -1) else {
-      throw .malformed
-    }
-    let lastLabel = name[(dot + 1)...]
+    guard !name.isEmpty else { throw .malformed }
+    let lastLabel = name[(name.lastIndex(of: UInt8(ascii: ".")).map { $0 + 1 } ?? 0)...]
     guard !Self.looksNumeric(lastLabel) else { throw .malformed }
     guard !isTooLong, lastLabel.count <= 63, name.count <= 253 else { throw .tooLong }
     text = String(decoding: name, as: UTF8.self)
   }
 
+  package init(_ bytes: some Collection<UInt8>) throws(Violation) {
+    try self.init(Array(bytes)[...])
+  }
+
   package init(_ text: some StringProtocol) throws(Violation) {
-    try self.init(Array(text.utf8))
+    try self.init(Array(text.utf8)[...])
   }
 
   /// All digits, or `0x` and hexadecimal digits: the WHATWG URL standard's "ends in a number".
@@ -54,7 +57,9 @@ package struct DomainName: Hashable, Sendable {
     let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
     if label.allSatisfy({ digits.contains($0) }) { return true }
     guard label.starts(with: [UInt8(ascii: "0"), UInt8(ascii: "x")]) else { return false }
-    return label.dropFirst(2).allSatisfy { digits.contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
+    return label.dropFirst(2).allSatisfy {
+      digits.contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+    }
   }
 }
 

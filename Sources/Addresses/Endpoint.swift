@@ -7,12 +7,16 @@ package enum Host: Hashable, Sendable {
   ///
   /// An address literal becomes the address it is, unmapped, so that rules on addresses cannot be bypassed by
   /// spelling; every other text must be a valid name.
-  package init(nameField bytes: some Collection<UInt8>) throws(DomainName.Violation) {
-    if bytes.count <= 45, let address = IPAddress(String(decoding: bytes, as: UTF8.self)) {
+  package init(nameField bytes: ArraySlice<UInt8>) throws(DomainName.Violation) {
+    if let address = IPAddress(ascii: bytes) {
       self = .address(address.unmapped)
     } else {
       self = .name(try DomainName(bytes))
     }
+  }
+
+  package init(nameField bytes: some Collection<UInt8>) throws(DomainName.Violation) {
+    try self.init(nameField: Array(bytes)[...])
   }
 
   package var address: IPAddress? {
@@ -58,9 +62,7 @@ package struct Endpoint: Hashable, Sendable {
     else { return nil }
     let hostText = text[..<colon]
     if hostText.hasPrefix("["), hostText.hasSuffix("]") {
-      guard case .v6? = IPAddress(hostText.dropFirst().dropLast()),
-        let address = IPAddress(hostText.dropFirst().dropLast())
-      else { return nil }
+      guard let address = IPAddress(hostText.dropFirst().dropLast()), case .v6 = address else { return nil }
       self.init(address.unmapped, port: port)
     } else {
       guard !hostText.contains(":"), let host = try? Host(nameField: Array(hostText.utf8)) else { return nil }
@@ -71,8 +73,7 @@ package struct Endpoint: Hashable, Sendable {
 
 extension Endpoint: CustomStringConvertible {
   package var description: String {
-    guard case .address(.v6(let bits)) = host else { return "\(host):\(port)" }
-    return "[\(IPAddress.v6(bits))]:\(port)"
+    if case .address(.v6) = host { "[\(host)]:\(port)" } else { "\(host):\(port)" }
   }
 }
 

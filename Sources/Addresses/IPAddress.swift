@@ -64,10 +64,14 @@ extension IPAddress {
   ///
   /// The loose forms of `inet_aton` (`127.1`, `0x7f.1`, `017700000001`) are not addresses here.
   package init?(_ text: some StringProtocol) {
-    let bytes = Array(text.utf8)
-    if let bits = Self.parseQuad(bytes[...]) {
+    self.init(ascii: Array(text.utf8)[...])
+  }
+
+  /// The same for text as it came from the wire.
+  package init?(ascii text: ArraySlice<UInt8>) {
+    if let bits = Self.parseQuad(text) {
       self = .v4(bits)
-    } else if let bits = Self.parseGroups(bytes) {
+    } else if let bits = Self.parseGroups(text) {
       self = .v6(bits)
     } else {
       return nil
@@ -76,58 +80,73 @@ extension IPAddress {
 
   private static func parseQuad(_ text: ArraySlice<UInt8>) -> UInt32? {
     guard (7...15).contains(text.count) else { return nil }
-    let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
     var bits: UInt32 = 0
-    for part in parts {
-      guard (1...3).contains(part.count), part.count == 1 || part.first != UInt8(ascii: "0") else { return nil }
-      var value: UInt32 = 0
-      for digit in part {
-        guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-        value = value * 10 + UInt32(digit - UInt8(ascii: "0"))
+    var number: UInt32 = 0
+    var digits = 0
+    var dots = 0
+    for octet in text {
+      switch octet {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"):
+        let hasLeadingZero = digits > 0 && number == 0
+        guard !hasLeadingZero else { return nil }
+        number = number * 10 + UInt32(octet - UInt8(ascii: "0"))
+        guard number <= 255 else { return nil }
+        digits += 1
+      case UInt8(ascii: "."):
+        guard digits > 0, dots < 3 else { return nil }
+        bits = bits << 8 | number
+        (number, digits) = (0, 0)
+        dots += 1
+      default:
+        return nil
       }
-      guard value <= 255 else { return nil }
-      bits = bits << 8 | value
     }
-    return bits
+    guard dots == 3, digits > 0 else { return nil }
+    return bits << 8 | number
   }
 
-  private static func parseGroups(_ text: [UInt8]) -> UInt128? {
+  private static func parseGroups(_ text: ArraySlice<UInt8>) -> UInt128? {
     guard (2...45).contains(text.count) else { return nil }
     let colon = UInt8(ascii: ":")
-    guard text[0] != colon || text[1] == colon else { return nil }
-    guard text[text.count - 1] != colon || text[text.count - 2] == colon else { return nil }
-
-    let parts = text.split(separator: colon, omittingEmptySubsequences: false)
-    var head: [UInt16] = []
-    var tail: [UInt16]?
-    for (index, part) in parts.enumerated() {
-      var groups: [UInt16] = []
-      if part.isEmpty {
-        // "::" leaves one empty part inside, two at either end of the text.
-        let atEdge = index == 0 || index == parts.count - 1
-        if !atEdge {
-          guard tail == nil else { return nil }
-          tail = []
-        }
-        continue
-      } else if index == parts.count - 1, part.contains(UInt8(ascii: ".")) {
-        guard let quad = parseQuad(part) else { return nil }
-        groups = [UInt16(quad >> 16), UInt16(truncatingIfNeeded: quad)]
-      } else {
-        guard part.count <= 4, let group = parseHex(part) else { return nil }
-        groups = [group]
-      }
-      if tail == nil { head += groups } else { tail? += groups }
+    var rest = text
+    var bits: UInt128 = 0
+    var count = 0
+    // How many groups stand before "::".
+    var gap: Int?
+    if rest.starts(with: [colon, colon]) {
+      gap = 0
+      rest = rest.dropFirst(2)
     }
-
-    let count = head.count + (tail?.count ?? 0)
-    guard tail == nil ? count == 8 : count <= 7 else { return nil }
-    let groups = head + Array(repeating: 0, count: 8 - count) + (tail ?? [])
-    return groups.reduce(0) { $0 << 16 | UInt128($1) }
+    while !rest.isEmpty {
+      let part = rest.prefix { $0 != colon }
+      rest = rest.dropFirst(part.count)
+      if rest.isEmpty, let quad = parseQuad(part) {
+        bits = bits << 32 | UInt128(quad)
+        count += 2
+        break
+      }
+      guard let group = parseHex(part) else { return nil }
+      bits = bits << 16 | UInt128(group)
+      count += 1
+      guard rest.popFirst() != nil else { break }
+      if rest.first == colon {
+        guard gap == nil else { return nil }
+        gap = count
+        rest = rest.dropFirst()
+      } else if rest.isEmpty {
+        return nil
+      }
+    }
+    guard let gap else { return count == 8 ? bits : nil }
+    guard count <= 7 else { return nil }
+    let behind = 16 * (count - gap)
+    let low = bits & ((1 << behind) - 1)
+    return (bits >> behind) << (128 - 16 * gap) | low
   }
 
+  /// One to four digits.
   private static func parseHex(_ digits: ArraySlice<UInt8>) -> UInt16? {
+    guard (1...4).contains(digits.count) else { return nil }
     var value: UInt16 = 0
     for digit in digits {
       switch digit {
@@ -142,11 +161,13 @@ extension IPAddress {
 }
 
 extension IPAddress: CustomStringConvertible {
-  /// Dotted quad, or RFC 5952 text.
+  /// Dotted quad, or RFC 5952 text. A mapped address keeps its quad, as §5 recommends.
   package var description: String {
     switch self {
     case .v4(let bits):
       return "\(bits >> 24).\(bits >> 16 & 255).\(bits >> 8 & 255).\(bits & 255)"
+    case .v6(let bits) where unmapped != self:
+      return "::ffff:\(IPAddress.v4(UInt32(truncatingIfNeeded: bits)))"
     case .v6(let bits):
       let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits >> (112 - 16 * $0)) }
       let zeros = Self.longestRunOfZeros(in: groups)

@@ -32,8 +32,8 @@ package struct Prefix: Hashable, Sendable {
       self.init(address.unmapped)
       return
     }
-    guard parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-      let length = Int(parts[1]), length <= address.bitWidth
+    // Comparing with the number's own text refuses signs and leading zeros.
+    guard let length = Int(parts[1]), String(length) == parts[1], (0...address.bitWidth).contains(length)
     else { return nil }
     let isMapped = address.unmapped != address && length >= 96
     self.init(isMapped ? address.unmapped : address, length: isMapped ? length - 96 : length)

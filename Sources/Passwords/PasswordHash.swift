@@ -8,8 +8,8 @@ package struct PasswordHash: Hashable, Sendable {
 
   /// `nil` for text that is no complete hash of a method libcrypt knows.
   ///
-  /// The two methods that have no `$` in front (DES) are refused: eight letters of the password decided there, and
-  /// any word of thirteen letters looks like one.
+  /// The two methods that have no `$` in front (DES) are refused: eight letters of the password decided
+  /// there, and any word of thirteen letters looks like one.
   package init?(_ text: String) {
     guard text.utf8.first == UInt8(ascii: "$"), text.utf8.count <= 255,
       text.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
@@ -27,9 +27,9 @@ package struct PasswordHash: Hashable, Sendable {
 
   /// Whether this is the hash of `password`.
   ///
-  /// It blocks for as long as the hash was made to cost, milliseconds to seconds: keep it off an event loop. Any
-  /// number of threads may call it at once. A password with a NUL matches no hash, since crypt(3) would stop there.
-  /// The corresponding C function is `crypt_rn`.
+  /// It blocks for as long as the hash was made to cost, milliseconds to seconds: keep it off an event loop.
+  /// Any number of threads may call it at once. A password with a NUL matches no hash, since crypt(3) would
+  /// stop there. The corresponding C function is `crypt_rn`.
   package func matches(_ password: [UInt8]) -> Bool {
     guard !password.contains(0) else { return false }
     let size = MemoryLayout<crypt_data>.size

@@ -1,8 +1,8 @@
 /// A cursor over received bytes.
 ///
-/// Copying it is cheap and remembers the position: a parser works on a copy and assigns it back when the whole
-/// message was there. It holds on to the array it reads, so make one for each attempt to parse and let go of it
-/// before appending to the array.
+/// Copying it is cheap and remembers the position: a parser works on a copy and assigns it back when the
+/// whole message was there. It holds on to the array it reads, so make one for each attempt to parse and let
+/// go of it before appending to the array.
 package struct ByteReader: Sendable {
   /// The bytes not yet read. Its `startIndex` is the position in the array the reader was made with.
   package private(set) var remaining: ArraySlice<UInt8>

@@ -19,7 +19,8 @@ package enum Opening: Hashable, Sendable {
 
   /// What to send before closing on a client whose protocol is not served; empty when nothing is to be said.
   ///
-  /// SOCKS octets go only to clients that speak SOCKS; a browser pointed at a SOCKS port gets a text it can show.
+  /// SOCKS octets go only to clients that speak SOCKS; a browser pointed at a SOCKS port gets a text it can
+  /// show.
   package var refusal: [UInt8] {
     switch self {
     case .socks4:

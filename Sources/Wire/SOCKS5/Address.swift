@@ -46,7 +46,8 @@ enum AddressField {
 }
 
 extension Endpoint {
-  /// A destination. The field is read to its end before its name is judged, so that what follows is the next message.
+  /// A destination. The field is read to its end before its name is judged, so that what follows is the next
+  /// message.
   init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
     var rest = input
     switch try AddressField(parsing: &rest) {

@@ -9,8 +9,8 @@ extension SOCKS5 {
   ///     |  1  |  1  | X'00' |  1   | Variable |    2     |
   ///     +-----+-----+-------+------+----------+----------+
   ///
-  /// It is written with an address, never a name: OpenBSD's netcat refuses ATYP 03, and older versions of curl hang
-  /// on a short one. It is read with either.
+  /// It is written with an address, never a name: OpenBSD's netcat refuses ATYP 03, and older versions of
+  /// curl hang on a short one. It is read with either.
   package struct Reply: Message {
     package let code: ReplyCode
     /// 0.0.0.0:0 in a refusal, and where the peer sent a name that is no address.
@@ -24,8 +24,8 @@ extension SOCKS5 {
 
     /// Reads any peer's reply.
     ///
-    /// BND.ADDR is only told, never dialled, so that no name in it is a violation. Nor is an unknown ATYP in a
-    /// refusal, behind which nothing comes: it then ends with that octet.
+    /// BND.ADDR is only told, never dialled, so that no name in it is a violation. Nor is an unknown ATYP in
+    /// a refusal, behind which nothing comes: it then ends with that octet.
     package init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
       var rest = input
       guard let version = rest.byte() else { return nil }

@@ -9,8 +9,8 @@ extension SOCKS5 {
   ///     |  1  |  1  | X'00' |  1   | Variable |    2     |
   ///     +-----+-----+-------+------+----------+----------+
   ///
-  /// RSV is sent as 00 and not looked at. A command nobody knows is data: the reader answers it. An address in the
-  /// name field, and an IPv4 address mapped into IPv6, arrive as the address they are.
+  /// RSV is sent as 00 and not looked at. A command nobody knows is data: the reader answers it. An address
+  /// in the name field, and an IPv4 address mapped into IPv6, arrive as the address they are.
   package struct Request: Message {
     package let command: Command
     package let destination: Endpoint
@@ -57,7 +57,8 @@ extension SOCKS5 {
 extension SOCKS5.Request {
   /// What a CONNECT to this destination is told without asking any route; `nil` for one that can be dialled.
   ///
-  /// The unspecified address would reach this very host, and nobody answers TCP at a broadcast or multicast one.
+  /// The unspecified address would reach this very host, and nobody answers TCP at a broadcast or multicast
+  /// one.
   package var connectRefusal: SOCKS5.ReplyCode? {
     if let address = destination.host.address,
       address.isUnspecified || address.isBroadcast || address.isMulticast

@@ -7,8 +7,8 @@ extension SOCKS5 {
   ///     |  1  |  1   | 1 to 255 |  1   | 1 to 255 |
   ///     +-----+------+----------+------+----------+
   ///
-  /// VER is 01. Both are octets of any value, not text. Empty ones parse, since some clients send them; whether
-  /// they match is for the reader to say. However it is printed, the password does not show.
+  /// VER is 01. Both are octets of any value, not text. Empty ones parse, since some clients send them;
+  /// whether they match is for the reader to say. However it is printed, the password does not show.
   package struct UsernamePassword: Message {
     /// The VER octet of both messages of this sub-negotiation.
     static let version: UInt8 = 1
