@@ -1,9 +1,14 @@
 import Addresses
 
 /// The routes, compiled. An immutable value: the same table and request give the same verdict.
+///
+/// In a route that refuses (`reject` or `drop`), an `ip` condition also holds for an IPv6 address that embeds an IPv4
+/// address of the range (`IPAddress.embedded4`): who denies 10.0.0.0/8 denies 64:ff9b::10.0.0.1 too. In every route,
+/// the unspecified addresses count as the loopback addresses that Linux dials in their place.
 package struct RouteTable: Sendable {
   package let routes: [Route]
   package let fallback: Outcome
+  private let compiled: CompiledRoutes
 
   /// - Parameters:
   ///   - routes: in order; the first whose condition holds decides.
@@ -11,28 +16,47 @@ package struct RouteTable: Sendable {
   package init(routes: [Route], fallback: Outcome) {
     self.routes = routes
     self.fallback = fallback
+    compiled = CompiledRoutes(routes)
   }
 
   package func verdict(for request: Request) -> Verdict {
-    Verdict(outcome: fallback, route: nil)
+    guard let (index, truth) = compiled.first(for: request) else {
+      return Verdict(outcome: fallback, route: nil)
+    }
+    let route = routes[index]
+    return truth == .gaveUp
+      ? Verdict(outcome: .reject, route: route, gaveUp: true) : Verdict(outcome: route.outcome, route: route)
   }
 
   /// The route that refuses `address`, to which the name in `request` resolved for a direct dial; `nil` if none does.
   ///
-  /// A name cannot get around a range: the routes that speak of `ip` are asked again, in order, with the address in
-  /// the destination's place for their `ip` conditions and the name for all others. The first that holds decides.
+  /// A name cannot get around a range: the routes that speak of addresses (`ip`, or an address under `host`) are
+  /// asked again, in order, with the address in the destination's place for those conditions and the name for all
+  /// others. The first that holds decides.
   package func refusal(of address: IPAddress, for request: Request) -> Route? {
-    nil
+    guard let (index, truth) = compiled.first(for: request, address: address) else { return nil }
+    let route = routes[index]
+    return truth == .gaveUp || route.refuses ? route : nil
   }
+}
+
+extension Route {
+  /// Whether it refuses what its condition describes, so that its condition should rather hold too often.
+  var refuses: Bool { outcome == .reject || outcome == .drop }
 }
 
 /// What the table says of one request.
 package struct Verdict: Sendable {
   package var outcome: Outcome
+  /// The route that decided; `nil` when none did, and the table's `default` is the outcome.
   package var route: Route?
+  /// A regular expression of `route` could not be matched within its limits. What is not known to be allowed is
+  /// refused: the outcome is `reject`, whatever the route's own.
+  package var gaveUp: Bool
 
-  package init(outcome: Outcome, route: Route?) {
+  package init(outcome: Outcome, route: Route?, gaveUp: Bool = false) {
     self.outcome = outcome
     self.route = route
+    self.gaveUp = gaveUp
   }
 }
