@@ -23,6 +23,7 @@ let package = Package(
 
     // Values, without input or output.
     .target(name: "Addresses", swiftSettings: strict),
+    .target(name: "Printing", swiftSettings: strict),
     .target(name: "Wire", dependencies: ["Addresses"], swiftSettings: strict),
     .target(name: "Patterns", dependencies: ["CPCRE2"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
@@ -31,7 +32,7 @@ let package = Package(
 
     // The outside world.
     .target(
-      name: "Config", dependencies: ["Addresses", "Routing", "Settings", "CYAML"],
+      name: "Config", dependencies: ["Addresses", "Printing", "Routing", "Settings", "CYAML"],
       swiftSettings: strict),
     .target(name: "Transport", dependencies: ["Addresses", "CLinux"], swiftSettings: strict),
     .target(name: "DNS", dependencies: ["Addresses", "Transport", "CAres"], swiftSettings: strict),
@@ -43,7 +44,7 @@ let package = Package(
     // Programs.
     .executableTarget(
       name: "sockeye",
-      dependencies: ["Addresses", "Routing", "Settings", "Config", "Transport", "DNS", "Proxy"],
+      dependencies: ["Addresses", "Printing", "Routing", "Settings", "Config", "Transport", "DNS", "Proxy"],
       swiftSettings: strict),
 
     // Measuring: the least a proxy can cost here, and the load that finds out.
@@ -54,6 +55,7 @@ let package = Package(
 
     // Tests. Those of a module stand under its name; EndToEndTests run the built program among real peers.
     .testTarget(name: "AddressesTests", dependencies: ["Addresses"]),
+    .testTarget(name: "PrintingTests", dependencies: ["Printing"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "Addresses"]),
     .testTarget(name: "PasswordsTests", dependencies: ["Passwords"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses"]),
