@@ -1,0 +1,46 @@
+import Routing
+import Settings
+
+/// Reads route table files: what they say, or everything that is wrong with them.
+package struct ConfigurationLoader: Sendable {
+  /// What came of a file.
+  package struct Result: Sendable {
+    /// `nil` when there are errors; warnings leave it usable.
+    package var configuration: Configuration?
+    /// In the order of the file.
+    package var diagnostics: [Diagnostic]
+  }
+
+  private let surroundings: Surroundings
+
+  /// - Parameter surroundings: where files and environment variables come from.
+  package init(_ surroundings: Surroundings = .process) {
+    self.surroundings = surroundings
+  }
+
+  /// Reads and checks the table at `path`, and runs its `tests:`.
+  ///
+  /// - Parameter listen: addresses that replace the table's `listen:`; none: the table's own.
+  package func load(_ path: String, listen: [String] = []) -> Result {
+    do throws(Surroundings.ReadFailure) {
+      return load(try surroundings.file(path), named: path, listen: listen)
+    } catch {
+      let advice = "(name a route table file that this user can read)"
+      let message = "the file \(error.message) \(advice)"
+      return Result(diagnostics: [Diagnostic(severity: .error, file: path, position: nil, message: message)])
+    }
+  }
+
+  /// Reads and checks a table that is at hand.
+  ///
+  /// - Parameters:
+  ///   - file: its content.
+  ///   - name: the path that stands in diagnostics, and beside which the files lie that it names.
+  ///   - listen: addresses that replace the table's `listen:`.
+  package func load(_ file: Surroundings.File, named name: String, listen: [String] = []) -> Result {
+    let reader = TableReader(
+      file: name, isReadableByOthers: file.isReadableByOthers, surroundings: surroundings)
+    let configuration = reader.read(file.bytes, listen: listen)
+    return Result(configuration: configuration, diagnostics: reader.log.sorted(startingWith: name))
+  }
+}

@@ -1,0 +1,74 @@
+import Addresses
+import Routing
+import Settings
+
+/// What the names of a table stand for. Upstreams and chains share one set of names.
+struct Names {
+  /// `nil` under a name whose value had errors: to use it is no further error.
+  var upstreams: [String: Upstream?] = [:]
+  /// Where an upstream's address is written.
+  var positions: [String: Position] = [:]
+  var chains: [String: Node] = [:]
+  /// Chains whose hops were worked out.
+  var resolved: [String: ResolvedChain] = [:]
+  var declarations: [String: Position] = [:]
+  /// Upstreams already reported as listeners of our own.
+  var loops: Set<String> = []
+
+  /// All of them, for suggestions.
+  var all: [String] { upstreams.keys.sorted() + chains.keys.sorted() }
+}
+
+extension TableReader {
+  /// Takes a name for an upstream or a chain; false, with an error, if it cannot have it.
+  func declare(_ name: String, _ key: Node) -> Bool {
+    if ["direct", "reject", "drop"].contains(name) {
+      error(key, "'\(name)' is an outcome of every table (choose another name)")
+      return false
+    }
+    let isPlain = name.unicodeScalars.allSatisfy {
+      !$0.properties.isWhitespace && !",'\"{}[]".unicodeScalars.contains($0)
+        && $0.properties.generalCategory != .control && $0.properties.generalCategory != .format
+    }
+    guard isPlain, (1...64).contains(name.utf8.count) else {
+      error(key, "a name has 1 to 64 octets without spaces, commas, quotes and brackets (choose another)")
+      return false
+    }
+    if let first = names.declarations[name] {
+      error(key, "the name '\(name)' is already taken in line \(first.line) (choose another)")
+      return false
+    }
+    names.declarations[name] = key.position
+    return true
+  }
+}
+
+/// The addresses at which this program itself will answer: a hop there is a loop.
+struct OwnListeners {
+  private var addresses: Set<SocketAddress> = []
+  private var everywhere: Set<UInt16> = []
+
+  init(_ listeners: [Listener] = []) {
+    for case .tcp(let socket) in listeners.map(\.address) where socket.port != 0 {
+      addresses.insert(socket)
+      if socket.address.isUnspecified { everywhere.insert(socket.port) }
+    }
+  }
+
+  /// Whether a hop is one of them.
+  ///
+  /// - Parameter fromHere: whether the hop is reached from this machine. Seen from a proxy elsewhere, a loopback
+  ///   address is that proxy's own.
+  func contain(_ endpoint: Endpoint, fromHere: Bool) -> Bool {
+    let candidates: [IPAddress] =
+      switch endpoint.host {
+      case .address(let address): [address]
+      case .name(let name): name.text == "localhost" ? [.loopback4, .loopback6] : []
+      }
+    return candidates.contains { address in
+      if address.isLoopback, !fromHere { return false }
+      return addresses.contains(SocketAddress(address, port: endpoint.port))
+        || address.isLoopback && everywhere.contains(endpoint.port)
+    }
+  }
+}

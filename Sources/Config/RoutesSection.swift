@@ -1,0 +1,90 @@
+import Addresses
+import Routing
+import Settings
+
+/// A route and where it was written.
+struct WrittenRoute {
+  var route: Route
+  var position: Position
+}
+
+/// `routes:`.
+extension TableReader {
+  private static let keys = Keys(
+    ["via", "name", "note", "timeout", "idle"] + conditionKeys,
+    later: laterConditionKeys + ["udp", "bind", "interface", "mark", "rewrite", "resolve"])
+
+  private static let form = Form("a route", "{domain: corp.example, via: office}")
+
+  /// - Parameter listeners: those that `listener` may name.
+  func readRoutes(_ node: Node, listeners: [Listener]) -> [WrittenRoute] {
+    // No routes at all may be written as [].
+    if node.kind == .sequence, node.elements.isEmpty { return [] }
+    let known = Set(listeners.flatMap { [$0.id.address, $0.id.name].compactMap(\.self) })
+    return list(node, Self.form).compactMap { node in
+      guard !node.isBroken, let fields = fields(node, "a route", Self.form.example, Self.keys) else {
+        return nil
+      }
+      return readRoute(fields, listeners: known).map { WrittenRoute(route: $0, position: node.position) }
+    }
+  }
+
+  private func readRoute(_ fields: Fields, listeners: Set<String>) -> Route? {
+    let name = fields["name"].map { text($0, Form("a name", "office")) }
+    let note = fields["note"].map { text($0, Form("a note", "for the night shift")) }
+    let timeout = fields["timeout"].map { duration($0) }
+    let idle = fields["idle"].map { duration($0) }
+    let condition = readCondition(fields, listeners: listeners)
+    guard let via = fields["via"] else {
+      error(fields.position, "a route needs its 'via' (write where it leads, such as 'via: direct')")
+      return nil
+    }
+    guard let outcome = readOutcome(via), let condition else { return nil }
+    return Route(
+      name: name ?? nil, note: note ?? nil, condition: condition, outcome: outcome, timeout: timeout ?? nil,
+      idle: idle ?? nil, source: SourceLine(file: file, line: fields.position.line))
+  }
+}
+
+// MARK: - Warnings
+
+extension TableReader {
+  /// Warns of an `ip` route to a proxy that connections by name pass by.
+  ///
+  /// An `ip` condition sees what the client asks for, and a name is not an address. Nothing is lost when names take
+  /// another proxy or are refused; but when they go direct, they reach from here what was to be reached through
+  /// the proxy. A route for names with the same outcome shows that they were thought of.
+  func warnOfBypassedPrefixes(_ routes: [WrittenRoute], fallback: Outcome) {
+    guard fallback == .direct else { return }
+    var named: Set<Outcome> = []
+    for written in routes where written.route.condition.speaksOfNames { named.insert(written.route.outcome) }
+    for written in routes where written.route.condition.needsAddress {
+      guard case .chain = written.route.outcome, !named.contains(written.route.outcome) else { continue }
+      warning(
+        written.position,
+        "a client that asks for a name passes this route by, and goes direct to whatever address the name has"
+          + " (add a 'domain' route to '\(written.route.outcome)' for the names in these ranges)")
+    }
+  }
+}
+
+extension Condition {
+  /// Whether only a destination that is an address can meet it.
+  fileprivate var needsAddress: Bool {
+    switch self {
+    case .ip: true
+    case .all(let conditions): conditions.contains(where: \.needsAddress)
+    case .any(let conditions): !conditions.isEmpty && conditions.allSatisfy(\.needsAddress)
+    default: false
+    }
+  }
+
+  fileprivate var speaksOfNames: Bool {
+    switch self {
+    case .domain, .host: true
+    case .all(let conditions), .any(let conditions): conditions.contains(where: \.speaksOfNames)
+    case .not(let condition): condition.speaksOfNames
+    default: false
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import Addresses
+import Routing
+import Settings
+
+/// Reads one file. Each section has a file of its own, as an extension; this one says in which order they go.
+///
+/// Nothing here throws: an error is written to the log, and reading goes on, so that one run shows all of them.
+final class TableReader {
+  let file: String
+  let surroundings: Surroundings
+  private let isReadableByOthers: Bool
+  private var hasWarnedOfPassword = false
+  var log = DiagnosticLog()
+
+  /// What the names of the table stand for.
+  var names = Names()
+  /// The listeners of the table, in its order.
+  var listeners: [Listener] = []
+  var ownListeners = OwnListeners()
+
+  init(file: String, isReadableByOthers: Bool, surroundings: Surroundings) {
+    self.file = file
+    self.isReadableByOthers = isReadableByOthers
+    self.surroundings = surroundings
+  }
+
+  private static let keys = Keys(
+    [
+      "listen", "upstreams", "chains", "routes", "default", "hosts", "dns", "tests", "timeouts", "limits",
+      "log",
+    ],
+    later: ["groups", "lists", "tables"])
+
+  /// The configuration, or `nil` after errors.
+  ///
+  /// - Parameter listen: addresses that replace those of the table.
+  func read(_ bytes: [UInt8], listen: [String]) -> Configuration? {
+    guard let root = document(bytes) else { return nil }
+    guard let table = fields(root, "a route table", "default: direct", Self.keys) else { return nil }
+
+    listeners = readListeners(table["listen"])
+    let known = listeners
+    if !listen.isEmpty { listeners = readListeners(arguments: listen) }
+    ownListeners = OwnListeners(listeners)
+
+    if let upstreams = table["upstreams"] { readUpstreams(upstreams) }
+    if let chains = table["chains"] { readChains(chains) }
+    let routes = table["routes"].map { readRoutes($0, listeners: known) } ?? []
+    let fallback = readDefault(table["default"], at: root.position)
+    let hosts = table["hosts"].map(readHosts) ?? HostOverrides()
+    let nameServers = table["dns"].map(readNameServers) ?? NameServers()
+    let timeouts = table["timeouts"].map(readTimeouts) ?? Timeouts()
+    let limits = table["limits"].map(readLimits) ?? Limits()
+    let log = table["log"].map(readLog) ?? Log()
+    let tests = table["tests"].map { readTests($0, listeners: known) } ?? []
+
+    guard let fallback, !self.log.hasErrors else { return nil }
+    let routeTable = RouteTable(routes: routes.map(\.route), fallback: fallback)
+    warnOfBypassedPrefixes(routes, fallback: fallback)
+    run(tests, on: routeTable)
+    guard !self.log.hasErrors else { return nil }
+    return Configuration(
+      listeners: listeners, table: routeTable, hosts: hosts, nameServers: nameServers, timeouts: timeouts,
+      limits: limits, log: log)
+  }
+
+  private func document(_ bytes: [UInt8]) -> Node? {
+    guard bytes.count <= Surroundings.largestFile else {
+      error(nil, "the file is larger than 64 MiB (divide it)")
+      return nil
+    }
+    let scan = Scan(bytes, limit: DiagnosticLog.capacity)
+    for finding in scan.findings { error(finding.position, finding.message) }
+    guard scan.findings.isEmpty else { return nil }
+
+    var composer = Composer(environment: surroundings.variable) { [self] in error($0, $1) }
+    do throws(YAMLParser.Violation) {
+      if let root = try composer.compose(bytes[scan.start...]).root, !root.isNull { return root }
+      error(Position(line: 1, column: 1), "the file is empty (write at least 'default: direct')")
+    } catch {
+      self.error(error.position, "\(error.problem) (\(Self.advice(on: error.problem)))")
+    }
+    return nil
+  }
+
+  /// What usually lies behind libyaml's words.
+  private static func advice(on problem: String) -> String {
+    switch problem {
+    case "mapping values are not allowed in this context":
+      "there is one ': ' too many in this line, or the indentation is wrong"
+    case "could not find expected ':'": "write 'key: value'"
+    case "did not find expected key", "did not find expected '-' indicator":
+      "look at the indentation of this line and the one before"
+    case "did not find expected ',' or ']'", "did not find expected ',' or '}'": "a bracket is not closed"
+    case "found unexpected end of stream": "a quote is not closed"
+    case "found character that cannot start any token": "put the value in quotes"
+    case let text where text.hasPrefix("there are more") || text.hasPrefix("values are nested"):
+      "no route table needs that many"
+    default: "look at the indentation, the quotes and the brackets here"
+    }
+  }
+}
+
+// MARK: - Reporting
+
+extension TableReader {
+  func error(_ position: Position?, _ message: String) {
+    log.append(Diagnostic(severity: .error, file: file, position: position, message: message))
+  }
+
+  func error(_ node: Node, _ message: String) {
+    error(node.position, message)
+  }
+
+  func warning(_ position: Position, _ message: String) {
+    log.append(Diagnostic(severity: .warning, file: file, position: position, message: message))
+  }
+
+  /// A near word, while there is still room to report it.
+  func suggest(for word: String, among candidates: some Sequence<String>) -> String? {
+    log.isFull ? nil : suggestion(for: word, among: candidates)
+  }
+
+  /// Notes that a password stands in the table itself: worth a warning when everyone can read it.
+  func holdsSecret(_ node: Node) {
+    guard isReadableByOthers, !node.isExpanded, !hasWarnedOfPassword else { return }
+    hasWarnedOfPassword = true
+    let advice = "chmod o-r this file, or take the password from ${NAME} or 'password_file'"
+    warning(node.position, "every user of this machine can read this password (\(advice))")
+  }
+
+  /// Reads a file that the table names; a relative path starts beside the table.
+  func contents(of node: Node, path: String) -> Surroundings.File? {
+    var full = path
+    if !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") { full = file[...slash] + path }
+    do throws(Surroundings.ReadFailure) {
+      return try surroundings.file(full)
+    } catch {
+      self.error(node, "the file \(quoted(full)) \(error.message) (name a file that this user can read)")
+      return nil
+    }
+  }
+}

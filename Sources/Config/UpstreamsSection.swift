@@ -1,0 +1,135 @@
+import Addresses
+import Routing
+import Settings
+
+/// `upstreams:`.
+extension TableReader {
+  private static let keys = Keys(
+    ["url", "username", "password", "password_file", "timeout", "resolve"],
+    later: ["udp", "pipeline", "isolate"])
+
+  func readUpstreams(_ node: Node) {
+    let form = Form("a map from names to proxies", "{tor: socks5://127.0.0.1:9050}")
+    for (name, key, value) in namedEntries(node, form) {
+      guard declare(name, key) else { continue }
+      names.upstreams[name] = .some(readUpstream(name, value))
+    }
+  }
+
+  private func readUpstream(_ name: String, _ node: Node) -> Upstream? {
+    guard node.kind == .mapping else { return readURL(node).flatMap { upstream(name, $0, node: node) } }
+    let example = "{url: socks5://127.0.0.1:1080}"
+    guard let fields = fields(node, "an upstream", example, Self.keys) else { return nil }
+    let timeout = fields["timeout"].map { duration($0) } ?? .seconds(10)
+    let resolution = fields["resolve"].map { word($0, Upstream.Resolution.self) } ?? .previous
+    guard let urlNode = fields["url"] else {
+      error(node, "an upstream needs its 'url' (write \(example))")
+      return nil
+    }
+    guard var url = readURL(urlNode) else { return nil }
+    guard readCredentials(fields, into: &url) else { return nil }
+    guard let timeout, let resolution else { return nil }
+    return upstream(name, url, timeout: timeout, resolution: resolution, node: urlNode)
+  }
+
+  private func upstream(
+    _ name: String, _ url: ProxyURL, timeout: Duration = .seconds(10),
+    resolution: Upstream.Resolution = .previous,
+    node: Node
+  ) -> Upstream? {
+    names.positions[name] = node.position
+    var credentials: Credentials?
+    if url.username != nil || url.password != nil {
+      credentials = Credentials(username: url.username ?? [], password: url.password ?? [])
+      guard credentials != nil else {
+        error(node, "a proxy's user name has 1 to 255 octets, its password at most 255 (write others)")
+        return nil
+      }
+    }
+    return Upstream(
+      name: name, endpoint: url.endpoint, credentials: credentials, timeout: timeout, resolution: resolution)
+  }
+
+  private func readURL(_ node: Node) -> ProxyURL? {
+    let form = Form("the URL of a proxy", "socks5://127.0.0.1:1080")
+    guard !node.isBroken else { return nil }
+    guard node.kind == .scalar, !node.isNull else {
+      mismatch(node, form)
+      return nil
+    }
+    do throws(ProxyURL.Violation) {
+      let url = try ProxyURL(node.text)
+      if url.password?.isEmpty == false { holdsSecret(node) }
+      return url
+    } catch {
+      self.error(node, error.message)
+      return nil
+    }
+  }
+
+  /// `username`, `password` and `password_file`; false after an error.
+  private func readCredentials(_ fields: Fields, into url: inout ProxyURL) -> Bool {
+    var isValid = true
+    for (key, inURL) in [
+      ("username", url.username), ("password", url.password), ("password_file", url.password),
+    ]
+    where inURL != nil {
+      guard let field = fields.field(key) else { continue }
+      error(field.key, "'\(key)' says again what the URL says (remove one)")
+      isValid = false
+    }
+    if let field = fields.field("password_file"), fields["password"] != nil {
+      error(field.key, "there is a 'password' and a 'password_file' (remove one)")
+      isValid = false
+    }
+    if let node = fields["username"] {
+      guard let value = secret(node, "a user name of 1 to 255 octets") else { return false }
+      url.username = value
+    }
+    if let node = fields["password"] {
+      guard let value = secret(node, "a password of 1 to 255 octets") else { return false }
+      holdsSecret(node)
+      url.password = value
+    }
+    if let node = fields["password_file"] {
+      guard let value = readPasswordFile(node) else { return false }
+      url.password = value
+    }
+    if url.password != nil, url.username == nil {
+      error(fields.position, "a password needs a user name (add 'username')")
+      isValid = false
+    }
+    return isValid
+  }
+
+  /// The octets of a value that no message repeats.
+  private func secret(_ node: Node, _ what: String) -> [UInt8]? {
+    guard !node.isBroken else { return nil }
+    guard node.kind == .scalar, !node.isNull, (1...255).contains(node.bytes.count) else {
+      error(node, "expected \(what) (write one, in quotes if it has special characters)")
+      return nil
+    }
+    return Array(node.bytes)
+  }
+
+  /// The file's first line; there must be no other.
+  private func readPasswordFile(_ node: Node) -> [UInt8]? {
+    guard let path = text(node, Form("a path", "/etc/sockeye/office.password")),
+      let content = contents(of: node, path: path)
+    else { return nil }
+    var password = content.bytes
+    if password.last == UInt8(ascii: "\n") { password.removeLast() }
+    if password.last == UInt8(ascii: "\r") { password.removeLast() }
+    guard (1...255).contains(password.count), !password.contains(UInt8(ascii: "\n")) else {
+      error(
+        node, "the file \(quoted(path)) must hold one line, a password of 1 to 255 octets (write it there)")
+      return nil
+    }
+    if content.isReadableByOthers {
+      warning(
+        node.position,
+        "every user of this machine can read the password in \(quoted(path)) (chmod o-r the file)")
+    }
+    return password
+  }
+}

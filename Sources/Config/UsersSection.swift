@@ -1,0 +1,92 @@
+import Settings
+
+/// `users:` of a listener, and the file that it may name.
+extension TableReader {
+  private static let passwordForm = Form(
+    "a password of 1 to 255 octets, or its crypt(3) hash", "correct-horse")
+
+  func readUsers(_ node: Node) -> [User] {
+    let entries = namedEntries(node, Form("a map from user names to passwords", "{alice: correct-horse}"))
+    if node.kind == .mapping, node.entries.isEmpty {
+      error(node, "there are no users (write a name and a password, such as {alice: correct-horse})")
+    }
+    var users: [User] = []
+    for (name, key, value) in entries {
+      if name == "file" {
+        users += readUsersFile(value)
+      } else if let user = readUser(name, key, value) {
+        users.append(user)
+      }
+    }
+    refuseSecondUsers(users, node)
+    return users
+  }
+
+  private func readUser(_ name: String, _ key: Node, _ value: Node) -> User? {
+    guard (1...255).contains(key.bytes.count) else {
+      error(key, "a user name has 1 to 255 octets (choose another)")
+      return nil
+    }
+    guard !value.isBroken else { return nil }
+    // The value may be a password with a slip in it: no message repeats it.
+    guard value.kind == .scalar, !value.isNull, (1...255).contains(value.bytes.count) else {
+      error(value, "expected \(Self.passwordForm.name) \(Self.passwordForm.advice)")
+      return nil
+    }
+    if Self.isHash(value.text) {
+      return User(name: Array(key.bytes), secret: .hash(value.text))
+    }
+    holdsSecret(value)
+    return User(name: Array(key.bytes), secret: .password(Array(value.bytes)))
+  }
+
+  /// `name:hash` a line; blank lines and those that start with `#` say nothing.
+  private func readUsersFile(_ node: Node) -> [User] {
+    guard let path = text(node, Form("a path", "/etc/sockeye/users")),
+      let content = contents(of: node, path: path)
+    else { return [] }
+    var users: [User] = []
+    let lines = content.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    for (index, raw) in lines.enumerated() {
+      let line = raw.last == UInt8(ascii: "\r") ? raw.dropLast() : raw
+      guard let first = line.first, first != UInt8(ascii: "#") else { continue }
+      func report(_ message: String) {
+        let position = Position(line: index + 1, column: 1)
+        log.append(Diagnostic(severity: .error, file: path, position: position, message: message))
+      }
+      guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
+        report("this line is not 'name:hash' (write one, or a '#' before a remark)")
+        continue
+      }
+      let name = line[..<colon]
+      let hash = String(decoding: line[(colon + 1)...], as: UTF8.self)
+      if !(1...255).contains(name.count) {
+        report("a user name has 1 to 255 octets (choose another)")
+      } else if !Self.isHash(hash) {
+        report("what follows the name is not a crypt(3) hash (make one with 'openssl passwd -6')")
+      } else {
+        users.append(User(name: Array(name), secret: .hash(hash)))
+      }
+    }
+    if users.isEmpty { error(node, "there are no users in \(quoted(path)) (write 'name:hash' lines)") }
+    return users
+  }
+
+  private func refuseSecondUsers(_ users: [User], _ node: Node) {
+    var seen: Set<[UInt8]> = []
+    for user in users where !seen.insert(user.name).inserted {
+      let name = String(decoding: user.name, as: UTF8.self)
+      error(node, "the user \(quoted(name)) stands here twice (remove one)")
+    }
+  }
+
+  /// Whether a text is a hash of crypt(5): `$`, a method that it knows, `$`, and at least a salt's beginning.
+  private static func isHash(_ text: String) -> Bool {
+    guard text.utf8.count <= 384, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else { return false }
+    let parts = text.split(separator: "$", omittingEmptySubsequences: false)
+    let methods: Set<Substring> = [
+      "1", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy", "md5", "sha1", "sm3",
+    ]
+    return parts.count >= 4 && parts[0].isEmpty && methods.contains(parts[1]) && !(parts.last ?? "").isEmpty
+  }
+}
