@@ -32,7 +32,7 @@ let package = Package(
 
     // The outside world.
     .target(
-      name: "Config", dependencies: ["Addresses", "Printing", "Routing", "Settings", "CYAML"],
+      name: "Config", dependencies: ["Addresses", "Printing", "Passwords", "Routing", "Settings", "CYAML"],
       swiftSettings: strict),
     .target(name: "Transport", dependencies: ["Addresses", "CLinux"], swiftSettings: strict),
     .target(name: "DNS", dependencies: ["Addresses", "Transport", "CAres"], swiftSettings: strict),

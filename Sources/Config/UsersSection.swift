@@ -1,3 +1,4 @@
+import Passwords
 import Settings
 
 /// `users:` of a listener, and the file that it may name.
@@ -33,7 +34,13 @@ extension TableReader {
       error(value, "expected \(Self.passwordForm.name) \(Self.passwordForm.advice)")
       return nil
     }
-    if Self.isHash(value.text) {
+    if Self.looksLikeHash(value.text) {
+      guard PasswordHash(value.text) != nil else {
+        error(
+          value,
+          "this hash is cut short or of no method that is known here (make one with 'openssl passwd -6')")
+        return nil
+      }
       return User(name: Array(key.bytes), secret: .hash(value.text))
     }
     holdsSecret(value)
@@ -62,7 +69,7 @@ extension TableReader {
       let hash = String(decoding: line[(colon + 1)...], as: UTF8.self)
       if !(1...255).contains(name.count) {
         report("a user name has 1 to 255 octets (choose another)")
-      } else if !Self.isHash(hash) {
+      } else if PasswordHash(hash) == nil {
         report("what follows the name is not a crypt(3) hash (make one with 'openssl passwd -6')")
       } else {
         users.append(User(name: Array(name), secret: .hash(hash)))
@@ -80,13 +87,12 @@ extension TableReader {
     }
   }
 
-  /// Whether a text is a hash of crypt(5): `$`, a method that it knows, `$`, and at least a salt's beginning.
-  private static func isHash(_ text: String) -> Bool {
-    guard text.utf8.count <= 384, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else { return false }
-    let parts = text.split(separator: "$", omittingEmptySubsequences: false)
+  /// Whether a text is meant as a hash: `$`, the name of a method, `$`.
+  private static func looksLikeHash(_ text: String) -> Bool {
+    let parts = text.split(separator: "$", maxSplits: 2, omittingEmptySubsequences: false)
     let methods: Set<Substring> = [
       "1", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy", "md5", "sha1", "sm3",
     ]
-    return parts.count >= 4 && parts[0].isEmpty && methods.contains(parts[1]) && !(parts.last ?? "").isEmpty
+    return parts.count == 3 && parts[0].isEmpty && methods.contains(parts[1])
   }
 }

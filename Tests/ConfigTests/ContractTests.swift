@@ -1,0 +1,171 @@
+import Addresses
+import Config
+import Routing
+import Settings
+import Testing
+
+/// Hashes of the password `x`.
+let hash6 =
+  "$6$saltsalt$8RWsOfwR6M6PpnoeQiEiWzNTPo1f0HjVYjDnLZhGx16aBFRkeqiHAzfXP/LgrOWMBMXqiU2pLrXsSOHNUyUm91"
+let hash5 = "$5$salt$eC8iHMk0B/acxRGi4idWiCK/.xXHLUsxovn4V591t3."
+
+/// A table with every key there is.
+let fullExample = """
+  listen:
+    - 127.0.0.1:1080
+    - unix:/run/sockeye.sock
+    - address: 0.0.0.0:1081
+      name: office
+      users:
+        alice: \(hash6)
+        bob: correct-horse
+        file: users
+      auth: required
+    - {address: "[::]:1082", clients: [10.0.0.0/8, "fc00::/7"], auth: optional}
+    - {address: 0.0.0.0:1083, open: true, auth: none}
+
+  upstreams:
+    office: socks5://alice:${OFFICE_PASSWORD}@proxy.office.example:1080
+    tor: socks5h://127.0.0.1:9050
+    far:
+      url: socks5://[2001:db8::1]:1080/
+      username: carol
+      password_file: /secrets/far
+      timeout: 3s
+      resolve: local
+    near:
+      url: socks5://10.0.0.9:1080
+      username: dave
+      password: "a: b"
+
+  chains:
+    abroad: [office, tor]
+    tour: {hops: [near, abroad], mode: strict}
+
+  routes:
+    - domain: corp.example
+      via: office
+      name: corp
+      note: for the office
+      timeout: 5s
+      idle: 10m
+    - {domain: [.onion, Exit.Example.], via: tor}
+    - {host: [www.example.com, "*.cdn.example", "/^ads[0-9]+[.]/"], via: reject}
+    - {ip: [10.0.0.0/8, 192.168.0.1, "fc00::/7"], via: direct}
+    - {port: [25, 6000-6063], via: drop}
+    - {network: udp, via: reject}
+    - {command: bind, via: reject}
+    - {client: 192.168.7.0/24, user: [alice, bob], listener: [office, "127.0.0.1:1080"], via: abroad}
+    - {any: [{port: 22}, {all: [{port: 80}, {not: {domain: example.com}}]}], via: tour}
+    - {domain: example.net, via: [far, abroad]}
+
+  default: [office, tor]
+  hosts: {dev.example: 127.0.0.1, "*.test": ["::1", 127.0.0.1]}
+  dns: {servers: [9.9.9.9, "10.0.0.1:5353", "[2620:fe::fe]:53"], cache: 500}
+
+  tests:
+    - {to: "wiki.corp.example:443", expect: office}
+    - {to: "10.1.2.3:22", expect: direct}
+    - {to: "example.net:1", expect: [far, office, tor]}
+    - {to: "a.example:80", expect: tour}
+    - {to: "a.example:443", client: 192.168.7.9, user: bob, listener: office, expect: abroad}
+    - {to: "a.example:53", network: udp, expect: reject}
+    - {to: "a.example:443", command: bind, expect: reject}
+
+  timeouts: {handshake: 5s, dns: 1500ms, dial: 20s, idle: 1h, half_closed: 2m, drain: 0s}
+  limits: {connections: 100, per_client: 10, handshakes: 20}
+  log: {level: debug, format: json}
+  """
+
+let fullExampleFiles = ["users": "# staff\n\ncarol:\(hash5)\r\n", "/secrets/far": "s3cret\n"]
+let fullExampleVariables = ["OFFICE_PASSWORD": "p@ss"]
+
+@Suite struct ContractTests {
+  @Test func `a table with every key is read`() throws {
+    let result = load(fullExample, files: fullExampleFiles, variables: fullExampleVariables)
+    #expect(result.diagnostics.map(\.description) == [])
+    let configuration = try #require(result.configuration)
+
+    #expect(
+      configuration.listeners == [
+        Listener(
+          address: .tcp(SocketAddress(.loopback4, port: 1080)), id: ListenerID(address: "127.0.0.1:1080")),
+        Listener(
+          address: .unix(path: "/run/sockeye.sock"), id: ListenerID(address: "unix:/run/sockeye.sock")),
+        Listener(
+          address: .tcp(SocketAddress(.unspecified4, port: 1081)),
+          id: ListenerID(address: "0.0.0.0:1081", name: "office"),
+          users: [
+            User(name: Array("alice".utf8), secret: .hash(hash6)),
+            User(name: Array("bob".utf8), secret: .password(Array("correct-horse".utf8))),
+            User(name: Array("carol".utf8), secret: .hash(hash5)),
+          ], authentication: .required),
+        Listener(
+          address: .tcp(SocketAddress(.unspecified6, port: 1082)), id: ListenerID(address: "[::]:1082"),
+          clients: ["10.0.0.0/8", "fc00::/7"].compactMap { Prefix($0) }, authentication: .optional),
+        Listener(
+          address: .tcp(SocketAddress(.unspecified4, port: 1083)), id: ListenerID(address: "0.0.0.0:1083")),
+      ])
+
+    let office = Upstream(
+      name: "office", endpoint: try #require(Endpoint("proxy.office.example:1080")),
+      credentials: Credentials(username: Array("alice".utf8), password: Array("p@ss".utf8)))
+    let tor = Upstream(name: "tor", endpoint: try #require(Endpoint("127.0.0.1:9050")))
+    let far = Upstream(
+      name: "far", endpoint: try #require(Endpoint("[2001:db8::1]:1080")),
+      credentials: Credentials(username: Array("carol".utf8), password: Array("s3cret".utf8)),
+      timeout: .seconds(3), resolution: .local)
+    let near = Upstream(
+      name: "near", endpoint: try #require(Endpoint("10.0.0.9:1080")),
+      credentials: Credentials(username: Array("dave".utf8), password: Array("a: b".utf8)))
+    #expect(configuration.table.fallback == .chain(Chain([office, tor])))
+    #expect(
+      configuration.table.routes.map(\.outcome) == [
+        .chain(Chain([office])), .chain(Chain([tor])), .reject, .direct, .drop, .reject, .reject,
+        .chain(Chain([office, tor])), .chain(Chain([near, office, tor])), .chain(Chain([far, office, tor])),
+      ])
+    let route = configuration.table.routes[0]
+    #expect(route.name == "corp")
+    #expect(route.note == "for the office")
+    #expect(route.timeout == .seconds(5))
+    #expect(route.idle == .seconds(600))
+    #expect(route.source == SourceLine(file: "t.yaml", line: 33))
+
+    #expect(configuration.hosts.addresses(for: try DomainName("dev.example")) == [.loopback4])
+    #expect(configuration.hosts.addresses(for: try DomainName("a.b.test")) == [.loopback6, .loopback4])
+    #expect(
+      configuration.nameServers.servers.map(\.description) == [
+        "9.9.9.9:53", "10.0.0.1:5353", "[2620:fe::fe]:53",
+      ])
+    #expect(configuration.nameServers.cacheCapacity == 500)
+    #expect(configuration.timeouts.handshake == .seconds(5))
+    #expect(configuration.timeouts.dns == .milliseconds(1500))
+    #expect(configuration.timeouts.dial == .seconds(20))
+    #expect(configuration.timeouts.idle == .seconds(3600))
+    #expect(configuration.timeouts.halfClosed == .seconds(120))
+    #expect(configuration.timeouts.drain == .zero)
+    #expect(configuration.limits.connections == 100)
+    #expect(configuration.limits.perClient == 10)
+    #expect(configuration.limits.handshakes == 20)
+    #expect(configuration.log.level == .debug)
+    #expect(configuration.log.format == .json)
+  }
+
+  @Test func `the smallest table takes every default`() throws {
+    let result = load("default: direct")
+    let configuration = try #require(result.configuration)
+    #expect(result.diagnostics.isEmpty)
+    #expect(
+      configuration.listeners == [
+        Listener(
+          address: .tcp(SocketAddress(.loopback4, port: 1080)), id: ListenerID(address: "127.0.0.1:1080"))
+      ])
+    #expect(configuration.table.routes.isEmpty)
+    #expect(configuration.table.fallback == .direct)
+    #expect(configuration.timeouts == Timeouts())
+    #expect(configuration.limits == Limits())
+    #expect(configuration.log == Log())
+    #expect(configuration.nameServers == NameServers())
+    #expect(configuration.hosts == HostOverrides())
+  }
+}

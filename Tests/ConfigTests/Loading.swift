@@ -1,0 +1,35 @@
+import Config
+import Settings
+
+/// A loader that sees nothing of the machine: files and variables are those given.
+func loader(
+  files: [String: Surroundings.File] = [:], variables: [String: String] = [:]
+) -> ConfigurationLoader {
+  ConfigurationLoader(
+    Surroundings(
+      file: { path throws(Surroundings.ReadFailure) in
+        guard let file = files[path] else {
+          throw Surroundings.ReadFailure(message: "cannot be read: No such file or directory")
+        }
+        return file
+      },
+      variable: { variables[$0].map { Array($0.utf8) } }))
+}
+
+/// What comes of `yaml`, read as the file `t.yaml`.
+func load(
+  _ yaml: String, files: [String: String] = [:], variables: [String: String] = [:], listen: [String] = []
+) -> ConfigurationLoader.Result {
+  loader(files: files.mapValues { Surroundings.File(bytes: Array($0.utf8)) }, variables: variables)
+    .load(Surroundings.File(bytes: Array(yaml.utf8)), named: "t.yaml", listen: listen)
+}
+
+/// The diagnostics of `yaml` as they are printed, without the file's name: `LINE:COLUMN: error: …`.
+func diagnostics(
+  of yaml: String, files: [String: String] = [:], variables: [String: String] = [:], listen: [String] = []
+) -> [String] {
+  load(yaml, files: files, variables: variables, listen: listen).diagnostics.map {
+    let text = $0.description
+    return text.hasPrefix("t.yaml:") ? String(text.dropFirst("t.yaml:".count)) : text
+  }
+}
