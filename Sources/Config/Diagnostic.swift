@@ -32,11 +32,17 @@ package struct Position: Hashable, Sendable, Comparable {
   }
 }
 
+extension Diagnostic {
+  /// `FILE:LINE:COLUMN`, or `FILE`, as written.
+  package var place: String {
+    position.map { "\(file):\($0.line):\($0.column)" } ?? file
+  }
+}
+
 extension Diagnostic: CustomStringConvertible {
   /// As compilers print it: `FILE:LINE:COLUMN: error: MESSAGE`, safe to show on a terminal.
   package var description: String {
-    let place = position.map { ":\($0.line):\($0.column)" } ?? ""
-    return "\(file)\(place): \(severity): \(message)".printable
+    "\(place): \(severity): \(message)".printable
   }
 }
 

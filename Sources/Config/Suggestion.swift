@@ -1,7 +1,7 @@
 /// The one of `candidates` that `word` was probably meant to be; `nil` if none is near.
 ///
 /// Only the first 500 candidates are looked at: a suggestion must not take longer than reading the file.
-func suggestion(for word: String, among candidates: some Sequence<String>) -> String? {
+package func suggestion(for word: String, among candidates: some Sequence<String>) -> String? {
   let letters = Array(word.lowercased().unicodeScalars)
   guard (1...64).contains(letters.count) else { return nil }
   var best: (candidate: String, distance: Int)?

@@ -1,0 +1,62 @@
+import Glibc
+
+/// What the program tells the shell.
+enum ExitStatus: Int32 {
+  case done = 0
+  /// It did not hold, or did not work: a failing check, a failing trace.
+  case failed = 1
+  /// The command line is wrong.
+  case wrongUsage = 2
+}
+
+/// Ends the process.
+func exit(_ status: ExitStatus) -> Never {
+  Glibc.exit(status.rawValue)
+}
+
+/// Standard output, for what was asked for, and standard error, for everything else.
+struct Console: Sendable {
+  static let output = Console(descriptor: STDOUT_FILENO)
+  static let error = Console(descriptor: STDERR_FILENO)
+
+  private let descriptor: Int32
+  /// On a terminal, and never against the user's wish (no-color.org).
+  let hasColor: Bool
+
+  private init(descriptor: Int32) {
+    self.descriptor = descriptor
+    let isUnwanted = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
+    hasColor = isatty(descriptor) == 1 && !isUnwanted
+  }
+
+  /// Writes the text and a line break, in one piece where the system allows it.
+  ///
+  /// Text that came from a file or the network has passed through `printable` before.
+  func write(_ text: String) {
+    var rest = Array("\(text)\n".utf8)[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        let code = errno
+        if code == EINTR { continue }
+        // A pipe that another program made non-blocking.
+        guard code == EAGAIN else { return }
+        var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        unsafe Glibc.poll(&poll, 1, -1)
+        continue
+      }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  /// The text in bold or in a color, if the console shows colors.
+  func styled(_ text: String, _ style: Style) -> String {
+    hasColor ? "\u{1b}[\(style.rawValue)m\(text)\u{1b}[0m" : text
+  }
+
+  enum Style: String {
+    case bold = "1"
+    case red = "1;31"
+    case magenta = "1;35"
+  }
+}

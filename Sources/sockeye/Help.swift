@@ -1,0 +1,95 @@
+/// What `--help` prints.
+enum Help {
+  static func text(_ command: Command?) -> String {
+    switch command {
+    case nil: program
+    case .serve: serve
+    case .check: check
+    case .explain: explain
+    case .trace: trace
+    }
+  }
+
+  private static let program = """
+    sockeye: a SOCKS5 server that sends each connection directly or through a chain of
+    proxies, as a route table says.
+
+    usage: sockeye COMMAND [OPTIONS] …
+
+      serve [TABLE]                 run
+      check TABLE…                  say everything that is wrong with route tables
+      explain TABLE DESTINATION…    say what would happen to a connection, and why
+      trace TABLE DESTINATION       dial it, and say how each hop went
+
+      --help                        explain a command: sockeye serve --help
+      --version                     say which version this is
+
+    Options may stand anywhere; -- ends them. Exit status: 0 done; 1 it did not hold or did
+    not work; 2 the command line is wrong.
+
+    example:
+      sockeye serve Routes/quickstart.yaml
+      curl --socks5-hostname 127.0.0.1:1080 https://example.com
+    """
+
+  private static let serve = """
+    usage: sockeye serve [TABLE] [OPTIONS]
+
+    Runs the route table TABLE; without one, sockeye.yaml in this directory, else
+    /etc/sockeye/sockeye.yaml. Says 'listening on ADDRESS' when it accepts connections.
+
+      --listen ADDRESS     listen there and not where the table says; may be repeated.
+                           An address and a port, or unix:/path
+      --workers N          threads that carry connections (default: one per core)
+      --log-level LEVEL    error, warning, info or debug
+      --log-format FORMAT  text or json
+
+    SIGTERM or SIGINT: accept no more, let connections finish for 'timeouts.drain', end; a
+    second one ends at once. SIGHUP: read the table again; one with errors is refused, and
+    the old one stays.
+
+    example:
+      sockeye serve --listen 127.0.0.1:1090 Routes/quickstart.yaml
+    """
+
+  private static let check = """
+    usage: sockeye check TABLE…
+
+    Prints every error and warning in the route tables, those of their 'tests' included,
+    as FILE:LINE:COLUMN: error: MESSAGE. Silent, with exit status 0, when all is well;
+    warnings alone leave the status 0.
+
+    example:
+      sockeye check /etc/sockeye/sockeye.yaml
+    """
+
+  private static let explain = """
+    usage: sockeye explain TABLE DESTINATION… [OPTIONS]
+
+    Says what TABLE decides for each DESTINATION (HOST:PORT) and which route does. Opens no
+    connection and resolves no name.
+
+      --network NETWORK    tcp (default) or udp
+      --command COMMAND    connect (default), bind or udp
+      --user NAME          as if this user asked
+      --client ADDRESS     as if the client had this address
+      --listener NAME      as if the client had come to this listener (its name or address)
+      --all                every route, and why it was taken or not
+      --json               one JSON object a line
+
+    example:
+      sockeye explain Routes/split-by-domain.yaml wiki.corp.example:443 --user alice
+    """
+
+  private static let trace = """
+    usage: sockeye trace TABLE DESTINATION [--json]
+
+    Dials DESTINATION (HOST:PORT) as TABLE says, and prints a line for each hop with its
+    phases and times, or which hop failed, in which phase, with which reply.
+
+      --json               one JSON object
+
+    example:
+      sockeye trace Routes/chain-of-three.yaml example.com:443
+    """
+}

@@ -1,0 +1,179 @@
+import Addresses
+import Config
+import Routing
+import Settings
+
+/// What a command line asks for.
+enum Invocation {
+  case help(Command?)
+  case version
+  case serve(ServeOptions)
+  case check(CheckOptions)
+  case explain(ExplainOptions)
+  case trace(TraceOptions)
+}
+
+struct ServeOptions {
+  /// `nil`: the first that exists of the default places.
+  var table: String?
+  /// In place of the table's listeners; empty: the table's.
+  var listen: [String] = []
+  /// `nil`: one per core.
+  var workers: Int?
+  /// `nil`: the table's.
+  var logLevel: Log.Level?
+  var logFormat: Log.Format?
+}
+
+struct CheckOptions {
+  var tables: [String]
+}
+
+struct ExplainOptions {
+  var table: String
+  var destinations: [Endpoint]
+  var command = Request.Command.connect
+  var user: String?
+  var client: IPAddress?
+  var listener: String?
+  var json = false
+  var all = false
+}
+
+struct TraceOptions {
+  var table: String
+  var destination: Endpoint
+  var json = false
+}
+
+extension Invocation {
+  /// - Parameter arguments: without the program's name.
+  init(_ arguments: [String]) throws(UsageError) {
+    // Whoever asks for help is not told about other slips first.
+    let options = arguments.prefix { $0 != "--" }
+    if options.contains(Option.help.spelling) {
+      self = .help(options.lazy.compactMap(Command.init).first)
+      return
+    }
+    let line = try Arguments(arguments)
+    if line.contains(.version) {
+      self = .version
+      return
+    }
+    guard let word = line.operands.first else {
+      throw UsageError("what shall it do? (commands: \(Self.commandList))")
+    }
+    guard let command = Command(rawValue: word) else {
+      let near = suggestion(for: word, among: Command.allCases.map(\.rawValue))
+      let advice = near.map { "did you mean '\($0)'?" } ?? "commands: \(Self.commandList)"
+      throw UsageError("there is no command '\(word)' (\(advice))")
+    }
+    let values = try CommandValues(line, command)
+    switch command {
+    case .serve: self = .serve(try Self.serve(values))
+    case .check: self = .check(try Self.check(values))
+    case .explain: self = .explain(try Self.explain(values))
+    case .trace: self = .trace(try Self.trace(values))
+    }
+  }
+
+  private static var commandList: String {
+    Command.allCases.map(\.rawValue).joined(separator: ", ")
+  }
+
+  private static func serve(_ values: CommandValues) throws(UsageError) -> ServeOptions {
+    guard values.operands.count <= 1 else { throw values.error("serve takes one table") }
+    var options = ServeOptions(table: values.operands.first, listen: values.all(.listen))
+    if let text = values.one(.workers) {
+      guard let workers = Int(text), (1...1024).contains(workers) else {
+        throw values.error("--workers takes a number from 1 to 1024, not '\(text)'")
+      }
+      options.workers = workers
+    }
+    options.logLevel = try values.word(.logLevel)
+    options.logFormat = try values.word(.logFormat)
+    return options
+  }
+
+  private static func check(_ values: CommandValues) throws(UsageError) -> CheckOptions {
+    guard !values.operands.isEmpty else { throw values.error("check needs a table") }
+    return CheckOptions(tables: values.operands)
+  }
+
+  private static func explain(_ values: CommandValues) throws(UsageError) -> ExplainOptions {
+    guard let table = values.operands.first, values.operands.count > 1 else {
+      throw values.error("explain needs a table and a destination")
+    }
+    var destinations: [Endpoint] = []
+    for text in values.operands.dropFirst() { destinations.append(try values.destination(text)) }
+    var options = ExplainOptions(table: table, destinations: destinations)
+    let network: Request.Network? = try values.word(.network)
+    let command: Request.Command? = try values.word(.command)
+    options.command = command ?? (network == .udp ? .udp : .connect)
+    if let network, options.command.network != network {
+      throw values.error("--command \(options.command) is not made over \(network)")
+    }
+    options.user = values.one(.user)
+    if let text = values.one(.client) {
+      guard let address = IPAddress(text) else {
+        throw values.error("--client takes an IP address, not '\(text)'")
+      }
+      options.client = address.unmapped
+    }
+    options.listener = values.one(.listener)
+    options.json = values.has(.json)
+    options.all = values.has(.all)
+    return options
+  }
+
+  private static func trace(_ values: CommandValues) throws(UsageError) -> TraceOptions {
+    guard values.operands.count == 2 else { throw values.error("trace needs a table and one destination") }
+    let destination = try values.destination(values.operands[1])
+    return TraceOptions(table: values.operands[0], destination: destination, json: values.has(.json))
+  }
+}
+
+/// The options and operands of one command, checked to belong to it.
+private struct CommandValues {
+  let operands: [String]
+  private let line: Arguments
+  private let command: Command
+
+  init(_ line: Arguments, _ command: Command) throws(UsageError) {
+    self.line = line
+    self.command = command
+    operands = Array(line.operands.dropFirst())
+    var seen: Set<Option> = []
+    for (option, _) in line.options {
+      guard command.options.contains(option) else {
+        throw UsageError("\(command) has no option \(option.spelling)", command)
+      }
+      guard seen.insert(option).inserted || option == .listen else {
+        throw UsageError("\(option.spelling) stands there twice", command)
+      }
+    }
+  }
+
+  func error(_ message: String) -> UsageError { UsageError(message, command) }
+  func has(_ option: Option) -> Bool { line.contains(option) }
+  func all(_ option: Option) -> [String] { line.values(of: option) }
+  func one(_ option: Option) -> String? { all(option).first }
+
+  /// The value of an option that takes one of a few words.
+  func word<Word: CaseIterable & RawRepresentable<String>>(_ option: Option) throws(UsageError) -> Word? {
+    guard let text = one(option) else { return nil }
+    guard let word = Word(rawValue: text) else {
+      let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
+      throw error("\(option.spelling) takes one of \(words), not '\(text)'")
+    }
+    return word
+  }
+
+  func destination(_ text: String) throws(UsageError) -> Endpoint {
+    guard let endpoint = Endpoint(text), endpoint.port > 0 else {
+      throw error(
+        "'\(text)' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)")
+    }
+    return endpoint
+  }
+}

@@ -1,0 +1,5 @@
+/// `sockeye trace`.
+func trace(_ options: TraceOptions) async -> ExitStatus {
+  Console.error.write("sockeye: trace is not built yet")
+  return .failed
+}
