@@ -1,0 +1,31 @@
+/// Why a name has no address for us.
+package enum ResolutionFailure: Error, Hashable, Sendable {
+  /// The name does not exist (RCODE 3, NXDOMAIN).
+  case notFound
+  /// The name exists, without an address of the family asked for.
+  case noData
+  /// Every name server failed (RCODE 2, SERVFAIL), refused, or could not be reached: c-ares does not tell which.
+  case serverFailure
+  /// What came was not a DNS message.
+  case malformed
+  case timedOut
+  /// The asking task or the resolver was cancelled.
+  case cancelled
+  /// More questions are open than the resolver holds.
+  case overloaded
+}
+
+extension ResolutionFailure: CustomStringConvertible {
+  /// A few lower-case words, as the log writes them: `no such name`.
+  package var description: String {
+    switch self {
+    case .notFound: "no such name"
+    case .noData: "no address"
+    case .serverFailure: "server failure"
+    case .malformed: "malformed answer"
+    case .timedOut: "timed out"
+    case .cancelled: "cancelled"
+    case .overloaded: "too many open lookups"
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import Addresses
+import Testing
+import Transport
+
+@testable import DNS
+
+@Suite struct AnswerCacheTests {
+  private let start = Deadline(nanoseconds: 1_000_000_000)
+
+  private func question(_ name: String, _ family: Family = .v4) throws -> Question {
+    Question(name: try DomainName(name), family: family)
+  }
+
+  @Test func `an answer is there until its time has come`() throws {
+    var cache = AnswerCache(capacity: 10)
+    let asked = try question("a.test")
+    cache.insert(.success([.loopback4]), to: asked, until: start + .seconds(1))
+    #expect(cache.answer(to: asked, at: start) == .success([.loopback4]))
+    #expect(cache.answer(to: asked, at: start + .milliseconds(999)) == .success([.loopback4]))
+    #expect(cache.answer(to: asked, at: start + .seconds(1)) == nil)
+  }
+
+  @Test func `families are apart`() throws {
+    var cache = AnswerCache(capacity: 10)
+    let other = try question("a.test", .v6)
+    cache.insert(.success([.loopback4]), to: try question("a.test"), until: .never)
+    #expect(cache.answer(to: other, at: start) == nil)
+  }
+
+  @Test func `a later answer replaces the earlier one`() throws {
+    var cache = AnswerCache(capacity: 10)
+    let asked = try question("a.test")
+    cache.insert(.failure(.notFound), to: asked, until: start)
+    cache.insert(.success([.loopback4]), to: asked, until: .never)
+    #expect(cache.answer(to: asked, at: start) == .success([.loopback4]))
+    #expect(cache.count == 1)
+  }
+
+  @Test func `it never holds more than its capacity`() throws {
+    var cache = AnswerCache(capacity: 10)
+    for index in 0..<1000 {
+      let next = try question("n\(index).test")
+      cache.insert(.success([.loopback4]), to: next, until: .never)
+      #expect(cache.answer(to: next, at: start) == .success([.loopback4]))
+      #expect(cache.count == min(index + 1, 10))
+    }
+  }
+
+  @Test func `an answer in use outlives those that are not`() throws {
+    var cache = AnswerCache(capacity: 10)
+    let used = try question("used.test")
+    cache.insert(.success([.loopback4]), to: used, until: .never)
+    for index in 0..<1000 {
+      #expect(cache.answer(to: used, at: start) == .success([.loopback4]))
+      cache.insert(.success([.loopback4]), to: try question("n\(index).test"), until: .never)
+    }
+  }
+
+  @Test func `a cache of nothing holds nothing`() throws {
+    var cache = AnswerCache(capacity: 0)
+    cache.insert(.success([.loopback4]), to: try question("a.test"), until: .never)
+    #expect(cache.count == 0)
+  }
+}
