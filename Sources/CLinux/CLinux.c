@@ -233,20 +233,6 @@ int linux_connect(int socket, const struct linux_address *address) {
   return connect(socket, &system.generic, length) < 0 ? -errno : 0;
 }
 
-int linux_socket_error(int socket) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length) < 0) return -errno;
-  return -error;
-}
-
-// 1 once the connection stands. A socket that is still connecting has no error either.
-int linux_is_connected(int socket) {
-  union any_address system;
-  socklen_t length = sizeof system;
-  return getpeername(socket, &system.generic, &length) == 0;
-}
-
 int linux_local_address(int socket, struct linux_address *address) {
   union any_address system = {0};
   socklen_t length = sizeof system;

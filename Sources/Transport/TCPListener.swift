@@ -8,51 +8,58 @@ package final class TCPListener {
   private let descriptor: PolledDescriptor
   /// Where it listens: the real port, when 0 was asked for. `nil` for a Unix-domain socket.
   package let localAddress: SocketAddress?
-  private var spare: FileDescriptor?
+  private var spare = TCPListener.openSpare()
+  /// Until then it is left alone, since the process is out of descriptors.
+  package private(set) var restsUntil: Deadline?
 
   /// How many connections may wait to be accepted; the kernel's `somaxconn` bounds it too.
   private static let backlog: Int32 = 4096
-  /// How long to leave the listener alone when the process is out of descriptors.
-  private static let pause = Duration.milliseconds(100)
+  private static let rest = Duration.milliseconds(100)
 
   package init(on address: SocketAddress, loop: EventLoop) throws(Errno) {
     var linux = address.linux
     let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog)))
     localAddress = Self.localAddress(of: socket)
     descriptor = try PolledDescriptor(socket, on: loop)
-    spare = Self.openSpare()
   }
 
   /// A socket file left by a program that has ended is replaced; a living one answers `addressInUse`.
+  ///
+  /// Unix-domain sockets know no SO_REUSEPORT: one loop listens.
   package init(unixPath path: String, loop: EventLoop) throws(Errno) {
     let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen_unix(path, Self.backlog)))
     localAddress = nil
     descriptor = try PolledDescriptor(socket, on: loop)
-    spare = Self.openSpare()
   }
 
-  /// An accepted connection, not yet owned: hand it to `TCPStream` in the task that serves it.
+  /// An accepted connection that nobody owns yet: make a `TCPStream` of it in the task that serves it.
   package struct Connection: Sendable {
     package let rawValue: Int32
     /// `nil` for a Unix-domain client.
     package let peer: SocketAddress?
   }
 
-  /// The next connection.
+  package var interest: Interest { descriptor.interest(in: .readable) }
+
+  /// The next waiting connection; `nil` when there is none, or while the listener rests.
   ///
-  /// When the process runs out of descriptors, the newcomer is turned away, `onShortage` is told why, and the listener
-  /// rests a moment: what runs keeps running, and nothing spins. Throws `cancelled`, or what makes accepting impossible.
-  package func accept(onShortage: (Errno) -> Void) async throws(Errno) -> Connection {
+  /// When the process runs out of descriptors, one newcomer is turned away and the error is thrown, once; then the
+  /// listener rests a moment. What runs keeps running, and nothing spins.
+  package func accept() throws(Errno) -> Connection? {
+    if let end = restsUntil {
+      guard end <= .now else { return nil }
+      restsUntil = nil
+    }
     while true {
       do {
         return try acceptNow()
       } catch .wouldBlock {
-        try await descriptor.wait(for: .readable, until: .never)
-      } catch  where error.isShortage {
-        onShortage(error)
+        return nil
+      } catch where error.isShortage {
         turnOneAway()
-        try await descriptor.loop.sleep(until: .after(Self.pause))
-      } catch  where error.isOfTheConnection {
+        restsUntil = .after(Self.rest)
+        throw error
+      } catch where error.isOfTheConnection {
         continue
       }
     }
@@ -64,7 +71,7 @@ package final class TCPListener {
     return Connection(rawValue: socket, peer: SocketAddress(peer))
   }
 
-  /// With no descriptor left, a waiting connection can be neither served nor refused: the spare one makes room to close it.
+  /// Without a descriptor a waiting connection can be neither served nor refused: the spare one makes room to close it.
   private func turnOneAway() {
     spare = nil
     if let connection = try? acceptNow() { _ = FileDescriptor(owning: connection.rawValue) }
@@ -88,8 +95,7 @@ extension Errno {
   fileprivate var isOfTheConnection: Bool {
     let protocolError = Errno(rawValue: 71)
     return [
-      .connectionAborted, .notPermitted, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable,
-      protocolError,
+      .connectionAborted, .notPermitted, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable, protocolError,
     ].contains(self)
   }
 }

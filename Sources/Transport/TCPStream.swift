@@ -16,26 +16,34 @@ package struct TCPStream: ~Copyable {
 
   package var loop: EventLoop { descriptor.loop }
 
+  package func interest(in readiness: Readiness) -> Interest { descriptor.interest(in: readiness) }
+
   // MARK: Connecting
 
-  /// Begins to connect. `finishConnecting` tells how it went once the descriptor is writable.
+  /// Begins to connect; `isConnected` tells how it goes, whenever the descriptor is writable.
   ///
-  /// The socket is not bound first: that would use up a local port for every destination at once.
+  /// The socket is not bound first: that would take a local port away from every other destination.
   package static func beginConnecting(
     to address: SocketAddress, on loop: EventLoop
   ) throws(Errno) -> TCPStream {
     var linux = address.linux
     let socket = FileDescriptor(owning: try Errno.check(linux_tcp_socket(Int32(linux.family))))
-    let stream = TCPStream(try PolledDescriptor(socket, on: loop))
-    let result = unsafe linux_connect(stream.descriptor.rawValue, &linux)
+    let result = unsafe linux_connect(socket.rawValue, &linux)
     guard result == 0 || -result == Errno.inProgress.rawValue else { throw Errno(rawValue: -result) }
-    return stream
+    return TCPStream(try PolledDescriptor(socket, on: loop))
   }
 
-  /// True once connected, false while it still lasts; throws why it failed.
-  package func finishConnecting() throws(Errno) -> Bool {
-    _ = try Errno.check(linux_socket_error(descriptor.rawValue))
-    return linux_is_connected(descriptor.rawValue) != 0
+  /// False while connecting lasts; throws why it failed.
+  ///
+  /// A second connect(2) answers this in one call, where SO_ERROR alone cannot tell success from "not yet".
+  package func isConnected(to address: SocketAddress) throws(Errno) -> Bool {
+    var linux = address.linux
+    let error = Errno(rawValue: -(unsafe linux_connect(descriptor.rawValue, &linux)))
+    switch error {
+    case .none, .isConnected: return true
+    case .alreadyInProgress, .inProgress: return false
+    default: throw error
+    }
   }
 
   /// Connects, or throws why not; `timedOut` when the deadline passes first.
@@ -43,7 +51,7 @@ package struct TCPStream: ~Copyable {
     to address: SocketAddress, on loop: EventLoop, until deadline: Deadline
   ) async throws(Errno) -> TCPStream {
     let stream = try beginConnecting(to: address, on: loop)
-    while try !stream.finishConnecting() {
+    while try !stream.isConnected(to: address) {
       try await stream.descriptor.wait(for: .writable, until: deadline)
     }
     return stream
@@ -58,8 +66,8 @@ package struct TCPStream: ~Copyable {
     while true {
       do {
         let scratch = unsafe loop.scratch
-        let count = try unsafe readNow(
-          into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(limit, scratch.count)]))
+        let room = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(limit, scratch.count)])
+        let count = try unsafe readNow(into: room)
         unsafe input.append(contentsOf: scratch[..<count])
         return count > 0
       } catch .wouldBlock {
@@ -87,7 +95,7 @@ package struct TCPStream: ~Copyable {
     Int(try Errno.check(unsafe linux_read(descriptor.rawValue, buffer.baseAddress, buffer.count)))
   }
 
-  /// Writes what the kernel takes, `wouldBlock` when that is nothing.
+  /// Writes what the kernel takes; `wouldBlock` when that is nothing.
   ///
   /// The corresponding C function is `send`, which unlike `write` raises no SIGPIPE here.
   func writeNow(_ bytes: RawSpan) throws(Errno) -> Int {
@@ -114,4 +122,10 @@ package struct TCPStream: ~Copyable {
     guard unsafe linux_local_address(descriptor.rawValue, &linux) == 0 else { return nil }
     return SocketAddress(linux)
   }
+}
+
+extension Errno {
+  fileprivate static let none = Errno(rawValue: 0)
+  fileprivate static let isConnected = Errno(rawValue: 106)
+  fileprivate static let alreadyInProgress = Errno(rawValue: 114)
 }

@@ -47,8 +47,6 @@ int linux_listen_unix(const char *path, int backlog);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
 int linux_connect(int socket, const struct linux_address *address);
-int linux_socket_error(int socket);
-int linux_is_connected(int socket);
 int linux_local_address(int socket, struct linux_address *address);
 int linux_shutdown_write(int socket);
 int linux_reset_on_close(int socket);

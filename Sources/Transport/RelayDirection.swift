@@ -1,0 +1,175 @@
+import CLinux
+
+/// One direction of a relay: what one stream receives goes out on another.
+///
+/// Bytes are read into the loop's scratch buffer and written at once; only what a slow receiver did not take is kept,
+/// so an idle direction holds no buffer. A busy one, seen by two full reads in a row, moves through a pipe with
+/// splice(2), which copies nothing; the pipe goes back as soon as it runs dry.
+package struct RelayDirection {
+  package enum Progress: Hashable, Sendable {
+    /// Nothing more has arrived.
+    case awaitsSource
+    /// The receiver takes no more for now.
+    case awaitsSink
+    /// There is more to move, but others on the loop have a turn first.
+    case more
+    /// The source ended, and the sink was told so after its last byte.
+    case ended
+  }
+
+  /// Which end failed, and how.
+  package struct Fault: Error, Hashable, Sendable {
+    package let isSource: Bool
+    package let error: Errno
+  }
+
+  /// Bytes the sink has taken.
+  package private(set) var byteCount: UInt64 = 0
+  package private(set) var progress = Progress.more
+  private var fullReads: UInt8 = 0
+  private var pipe: Pipe?
+  /// Bytes in the pipe, or the start of what is left of `kept`.
+  private var position = 0
+  private var kept: [UInt8]
+
+  /// How much one step may move before others have a turn, in bytes.
+  private static let turn = 1 << 20
+
+  /// - Parameter early: bytes the source sent before the relay began; they go first.
+  package init(early: [UInt8] = []) {
+    kept = early
+  }
+
+  /// Moves bytes until either end would block, the source ends, or the turn is over.
+  package mutating func step(
+    from source: borrowing TCPStream, to sink: borrowing TCPStream
+  ) throws(Fault) {
+    progress = .more
+    let start = byteCount
+    while progress == .more, byteCount - start < Self.turn {
+      if pipe != nil {
+        try spliceOnce(from: source, to: sink)
+      } else if !kept.isEmpty {
+        try flush(to: sink)
+      } else {
+        try copyOnce(from: source, to: sink)
+      }
+    }
+  }
+
+  /// Gives the pipe back; to be called when the relay ends.
+  package mutating func release(on loop: EventLoop) {
+    // A pipe that still holds bytes must not serve another tunnel: it is closed.
+    if let pipe, position == 0 { loop.returnPipe(pipe) }
+    pipe = nil
+  }
+}
+
+// MARK: - Copying
+
+extension RelayDirection {
+  private mutating func copyOnce(
+    from source: borrowing TCPStream, to sink: borrowing TCPStream
+  ) throws(Fault) {
+    let scratch = unsafe source.loop.scratch
+    guard let count = try Self.attempt(isSource: true, { () throws(Errno) in try unsafe source.readNow(into: scratch) })
+    else {
+      progress = .awaitsSource
+      return
+    }
+    guard count > 0 else { return end(sink) }
+
+    let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: scratch[..<count]))
+    let written = try Self.attempt(isSource: false) { () throws(Errno) in try sink.writeNow(bytes) } ?? 0
+    byteCount += UInt64(written)
+    if written < count {
+      kept = unsafe Array(scratch[written..<count])
+      position = 0
+      progress = .awaitsSink
+    } else if count < scratch.count {
+      // A short read has emptied the socket: whatever comes next is a new edge.
+      fullReads = 0
+      progress = .awaitsSource
+    } else {
+      fullReads += 1
+      if fullReads >= 2 {
+        fullReads = 0
+        pipe = source.loop.takePipe()
+        position = 0
+      }
+    }
+  }
+
+  private mutating func flush(to sink: borrowing TCPStream) throws(Fault) {
+    let written = try Self.attempt(isSource: false) { () throws(Errno) in
+      try unsafe sink.writeNow(kept.span.bytes.extracting(droppingFirst: position))
+    }
+    guard let written else {
+      progress = .awaitsSink
+      return
+    }
+    byteCount += UInt64(written)
+    position += written
+    if position == kept.count {
+      kept = []
+      position = 0
+    }
+  }
+
+  private mutating func end(_ sink: borrowing TCPStream) {
+    sink.shutdownWriting()
+    progress = .ended
+  }
+}
+
+// MARK: - Splicing
+
+extension RelayDirection {
+  private mutating func spliceOnce(
+    from source: borrowing TCPStream, to sink: borrowing TCPStream
+  ) throws(Fault) {
+    guard let pipe else { return }
+    if position > 0 {
+      let moved = try Self.attempt(isSource: false) { () throws(Errno) in
+        try Self.splice(pipe.readEnd, sink.descriptor.descriptor)
+      }
+      guard let moved else {
+        progress = .awaitsSink
+        return
+      }
+      byteCount += UInt64(moved)
+      position -= moved
+      return
+    }
+
+    // The pipe is empty, so "would block" can only mean the source.
+    let moved = try Self.attempt(isSource: true) { () throws(Errno) in
+      try Self.splice(source.descriptor.descriptor, pipe.writeEnd)
+    }
+    if let moved, moved > 0 {
+      position = moved
+      return
+    }
+    release(on: source.loop)
+    if moved == nil { progress = .awaitsSource } else { end(sink) }
+  }
+
+  private static func splice(
+    _ source: borrowing FileDescriptor, _ sink: borrowing FileDescriptor
+  ) throws(Errno) -> Int {
+    Int(try Errno.check(linux_splice(source.rawValue, sink.rawValue, Pipe.capacity)))
+  }
+
+  /// The answer, `nil` for "would block", or the fault of that end.
+  private static func attempt(
+    isSource: Bool, _ body: () throws(Errno) -> Int
+  ) throws(Fault) -> Int? {
+    do {
+      return try body()
+    } catch .wouldBlock {
+      return nil
+    } catch {
+      throw Fault(isSource: isSource, error: error)
+    }
+  }
+}
