@@ -241,6 +241,14 @@ int linux_local_address(int socket, struct linux_address *address) {
   return 0;
 }
 
+int linux_peer_address(int socket, struct linux_address *address) {
+  union any_address system = {0};
+  socklen_t length = sizeof system;
+  if (getpeername(socket, &system.generic, &length) < 0) return -errno;
+  from_system(&system, address);
+  return 0;
+}
+
 int linux_shutdown_write(int socket) { return shutdown(socket, SHUT_WR) < 0 ? -errno : 0; }
 
 int linux_reset_on_close(int socket) {

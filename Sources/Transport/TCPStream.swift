@@ -122,6 +122,15 @@ package struct TCPStream: ~Copyable {
     guard unsafe linux_local_address(descriptor.rawValue, &linux) == 0 else { return nil }
     return SocketAddress(linux)
   }
+
+  /// Both ends have the same address: the peer is a program on this host.
+  package var isConnectedToItsOwnHost: Bool {
+    var linux = linux_address()
+    guard unsafe linux_peer_address(descriptor.rawValue, &linux) == 0, let peer = SocketAddress(linux) else {
+      return false
+    }
+    return peer.address == localAddress?.address
+  }
 }
 
 extension Errno {

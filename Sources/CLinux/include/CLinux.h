@@ -48,6 +48,7 @@ int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
 int linux_connect(int socket, const struct linux_address *address);
 int linux_local_address(int socket, struct linux_address *address);
+int linux_peer_address(int socket, struct linux_address *address);
 int linux_shutdown_write(int socket);
 int linux_reset_on_close(int socket);
 int linux_notify(const char *path, size_t length, const char *message);

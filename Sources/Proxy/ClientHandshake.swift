@@ -1,0 +1,117 @@
+import Routing
+import Settings
+import Transport
+import Wire
+
+/// The inbound side of RFC 1928: from the client's first octet to its request.
+struct ClientHandshake {
+  let listener: Listener
+  let authenticator: Authenticator
+  let deadline: Deadline
+  /// Bytes received and not yet read as a message. Behind the request they are the first bytes to relay.
+  private(set) var input: [UInt8] = []
+
+  /// What guessing a password costs, at the least.
+  private static let refusalDelay = Duration.milliseconds(500)
+
+  init(listener: Listener, authenticator: Authenticator, deadline: Deadline) {
+    self.listener = listener
+    self.authenticator = authenticator
+    self.deadline = deadline
+  }
+
+  /// What the client wants, and who it is.
+  struct Request {
+    var message: SOCKS5.Request
+    var user: String?
+  }
+
+  /// Why there is no request, and what to send before closing.
+  struct Refusal: Error {
+    var ending: Event.Ending
+    var answer: [UInt8]
+  }
+
+  mutating func run(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
+    try await identify(client)
+    let greeting: SOCKS5.Greeting = try await receive(client) { _ in [] }
+    let user = try await authenticate(client, methods: greeting.methods)
+    let message: SOCKS5.Request = try await receive(client) { SOCKS5.Reply($0.reply).bytes }
+    return Request(message: message, user: user)
+  }
+
+  /// SOCKS octets go only to a client that speaks SOCKS.
+  private mutating func identify(_ client: borrowing TCPStream) async throws(Refusal) {
+    do {
+      guard try await client.read(into: &input, until: deadline) else {
+        throw Refusal(ending: .noRequest(.closed), answer: [])
+      }
+    } catch let error as Errno {
+      throw Refusal(ending: .noRequest(.system(error)), answer: [])
+    } catch {
+      throw Refusal(ending: .noRequest(.closed), answer: [])
+    }
+    let opening = Opening(firstOctet: input[0])
+    guard opening == .socks5 else {
+      throw Refusal(ending: .noRequest(.violation(.version(input[0]))), answer: opening.refusal)
+    }
+  }
+
+  // MARK: Authentication
+
+  /// The user's name, if one was given.
+  private mutating func authenticate(
+    _ client: borrowing TCPStream, methods: [SOCKS5.Method]
+  ) async throws(Refusal) -> String? {
+    let method = choose(from: methods)
+    guard method != .noneAcceptable else {
+      throw Refusal(ending: .unauthenticated, answer: SOCKS5.MethodSelection(method).bytes)
+    }
+    try await send(SOCKS5.MethodSelection(method).bytes, client)
+    guard method == .usernamePassword else { return nil }
+
+    let denial = SOCKS5.UsernamePasswordStatus.failure.bytes
+    let claim: SOCKS5.UsernamePassword = try await receive(client) { _ in denial }
+    if listener.authentication == .required {
+      guard await authenticator.admits(claim) else {
+        try? await client.loop.sleep(until: .after(Self.refusalDelay))
+        throw Refusal(ending: .unauthenticated, answer: denial)
+      }
+    }
+    try await send(SOCKS5.UsernamePasswordStatus.success.bytes, client)
+    return claim.username.isEmpty ? nil : String(decoding: claim.username, as: UTF8.self)
+  }
+
+  /// Only ever one of those offered; with `required`, never "no authentication".
+  private func choose(from methods: [SOCKS5.Method]) -> SOCKS5.Method {
+    let acceptable: [SOCKS5.Method] =
+      switch listener.authentication {
+      case .required: [.usernamePassword]
+      case .optional: [.usernamePassword, .noAuthentication]
+      case .none: [.noAuthentication]
+      }
+    return acceptable.first(where: methods.contains) ?? .noneAcceptable
+  }
+
+  // MARK: Messages
+
+  private mutating func receive<M: Message>(
+    _ client: borrowing TCPStream, orAnswer answer: (SOCKS5.Violation) -> [UInt8]
+  ) async throws(Refusal) -> M where M.Violation == SOCKS5.Violation {
+    do {
+      return try await client.receive(input: &input, until: deadline)
+    } catch .violation(let violation) {
+      throw Refusal(ending: .noRequest(.violation(violation)), answer: answer(violation))
+    } catch {
+      throw Refusal(ending: .noRequest(Failure.Cause(error)), answer: [])
+    }
+  }
+
+  private func send(_ bytes: [UInt8], _ client: borrowing TCPStream) async throws(Refusal) {
+    do {
+      try await client.write(bytes, until: deadline)
+    } catch {
+      throw Refusal(ending: .noRequest(.system(error)), answer: [])
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import Addresses
+import DNS
+import Routing
+import Settings
+import Transport
+import Wire
+
+/// A destination reached: the stream to it, or through the last hop to it.
+struct Connection: ~Copyable {
+  let stream: TCPStream
+  /// What the client is told as BND: the address the destination sees, or what the last hop said it is.
+  let bound: SocketAddress
+  /// What the last hop sent behind its reply: the destination's first bytes.
+  let early: [UInt8]
+}
+
+/// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
+struct Dialer {
+  let loop: EventLoop
+  let resolver: Resolver
+  let policy: Policy
+  let ownListeners: OwnListeners
+  /// Told each phase when it is over, with its hop and how long it took; for `trace`.
+  var onPhase: (Failure.Place, Failure.Phase, Duration) -> Void = { _, _, _ in }
+
+  /// Dials the request's destination within `budget`, as `outcome` says.
+  ///
+  /// - Precondition: the outcome is `direct` or a chain.
+  func dial(_ request: Request, via outcome: Outcome, budget: Duration) async throws(Failure) -> Connection {
+    let start = Deadline.now
+    let deadline = start + budget
+    do {
+      switch outcome {
+      case .chain(let chain): return try await dial(request.destination, through: chain, until: deadline)
+      case .direct: return try await dialDirectly(request, until: deadline)
+      case .reject, .drop: preconditionFailure("a refused request is not dialled")
+      }
+    } catch {
+      var failure = error
+      failure.elapsed = Deadline.now.since(start)
+      throw failure
+    }
+  }
+
+  // MARK: Directly
+
+  private func dialDirectly(_ request: Request, until deadline: Deadline) async throws(Failure) -> Connection {
+    let table = policy.table
+    let stream = try await connect(
+      to: request.destination, place: .destination, until: deadline
+    ) { address in
+      table.refusal(of: address, for: request).map { .rejected(route: $0.label) }
+    }
+    let bound = stream.localAddress ?? SocketAddress(.unspecified4, port: 0)
+    return Connection(stream: stream, bound: bound, early: [])
+  }
+
+  // MARK: Through a chain
+
+  /// Connects to the first hop, then asks each hop for the next, and the last for the destination, whose name travels
+  /// unresolved.
+  private func dial(
+    _ destination: Endpoint, through chain: Chain, until deadline: Deadline
+  ) async throws(Failure) -> Connection {
+    let hops = chain.hops.enumerated().map { Hop(upstream: $1, index: $0, count: chain.hops.count) }
+    let first = hops[0].upstream
+    let stream = try await connect(
+      to: first.endpoint, place: hops[0].place, until: min(deadline, .after(first.timeout)), refusing: { _ in nil })
+
+    var input: [UInt8] = []
+    var bound = SocketAddress(.unspecified4, port: 0)
+    for hop in hops {
+      let greeted = Deadline.now
+      try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
+      onPhase(hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, Deadline.now.since(greeted))
+
+      let asked = Deadline.now
+      if hop.index + 1 < hops.count {
+        let next = hops[hop.index + 1]
+        try await open(next, through: hop, over: stream, input: &input, until: deadline)
+        onPhase(next.place, .connect, Deadline.now.since(asked))
+      } else {
+        let reply = try await hop.request(destination, over: stream, input: &input, until: deadline)
+        guard reply.code == .succeeded else { throw Failure(hop.place, .request, .reply(reply.code)) }
+        onPhase(hop.place, .request, Deadline.now.since(asked))
+        bound = reply.bound
+      }
+    }
+    return Connection(stream: stream, bound: bound, early: input)
+  }
+
+  /// Has `hop` connect to the next one. When it says that it cannot, it is the next one that is not reached.
+  private func open(
+    _ next: Hop, through hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
+  ) async throws(Failure) {
+    let deadline = min(deadline, .after(next.upstream.timeout))
+    let endpoint = try await endpoint(of: next, until: deadline)
+    let reply: SOCKS5.Reply
+    do {
+      reply = try await hop.request(endpoint, over: stream, input: &input, until: deadline)
+    } catch where error.cause == .system(.timedOut) {
+      throw Failure(next.place, .connect, error.cause)
+    }
+    guard reply.code == .succeeded else { throw Failure(next.place, .connect, .reply(reply.code)) }
+  }
+
+  /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.
+  private func endpoint(of hop: Hop, until deadline: Deadline) async throws(Failure) -> Endpoint {
+    let upstream = hop.upstream
+    guard upstream.resolution == .local, let name = upstream.endpoint.host.name else { return upstream.endpoint }
+    if let address = policy.hosts.addresses(for: name)?.first { return Endpoint(address, port: upstream.endpoint.port) }
+    let lookup = resolver.lookup(name)
+    do throws(ResolutionFailure) {
+      while true {
+        if let address = try lookup.v4?.get().first { return Endpoint(address, port: upstream.endpoint.port) }
+        try await lookup.waitForAnswer(until: deadline)
+      }
+    } catch {
+      throw Failure(hop.place, .resolve, .resolution(error))
+    }
+  }
+
+  // MARK: Connecting
+
+  /// Connects to an endpoint from here, resolving its name if it has one.
+  ///
+  /// - Parameter refusal: why an address may not be dialled; asked of the very address that is dialled.
+  private func connect(
+    to endpoint: Endpoint, place: Failure.Place, until deadline: Deadline,
+    refusing refusal: @escaping (IPAddress) -> Failure.Cause?
+  ) async throws(Failure) -> TCPStream {
+    let start = Deadline.now
+    let stream: TCPStream
+    do throws(ConnectFailure) {
+      stream = try await race(to: endpoint, until: deadline, refusing: refusal)
+    } catch {
+      throw Failure(place, error.phase, error.cause)
+    }
+    // A listener on every address is reached by any of this host's, and then both ends have the same.
+    if ownListeners.containsWildcard(port: endpoint.port), stream.isConnectedToItsOwnHost {
+      throw Failure(place, .connect, .ownListener)
+    }
+    onPhase(place, .connect, Deadline.now.since(start))
+    return stream
+  }
+
+  private func race(
+    to endpoint: Endpoint, until deadline: Deadline, refusing refusal: @escaping (IPAddress) -> Failure.Cause?
+  ) async throws(ConnectFailure) -> TCPStream {
+    switch endpoint.host {
+    case .address(let address):
+      return try await connect(to: SocketAddress(address, port: endpoint.port), until: deadline)
+    case .name(let name):
+      let ownListeners = ownListeners
+      var race = ConnectRace(port: endpoint.port, on: loop) { address in
+        ownListeners.contains(SocketAddress(address, port: endpoint.port)) ? .ownListener : refusal(address)
+      }
+      if let addresses = policy.hosts.addresses(for: name) {
+        race.add(addresses)
+      } else {
+        race.add(resolver.lookup(name), until: min(deadline, .after(policy.timeouts.dns)))
+      }
+      return try await race.run(until: deadline)
+    }
+  }
+
+  private func connect(to address: SocketAddress, until deadline: Deadline) async throws(ConnectFailure) -> TCPStream {
+    guard !ownListeners.contains(address) else { throw ConnectFailure(phase: .connect, cause: .ownListener) }
+    do {
+      return try await TCPStream.connect(to: address, on: loop, until: deadline)
+    } catch {
+      throw ConnectFailure(phase: .connect, cause: .system(error))
+    }
+  }
+}

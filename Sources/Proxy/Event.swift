@@ -1,0 +1,62 @@
+import Addresses
+import Routing
+import Transport
+import Wire
+
+/// How one session went: told once, when it ends.
+package struct Event: Sendable {
+  package enum Ending: Sendable {
+    /// Both directions ended.
+    case finished
+    /// One of the two ends was reset, and the other with it.
+    case reset
+    /// Nothing moved for as long as the idle limit allows.
+    case idle
+    case failed(Failure)
+    /// A route said `reject`.
+    case rejected
+    /// A route said `drop`.
+    case dropped
+    /// There was no room for another connection.
+    case overLimit
+    /// A command that is not served.
+    case unsupported(SOCKS5.Command)
+    /// The client could not say who it is.
+    case unauthenticated
+    /// The client sent no request: it spoke something else, left, or took too long.
+    case noRequest(Failure.Cause)
+    /// The program was asked to stop.
+    case stopped
+  }
+
+  package var listener: String
+  /// `nil` for a Unix-domain client.
+  package var client: SocketAddress?
+  package var user: String?
+  package var destination: Endpoint?
+  /// The deciding route's label; `nil` before there was a verdict.
+  package var route: String?
+  package var outcome: Outcome?
+  /// Bytes the destination, and the client, have taken.
+  package var up: UInt64 = 0
+  package var down: UInt64 = 0
+  /// From the request to its reply.
+  package var dial = Duration.zero
+  /// From accept to the end.
+  package var time = Duration.zero
+  package var ending = Ending.finished
+}
+
+/// What the server has to tell beside the sessions' ends.
+package enum Notice: Sendable {
+  /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
+  case turnedAway(listener: String, Errno)
+  /// A listener's address was changed by a reload: that takes a restart.
+  case listenersDiffer
+}
+
+/// Takes what the server tells. Called on the loops' threads: it must not block.
+package protocol EventSink: Sendable {
+  func record(_ event: Event)
+  func record(_ notice: Notice)
+}

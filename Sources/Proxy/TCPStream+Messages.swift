@@ -1,0 +1,57 @@
+import Transport
+import Wire
+
+extension Failure.Cause {
+  /// What a peer that owed a message did instead.
+  init(_ error: ReceiveError) {
+    self =
+      switch error {
+      case .system(let error): .system(error)
+      case .closed: .closed
+      case .violation(let violation): .violation(violation)
+      }
+  }
+}
+
+/// Why a message did not come.
+enum ReceiveError: Error {
+  case system(Errno)
+  case closed
+  case violation(SOCKS5.Violation)
+}
+
+extension TCPStream {
+  /// The next message. Bytes that came with it but stand behind it are left in `input`: they belong to the next reader.
+  ///
+  /// No SOCKS message is longer than 515 octets, so that `input` stays small whatever the peer sends.
+  func receive<M: Message>(
+    _: M.Type = M.self, input: inout [UInt8], until deadline: Deadline
+  ) async throws(ReceiveError) -> M where M.Violation == SOCKS5.Violation {
+    while true {
+      if !input.isEmpty, let message = try Self.parse(M.self, from: &input) { return message }
+      do {
+        guard try await read(into: &input, until: deadline) else { throw ReceiveError.closed }
+      } catch let error as Errno {
+        throw .system(error)
+      } catch {
+        throw .closed
+      }
+    }
+  }
+
+  private static func parse<M: Message>(
+    _: M.Type, from input: inout [UInt8]
+  ) throws(ReceiveError) -> M? where M.Violation == SOCKS5.Violation {
+    var reader = ByteReader(input)
+    let message: M?
+    do {
+      message = try M(parsing: &reader)
+    } catch {
+      throw .violation(error)
+    }
+    guard let message else { return nil }
+    let rest = reader.remaining
+    input = rest.isEmpty ? [] : Array(rest)
+    return message
+  }
+}
