@@ -21,6 +21,8 @@ package struct Event: Sendable {
     case overLimit
     /// A command that is not served.
     case unsupported(SOCKS5.Command)
+    /// A destination that nobody can be connected to, such as port 0.
+    case refused(SOCKS5.ReplyCode)
     /// The client could not say who it is.
     case unauthenticated
     /// The client sent no request: it spoke something else, left, or took too long.
@@ -51,8 +53,8 @@ package struct Event: Sendable {
 package enum Notice: Sendable {
   /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
   case turnedAway(listener: String, Errno)
-  /// A listener's address was changed by a reload: that takes a restart.
-  case listenersDiffer
+  /// This part of the reloaded table differs from what runs, and takes a restart to change.
+  case needsRestart(String)
 }
 
 /// Takes what the server tells. Called on the loops' threads: it must not block.

@@ -37,6 +37,11 @@ package final class TCPListener {
     package let rawValue: Int32
     /// `nil` for a Unix-domain client.
     package let peer: SocketAddress?
+
+    /// Closes a connection that nobody will serve.
+    package func close() {
+      _ = linux_close(rawValue)
+    }
   }
 
   package var interest: Interest { descriptor.interest(in: .readable) }

@@ -1,0 +1,121 @@
+import Addresses
+import DNS
+import Settings
+import Synchronization
+import Transport
+
+/// A SOCKS server: listeners on every loop, and the sessions they accept.
+package final class Server: Sendable {
+  let sink: any EventSink
+  let occupancy = Occupancy()
+  let ownListeners = OwnListeners()
+  let drainBell: Bell
+  let haltBell: Bell
+  private let loops: [EventLoop]
+  private let state: Mutex<State>
+
+  private struct State {
+    var configuration: Configuration
+    var policy: Policy
+    var isDraining = false
+    var isHalting = false
+  }
+
+  /// Why a listener could not be opened.
+  package struct StartFailure: Error {
+    package let address: Listener.Address
+    package let error: Errno
+  }
+
+  /// - Parameter workers: how many event loops serve, at least one.
+  package init(_ configuration: Configuration, workers: Int, sink: any EventSink) throws(Errno) {
+    precondition(workers > 0)
+    drainBell = try Bell()
+    haltBell = try Bell()
+    var loops: [EventLoop] = []
+    for _ in 0..<workers { loops.append(try EventLoop()) }
+    self.loops = loops
+    self.sink = sink
+    state = Mutex(State(configuration: configuration, policy: Policy(configuration)))
+  }
+
+  var policy: Policy { state.withLock { $0.policy } }
+  var isDraining: Bool { state.withLock { $0.isDraining } }
+  var isHalting: Bool { state.withLock { $0.isHalting } }
+
+  // MARK: Serving
+
+  /// Opens the listeners, tells where they are, and serves until the last session after `drain` has ended.
+  package func run(onListening: ([Listener.Address]) -> Void) async throws {
+    let workers = try makeWorkers()
+    onListening(try await open(workers))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for worker in workers {
+        group.addTask(executorPreference: worker.loop) { try await worker.run() }
+      }
+      try await group.waitForAll()
+    }
+    for loop in loops { loop.stop() }
+  }
+
+  private func makeWorkers() throws(Resolver.SetupFailure) -> [Worker] {
+    let nameServers = state.withLock { $0.configuration.nameServers }
+    var workers: [Worker] = []
+    for loop in loops {
+      let resolver = try Resolver(
+        servers: nameServers.servers, cacheCapacity: nameServers.cacheCapacity, on: loop)
+      workers.append(Worker(self, on: loop, resolver: resolver))
+    }
+    return workers
+  }
+
+  /// One worker after the other, since all share the port that the first was given.
+  private func open(_ workers: [Worker]) async throws -> [Listener.Address] {
+    var addresses = policy.listeners.map(\.address)
+    var opened: [Worker] = []
+    do {
+      for worker in workers {
+        let wanted = addresses
+        let isFirst = opened.isEmpty
+        addresses = try await Task(executorPreference: worker.loop) { try worker.open(wanted, isFirst: isFirst) }.value
+        opened.append(worker)
+      }
+    } catch {
+      for worker in opened { await Task(executorPreference: worker.loop) { worker.close() }.value }
+      throw error
+    }
+    for case .tcp(let address) in addresses { ownListeners.add(address) }
+    return addresses
+  }
+
+  // MARK: Changing
+
+  /// Gives new sessions another table; those that run keep theirs.
+  ///
+  /// Listeners are opened once: of each that runs, users, clients and the like are taken over from its namesake.
+  package func reload(_ configuration: Configuration) {
+    var configuration = configuration
+    let running = state.withLock { $0.configuration }
+    let namesakes = running.listeners.map { old in configuration.listeners.first { $0.address == old.address } }
+    if namesakes.contains(nil) || namesakes.count != configuration.listeners.count {
+      sink.record(.needsRestart("listen"))
+    }
+    if configuration.nameServers != running.nameServers { sink.record(.needsRestart("dns")) }
+    configuration.listeners = zip(running.listeners, namesakes).map { $1 ?? $0 }
+    let policy = Policy(configuration)
+    state.withLock { state in
+      state.configuration = configuration
+      state.policy = policy
+    }
+  }
+
+  /// Accepts no more; `run` returns when the sessions have ended or `timeouts.drain` is over. Again: at once.
+  package func drain() {
+    let isSecond = state.withLock { state in
+      state.isHalting = state.isDraining
+      state.isDraining = true
+      return state.isHalting
+    }
+    if isSecond { haltBell.ring() } else { drainBell.ring() }
+  }
+}
