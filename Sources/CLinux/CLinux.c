@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -272,17 +271,19 @@ int linux_notify(const char *path, size_t length, const char *message) {
 
 // MARK: - Signals
 
-int linux_signal_descriptor(const int *signals, int count) {
+static sigset_t set_of(const int *signals, int count) {
   sigset_t set;
   sigemptyset(&set);
   for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
-  int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
-  if (error) return -error;
-  return CHECKED(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  return set;
 }
 
-int linux_read_signal(int descriptor) {
-  struct signalfd_siginfo info;
-  ssize_t count = CHECKED(read(descriptor, &info, sizeof info));
-  return count < 0 ? (int)count : (int)info.ssi_signo;
+int linux_block_signals(const int *signals, int count) {
+  sigset_t set = set_of(signals, count);
+  return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int linux_wait_signal(const int *signals, int count) {
+  sigset_t set = set_of(signals, count);
+  return CHECKED(sigwaitinfo(&set, NULL));
 }

@@ -58,7 +58,7 @@ package final class Server: Sendable {
     for loop in loops { loop.stop() }
   }
 
-  private func makeWorkers() throws(Resolver.SetupFailure) -> [Worker] {
+  private func makeWorkers() throws(SetupFailure) -> [Worker] {
     let nameServers = state.withLock { $0.configuration.nameServers }
     var workers: [Worker] = []
     for loop in loops {

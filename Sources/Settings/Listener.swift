@@ -36,6 +36,16 @@ package struct Listener: Hashable, Sendable {
   }
 }
 
+extension Listener.Address: CustomStringConvertible {
+  /// As `listen:` writes it.
+  package var description: String {
+    switch self {
+    case .tcp(let address): address.description
+    case .unix(let path): "unix:\(path)"
+    }
+  }
+}
+
 /// A name and what proves it. However it is printed, the secret does not show.
 package struct User: Hashable, Sendable {
   package enum Secret: Hashable, Sendable {

@@ -53,8 +53,8 @@ int linux_shutdown_write(int socket);
 int linux_reset_on_close(int socket);
 int linux_notify(const char *path, size_t length, const char *message);
 
-// Signals: blocked in the calling thread and those it starts, and read from the descriptor.
-int linux_signal_descriptor(const int *signals, int count);
-int linux_read_signal(int descriptor);
+// Signals: blocked in the calling thread and those it starts, and then waited for.
+int linux_block_signals(const int *signals, int count);
+int linux_wait_signal(const int *signals, int count);
 
 #endif

@@ -1,0 +1,154 @@
+import Printing
+import Proxy
+import Settings
+import Transport
+
+/// Turns what the server tells into log lines.
+struct EventLog: EventSink {
+  let writer: LogWriter
+  let level: Log.Level
+  let format: Log.Format
+
+  func record(_ event: Event) {
+    guard event.level <= level else { return }
+    write(event.level, "connect", event.fields)
+  }
+
+  func record(_ notice: Notice) {
+    switch notice {
+    case .turnedAway(let listener, let error):
+      say(.warning, "turned away a connection to \(listener): \(error)")
+    case .needsRestart(let part):
+      say(.warning, "'\(part)' differs from what runs: restart to change it")
+    }
+  }
+
+  /// A line of words.
+  func say(_ level: Log.Level, _ message: String) {
+    if level <= self.level { announce(level, message) }
+  }
+
+  /// A line of words that is written whatever the log's level.
+  func announce(_ level: Log.Level = .info, _ message: String) {
+    switch format {
+    case .text: writer.write("\(now) \(level.rawValue) \(message.printable)")
+    case .json: write(level, "message", [("text", .text(message))])
+    }
+  }
+
+  private var now: Timestamp { Timestamp(nanosecondsSince1970: WallClock.nanoseconds) }
+
+  private func write(_ level: Log.Level, _ kind: String, _ fields: [(key: String, value: Event.Field)]) {
+    switch format {
+    case .text:
+      var line = "\(now) \(level.rawValue) \(kind)"
+      for (key, value) in fields { line += " " + value.text(key) }
+      writer.write(line)
+    case .json:
+      var members = [
+        JSON.Member(key: "time", value: .string(now.description)),
+        JSON.Member(key: "level", value: .string(level.rawValue)),
+        JSON.Member(key: "event", value: .string(kind)),
+      ]
+      members += fields.map { JSON.Member(key: $0.key, value: $0.value.json) }
+      writer.write(JSON.object(members).description)
+    }
+  }
+}
+
+// MARK: - Events as fields
+
+extension Event {
+  enum Field {
+    case text(String)
+    case number(Int)
+    case duration(Duration)
+    /// Words that stand on their own, without a key.
+    case phrase(String)
+
+    func text(_ key: String) -> String {
+      switch self {
+      case .text(let value): "\(key)=\(value.logValue)"
+      case .number(let value): "\(key)=\(value)"
+      case .duration(let value): "\(key)=\(value.logText)"
+      case .phrase(let words): words.printable
+      }
+    }
+
+    /// Durations are milliseconds here.
+    var json: JSON {
+      switch self {
+      case .text(let value), .phrase(let value): .string(value)
+      case .number(let value): .int(value)
+      case .duration(let value): .int(Int(value.milliseconds))
+      }
+    }
+  }
+
+  var level: Log.Level {
+    switch ending {
+    case .finished, .reset, .idle, .rejected, .dropped, .stopped: .info
+    case .failed, .unauthenticated, .overLimit, .unsupported, .refused: .warning
+    case .noRequest: .debug
+    }
+  }
+
+  var fields: [(key: String, value: Field)] {
+    var fields: [(key: String, value: Field)] = []
+    if let client { fields.append(("client", .text(client.description))) } else { fields.append(("client", .text(listener))) }
+    if let user { fields.append(("user", .text(user))) }
+    if let destination { fields.append(("to", .text(destination.description))) }
+    if let route { fields.append(("route", .text(route))) }
+    if let outcome { fields.append(("via", .text(outcome.description))) }
+    switch ending {
+    case .finished, .reset, .idle, .stopped:
+      fields += [("up", .number(Int(up))), ("down", .number(Int(down)))]
+      fields += [("dial", .duration(dial)), ("time", .duration(time))]
+      if let words = ending.words { fields.append(("end", .text(words))) }
+    case .failed(let failure):
+      fields.append(("failed", .phrase("failed \(failure)")))
+      fields.append(("dial", .duration(dial)))
+    case .rejected, .dropped, .overLimit, .unsupported, .refused, .unauthenticated, .noRequest:
+      if let words = ending.words { fields.append(("end", .text(words))) }
+    }
+    return fields
+  }
+}
+
+extension Event.Ending {
+  /// Why it ended; `nil` for a tunnel that ended by itself.
+  fileprivate var words: String? {
+    switch self {
+    case .finished, .failed: nil
+    case .reset: "reset"
+    case .idle: "idle"
+    case .stopped: "stopped"
+    case .rejected: "rejected"
+    case .dropped: "dropped"
+    case .overLimit: "over limit"
+    case .unsupported(let command): "\(command) not supported"
+    case .refused(let code): "refused \(code)"
+    case .unauthenticated: "not authenticated"
+    case .noRequest(let cause): "no request: \(cause)"
+    }
+  }
+}
+
+extension Duration {
+  fileprivate var milliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+  }
+
+  /// `41ms`, `2.3s`, `12m30s`, `3h05m`.
+  var logText: String {
+    let milliseconds = milliseconds
+    let seconds = milliseconds / 1000
+    return switch milliseconds {
+    case ..<1000: "\(milliseconds)ms"
+    case ..<60_000: "\(seconds).\(milliseconds % 1000 / 100)s"
+    case ..<3_600_000: "\(seconds / 60)m\(seconds % 60)s"
+    default: "\(seconds / 3600)h\(seconds / 60 % 60)m"
+    }
+  }
+}
