@@ -44,7 +44,8 @@ struct Dialer {
 
   // MARK: Directly
 
-  private func dialDirectly(_ request: Request, until deadline: Deadline) async throws(Failure) -> Connection {
+  private func dialDirectly(_ request: Request, until deadline: Deadline) async throws(Failure) -> Connection
+  {
     let table = policy.table
     let stream = try await connect(
       to: request.destination, place: .destination, until: deadline
@@ -65,14 +66,16 @@ struct Dialer {
     let hops = chain.hops.enumerated().map { Hop(upstream: $1, index: $0, count: chain.hops.count) }
     let first = hops[0].upstream
     let stream = try await connect(
-      to: first.endpoint, place: hops[0].place, until: min(deadline, .after(first.timeout)), refusing: { _ in nil })
+      to: first.endpoint, place: hops[0].place, until: min(deadline, .after(first.timeout)),
+      refusing: { _ in nil })
 
     var input: [UInt8] = []
     var bound = SocketAddress(.unspecified4, port: 0)
     for hop in hops {
       let greeted = Deadline.now
       try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
-      onPhase(hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, Deadline.now.since(greeted))
+      onPhase(
+        hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, Deadline.now.since(greeted))
 
       let asked = Deadline.now
       if hop.index + 1 < hops.count {
@@ -91,14 +94,15 @@ struct Dialer {
 
   /// Has `hop` connect to the next one. When it says that it cannot, it is the next one that is not reached.
   private func open(
-    _ next: Hop, through hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
+    _ next: Hop, through hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8],
+    until deadline: Deadline
   ) async throws(Failure) {
     let deadline = min(deadline, .after(next.upstream.timeout))
     let endpoint = try await endpoint(of: next, until: deadline)
     let reply: SOCKS5.Reply
     do {
       reply = try await hop.request(endpoint, over: stream, input: &input, until: deadline)
-    } catch where error.cause == .system(.timedOut) {
+    } catch  where error.cause == .system(.timedOut) {
       throw Failure(next.place, .connect, error.cause)
     }
     guard reply.code == .succeeded else { throw Failure(next.place, .connect, .reply(reply.code)) }
@@ -107,8 +111,12 @@ struct Dialer {
   /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.
   private func endpoint(of hop: Hop, until deadline: Deadline) async throws(Failure) -> Endpoint {
     let upstream = hop.upstream
-    guard upstream.resolution == .local, let name = upstream.endpoint.host.name else { return upstream.endpoint }
-    if let address = policy.hosts.addresses(for: name)?.first { return Endpoint(address, port: upstream.endpoint.port) }
+    guard upstream.resolution == .local, let name = upstream.endpoint.host.name else {
+      return upstream.endpoint
+    }
+    if let address = policy.hosts.addresses(for: name)?.first {
+      return Endpoint(address, port: upstream.endpoint.port)
+    }
     let lookup = resolver.lookup(name)
     do throws(ResolutionFailure) {
       while true {
@@ -164,7 +172,9 @@ struct Dialer {
     }
   }
 
-  private func connect(to address: SocketAddress, until deadline: Deadline) async throws(ConnectFailure) -> TCPStream {
+  private func connect(to address: SocketAddress, until deadline: Deadline) async throws(ConnectFailure)
+    -> TCPStream
+  {
     guard !ownListeners.contains(address) else { throw ConnectFailure(phase: .connect, cause: .ownListener) }
     do {
       return try await TCPStream.connect(to: address, on: loop, until: deadline)

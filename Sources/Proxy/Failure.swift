@@ -62,7 +62,8 @@ extension SOCKS5.ReplyCode {
   package init(_ failure: Failure) {
     switch (failure.place, failure.phase, failure.cause) {
     // The last hop speaks for the destination. What it says is passed on, if the client can know it.
-    case (.hop(let index, let count, _), .request, .reply(let code)) where index == count - 1 && code.rawValue <= 8:
+    case (.hop(let index, let count, _), .request, .reply(let code))
+    where index == count - 1 && code.rawValue <= 8:
       self = code
     case (.hop(let index, let count, _), .request, .system(.timedOut)) where index == count - 1:
       self = .ttlExpired

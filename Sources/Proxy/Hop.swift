@@ -16,7 +16,8 @@ struct Hop {
     _ stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
   ) async throws(Failure) {
     let credentials = upstream.credentials
-    let offered: [SOCKS5.Method] = credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
+    let offered: [SOCKS5.Method] =
+      credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
     try await send(SOCKS5.Greeting(methods: offered).bytes, stream, .greet, until: deadline)
     let selection: SOCKS5.MethodSelection = try await receive(stream, .greet, input: &input, until: deadline)
     guard offered.contains(selection.method) else { throw Failure(place, .greet, .method(selection.method)) }

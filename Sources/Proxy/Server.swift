@@ -77,7 +77,9 @@ package final class Server: Sendable {
       for worker in workers {
         let wanted = addresses
         let isFirst = opened.isEmpty
-        addresses = try await Task(executorPreference: worker.loop) { try worker.open(wanted, isFirst: isFirst) }.value
+        addresses = try await Task(executorPreference: worker.loop) {
+          try worker.open(wanted, isFirst: isFirst)
+        }.value
         opened.append(worker)
       }
     } catch {
@@ -96,7 +98,8 @@ package final class Server: Sendable {
   package func reload(_ configuration: Configuration) {
     var configuration = configuration
     let running = state.withLock { $0.configuration }
-    let namesakes = running.listeners.map { old in configuration.listeners.first { $0.address == old.address } }
+    let namesakes = running.listeners.map { old in configuration.listeners.first { $0.address == old.address }
+    }
     if namesakes.contains(nil) || namesakes.count != configuration.listeners.count {
       sink.record(.needsRestart("listen"))
     }

@@ -69,7 +69,8 @@ struct Session: Sendable {
   ) async throws(Refusal) -> (Request, early: [UInt8]) {
     defer { worker.server.occupancy.endHandshake() }
     var handshake = ClientHandshake(
-      listener: policy.listeners[listener], authenticator: policy.authenticators[listener], deadline: deadline)
+      listener: policy.listeners[listener], authenticator: policy.authenticators[listener], deadline: deadline
+    )
     let heard = try await handshake.run(client)
     if isOverLimit { throw Refusal(.overLimit, .generalFailure) }
     guard heard.message.command == .connect else {
@@ -103,12 +104,16 @@ struct Session: Sendable {
   /// Leaves the client without an answer until it goes away or the deadline passes.
   private func hold(_ client: borrowing TCPStream, until deadline: Deadline) async {
     var input: [UInt8] = []
-    while (try? await client.read(into: &input, until: deadline)) == true { input.removeAll(keepingCapacity: true) }
+    while (try? await client.read(into: &input, until: deadline)) == true {
+      input.removeAll(keepingCapacity: true)
+    }
   }
 
   // MARK: Dialling
 
-  private func dial(_ request: Request, _ verdict: Verdict, event: inout Event) async throws(Refusal) -> Connection {
+  private func dial(_ request: Request, _ verdict: Verdict, event: inout Event) async throws(Refusal)
+    -> Connection
+  {
     let start = Deadline.now
     defer { event.dial = Deadline.now.since(start) }
     let dialer = Dialer(
@@ -141,7 +146,8 @@ struct Session: Sendable {
       client.shutdownWriting()
       var input: [UInt8] = []
       while input.count < Self.lingerBytes {
-        guard try await client.read(into: &input, atMost: Self.lingerBytes - input.count, until: deadline) else {
+        guard try await client.read(into: &input, atMost: Self.lingerBytes - input.count, until: deadline)
+        else {
           return
         }
       }

@@ -68,7 +68,9 @@ struct TCPRelay: ~Copyable {
       case .ready(let end):
         let isClient = end == 0
         if up.progress == (isClient ? .awaitsSource : .awaitsSink) { try up.step(from: client, to: upstream) }
-        if down.progress == (isClient ? .awaitsSink : .awaitsSource) { try down.step(from: upstream, to: client) }
+        if down.progress == (isClient ? .awaitsSink : .awaitsSource) {
+          try down.step(from: upstream, to: client)
+        }
       case .timedOut: return .idle
       case .cancelled: return .stopped
       }

@@ -35,7 +35,8 @@ package struct Tracer: Sendable {
     let loop = try EventLoop()
     defer { loop.stop() }
     let resolver = try Resolver(
-      servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity, on: loop)
+      servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity,
+      on: loop)
     return await withTaskGroup(of: Report?.self) { group in
       group.addTask(executorPreference: loop) {
         await resolver.run()

@@ -31,7 +31,8 @@ final class Worker: @unchecked Sendable {
   /// Listens on these addresses, and tells where: the real port where 0 was asked for.
   ///
   /// Several workers can share a TCP address, but only the first a Unix-domain socket.
-  func open(_ addresses: [Listener.Address], isFirst: Bool) throws(Server.StartFailure) -> [Listener.Address] {
+  func open(_ addresses: [Listener.Address], isFirst: Bool) throws(Server.StartFailure) -> [Listener.Address]
+  {
     var opened: [Listener.Address] = []
     for address in addresses {
       do throws(Errno) {
@@ -114,7 +115,8 @@ final class Worker: @unchecked Sendable {
     guard admission != .turnedAway else { return connection.close() }
     start(
       Session(
-        connection: connection, listener: index, policy: policy, isOverLimit: admission == .overLimit, worker: self))
+        connection: connection, listener: index, policy: policy, isOverLimit: admission == .overLimit,
+        worker: self))
   }
 
   // MARK: Draining

@@ -37,16 +37,6 @@ package enum OwnProcess {
 
   /// How many processors there are for it.
   package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
-
-  /// Writes to standard error, and blocks while its reader is slow.
-  package static func writeError(_ bytes: [UInt8]) {
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { unsafe linux_write(2, $0.baseAddress?.advanced(by: written), $0.count - written) }
-      guard count > 0 else { return }
-      written += Int(count)
-    }
-  }
 }
 
 /// The time of day.

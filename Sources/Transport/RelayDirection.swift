@@ -72,7 +72,9 @@ extension RelayDirection {
     from source: borrowing TCPStream, to sink: borrowing TCPStream
   ) throws(Fault) {
     let scratch = unsafe source.loop.scratch
-    guard let count = try Self.attempt(isSource: true, { () throws(Errno) in try unsafe source.readNow(into: scratch) })
+    guard
+      let count = try Self.attempt(
+        isSource: true, { () throws(Errno) in try unsafe source.readNow(into: scratch) })
     else {
       progress = .awaitsSource
       return

@@ -60,11 +60,11 @@ package final class TCPListener {
         return try acceptNow()
       } catch .wouldBlock {
         return nil
-      } catch where error.isShortage {
+      } catch  where error.isShortage {
         turnOneAway()
         restsUntil = .after(Self.rest)
         throw error
-      } catch where error.isOfTheConnection {
+      } catch  where error.isOfTheConnection {
         continue
       }
     }
@@ -100,7 +100,8 @@ extension Errno {
   fileprivate var isOfTheConnection: Bool {
     let protocolError = Errno(rawValue: 71)
     return [
-      .connectionAborted, .notPermitted, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable, protocolError,
+      .connectionAborted, .notPermitted, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable,
+      protocolError,
     ].contains(self)
   }
 }

@@ -33,7 +33,12 @@ struct Console: Sendable {
   ///
   /// Text that came from a file or the network has passed through `printable` before.
   func write(_ text: String) {
-    var rest = Array("\(text)\n".utf8)[...]
+    write(Array("\(text)\n".utf8))
+  }
+
+  /// Writes bytes as they are, waiting for a slow reader.
+  func write(_ bytes: [UInt8]) {
+    var rest = bytes[...]
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {

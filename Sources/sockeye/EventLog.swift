@@ -95,7 +95,11 @@ extension Event {
 
   var fields: [(key: String, value: Field)] {
     var fields: [(key: String, value: Field)] = []
-    if let client { fields.append(("client", .text(client.description))) } else { fields.append(("client", .text(listener))) }
+    if let client {
+      fields.append(("client", .text(client.description)))
+    } else {
+      fields.append(("client", .text(listener)))
+    }
     if let user { fields.append(("user", .text(user))) }
     if let destination { fields.append(("to", .text(destination.description))) }
     if let route { fields.append(("route", .text(route))) }
@@ -135,7 +139,7 @@ extension Event.Ending {
 }
 
 extension Duration {
-  fileprivate var milliseconds: Int64 {
+  var milliseconds: Int64 {
     let (seconds, attoseconds) = components
     return seconds * 1000 + attoseconds / 1_000_000_000_000_000
   }

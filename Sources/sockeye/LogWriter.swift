@@ -50,8 +50,8 @@ final class LogWriter: Sendable {
         return taken
       }
       guard !bytes.isEmpty else { return }
-      OwnProcess.writeError(bytes)
-      if lost > 0 { OwnProcess.writeError(Array("\(lost) log lines were lost: standard error is too slow\n".utf8)) }
+      Console.error.write(bytes)
+      if lost > 0 { Console.error.write("\(lost) log lines were lost: standard error is too slow") }
     }
   }
 }

@@ -1,13 +1,16 @@
+import Glibc
+
 /// The program: reads the command line and hands over to the command.
 @main
 struct Sockeye {
   static let version = "0.1.0"
 
-  static func main() async {
-    exit(await run(Array(CommandLine.arguments.dropFirst())))
+  // Not `async`: `serve` needs the main thread, before any other runs.
+  static func main() {
+    exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 
-  private static func run(_ arguments: [String]) async -> ExitStatus {
+  private static func run(_ arguments: [String]) -> ExitStatus {
     let invocation: Invocation
     do throws(UsageError) {
       invocation = try Invocation(arguments)
@@ -18,10 +21,12 @@ struct Sockeye {
     switch invocation {
     case .help(let command): Console.output.write(Help.text(command))
     case .version: Console.output.write("sockeye \(version)")
-    case .serve(let options): return await serve(options)
+    case .serve(let options): return Serve(options).run()
     case .check(let options): return check(options)
     case .explain(let options): return explain(options)
-    case .trace(let options): return await trace(options)
+    case .trace(let options):
+      Task { exit(await trace(options)) }
+      while true { pause() }
     }
     return .done
   }
