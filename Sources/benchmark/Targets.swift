@@ -1,0 +1,65 @@
+import Addresses
+import Transport
+
+/// What stands at the far end of the measured tunnels.
+enum Target: Int, CaseIterable {
+  /// Closes each connection at once. So the far side ends first, and no port of a client or proxy stays in TIME_WAIT.
+  case closing
+  /// Reads and forgets.
+  case sink
+  /// Writes without end.
+  case source
+  /// Sends back what it reads.
+  case echo
+}
+
+/// The servers behind all targets, in a process of their own: one loop a core, as the proxies have.
+struct Targets {
+  /// Of 127.0.0.1, one for each case of `Target`.
+  let ports: [UInt16]
+
+  func serve() async throws {
+    try await withThrowingDiscardingTaskGroup { group in
+      for _ in 0..<Machine.cores {
+        let loop = try EventLoop()
+        for (target, port) in zip(Target.allCases, ports) {
+          group.addTask(executorPreference: loop) { try await accept(for: target, on: port, loop: loop) }
+        }
+      }
+    }
+  }
+
+  private func accept(for target: Target, on port: UInt16, loop: EventLoop) async throws {
+    let listener = try TCPListener(on: SocketAddress(.loopback4, port: port), loop: loop)
+    try await withThrowingDiscardingTaskGroup { group in
+      while true {
+        let connection = try await listener.accept(onShortage: { say("targets: \($0)") })
+        group.addTask(executorPreference: loop) { await answer(connection, as: target, on: loop) }
+      }
+    }
+  }
+
+  /// However a connection ends, that is the client's doing, and the client counts it.
+  private func answer(_ connection: TCPListener.Connection, as target: Target, on loop: EventLoop) async {
+    guard let stream = try? TCPStream(connection, on: loop) else { return }
+    var bytes: [UInt8] = []
+    do {
+      switch target {
+      case .closing:
+        break
+      case .sink:
+        while try await stream.read(into: &bytes, atMost: EventLoop.scratchSize, until: .never) {
+          bytes.removeAll(keepingCapacity: true)
+        }
+      case .source:
+        let block = [UInt8](repeating: 0x53, count: 256 * 1024)
+        while true { try await stream.write(block, until: .never) }
+      case .echo:
+        while try await stream.read(into: &bytes, until: .never) {
+          try await stream.write(bytes, until: .never)
+          bytes.removeAll(keepingCapacity: true)
+        }
+      }
+    } catch {}
+  }
+}
