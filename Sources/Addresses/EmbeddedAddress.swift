@@ -4,7 +4,7 @@ extension IPAddress {
   /// IPv4-mapped and IPv4-compatible (RFC 4291 §2.5.5), NAT64 (RFC 6052 §2.1, and RFC 8215 with its usual /96),
   /// 6to4 (RFC 3056 §2), and the client behind a Teredo address (RFC 4380 §4). `::` and `::1` embed nothing.
   package var embedded4: IPAddress? {
-    guard case .v6(let bits) = self, bits > 1 else { return nil }
+    guard case .v6(let pair) = self, case let bits = pair.value, bits > 1 else { return nil }
     let last = UInt32(truncatingIfNeeded: bits)
     let isCompatible = bits >> 32 == 0
     let isMapped = bits >> 32 == 0xffff

@@ -1,7 +1,9 @@
 /// An IPv4 or IPv6 address, in host byte order.
 package enum IPAddress: Hashable, Sendable {
   case v4(UInt32)
-  case v6(UInt128)
+  case v6(IPv6Bits)
+
+  package static func v6(_ bits: UInt128) -> IPAddress { .v6(IPv6Bits(bits)) }
 
   package static let loopback4 = IPAddress.v4(0x7f00_0001)
   package static let loopback6 = IPAddress.v6(1)
@@ -21,9 +23,25 @@ package enum IPAddress: Hashable, Sendable {
   /// Every address that comes from outside passes through here before it is matched, dialled or logged:
   /// a rule for 10.0.0.0/8 must also hold for `::ffff:10.0.0.1`.
   package var unmapped: IPAddress {
-    guard case .v6(let bits) = self, bits >> 32 == 0xffff else { return self }
-    return .v4(UInt32(truncatingIfNeeded: bits))
+    guard case .v6(let bits) = self, bits.value >> 32 == 0xffff else { return self }
+    return .v4(UInt32(truncatingIfNeeded: bits.value))
   }
+}
+
+/// The 128 bits of an IPv6 address, in two halves.
+///
+/// Not one `UInt128`, whose alignment is 16: Swift 6.3 misplaces such values in the frames of asynchronous functions
+/// that pass arguments on the stack, and the program dies of it. To be undone when the compiler is mended.
+package struct IPv6Bits: Hashable, Sendable {
+  private let high: UInt64
+  private let low: UInt64
+
+  package init(_ value: UInt128) {
+    high = UInt64(truncatingIfNeeded: value >> 64)
+    low = UInt64(truncatingIfNeeded: value)
+  }
+
+  package var value: UInt128 { UInt128(high) << 64 | UInt128(low) }
 }
 
 // MARK: - Special ranges
@@ -33,7 +51,7 @@ extension IPAddress {
   package var isUnspecified: Bool {
     switch self {
     case .v4(let bits): bits == 0
-    case .v6(let bits): bits == 0
+    case .v6(let bits): bits.value == 0
     }
   }
 
@@ -41,7 +59,7 @@ extension IPAddress {
   package var isLoopback: Bool {
     switch self {
     case .v4(let bits): bits >> 24 == 127
-    case .v6(let bits): bits == 1
+    case .v6(let bits): bits.value == 1
     }
   }
 
@@ -49,7 +67,7 @@ extension IPAddress {
   package var isMulticast: Bool {
     switch self {
     case .v4(let bits): bits >> 28 == 0xe
-    case .v6(let bits): bits >> 120 == 0xff
+    case .v6(let bits): bits.value >> 120 == 0xff
     }
   }
 
@@ -167,9 +185,9 @@ extension IPAddress: CustomStringConvertible {
     case .v4(let bits):
       return "\(bits >> 24).\(bits >> 16 & 255).\(bits >> 8 & 255).\(bits & 255)"
     case .v6(let bits) where unmapped != self:
-      return "::ffff:\(IPAddress.v4(UInt32(truncatingIfNeeded: bits)))"
+      return "::ffff:\(IPAddress.v4(UInt32(truncatingIfNeeded: bits.value)))"
     case .v6(let bits):
-      let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits >> (112 - 16 * $0)) }
+      let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits.value >> (112 - 16 * $0)) }
       let zeros = Self.longestRunOfZeros(in: groups)
       func text(_ range: Range<Int>) -> String {
         groups[range].map { String($0, radix: 16) }.joined(separator: ":")

@@ -13,7 +13,7 @@ package struct Prefix: Hashable, Sendable {
     self.length = length
     switch address {
     case .v4(let bits): self.address = .v4(bits & Self.mask(length))
-    case .v6(let bits): self.address = .v6(bits & Self.mask(length))
+    case .v6(let bits): self.address = .v6(bits.value & Self.mask(length))
     }
   }
 
@@ -43,7 +43,7 @@ package struct Prefix: Hashable, Sendable {
   package func contains(_ other: IPAddress) -> Bool {
     switch (address, other) {
     case (.v4(let own), .v4(let bits)): own == bits & Self.mask(length)
-    case (.v6(let own), .v6(let bits)): own == bits & Self.mask(length)
+    case (.v6(let own), .v6(let bits)): own.value == bits.value & Self.mask(length)
     default: false
     }
   }

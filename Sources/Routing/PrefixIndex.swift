@@ -15,7 +15,7 @@ struct PrefixIndex: Sendable {
     for (number, prefix) in prefixes.enumerated() {
       switch prefix.address {
       case .v4(let bits): v4.append(.init(bits, length: prefix.length, number: number))
-      case .v6(let bits): v6.append(.init(bits, length: prefix.length, number: number))
+      case .v6(let bits): v6.append(.init(bits.value, length: prefix.length, number: number))
       }
     }
     self.v4 = Intervals(v4, enclosing: &enclosing)
@@ -25,7 +25,7 @@ struct PrefixIndex: Sendable {
   func innermost(containing address: IPAddress) -> Int? {
     switch address {
     case .v4(let bits): v4.innermost(containing: bits)
-    case .v6(let bits): v6.innermost(containing: bits)
+    case .v6(let bits): v6.innermost(containing: bits.value)
     }
   }
 }

@@ -28,7 +28,7 @@ extension SocketAddress {
     case .v6(let bits):
       result.family = 6
       unsafe withUnsafeMutableBytes(of: &result.octets) {
-        unsafe $0.storeBytes(of: bits.bigEndian, as: UInt128.self)
+        unsafe $0.storeBytes(of: bits.value.bigEndian, as: UInt128.self)
       }
     }
     return result

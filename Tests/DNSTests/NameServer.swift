@@ -162,7 +162,7 @@ extension NameServer {
   ) -> [UInt8]? {
     switch (address, type) {
     case (.v4(let bits), 1): record(owner: owner, type: 1, ttl: ttl, data: octets(bits))
-    case (.v6(let bits), 28): record(owner: owner, type: 28, ttl: ttl, data: octets(bits))
+    case (.v6(let bits), 28): record(owner: owner, type: 28, ttl: ttl, data: octets(bits.value))
     default: nil
     }
   }

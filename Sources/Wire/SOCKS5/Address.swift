@@ -87,7 +87,7 @@ extension SocketAddress {
       output.append(integer: bits)
     case .v6(let bits):
       output.append(4)
-      output.append(integer: bits)
+      output.append(integer: bits.value)
     }
     output.append(integer: port)
   }
