@@ -33,7 +33,10 @@ struct Targets {
     let listener = try TCPListener(on: SocketAddress(.loopback4, port: port), loop: loop)
     try await withThrowingDiscardingTaskGroup { group in
       while true {
-        let connection = try await listener.accept(onShortage: { say("targets: \($0)") })
+        guard let connection = try listener.accept() else {
+          _ = await loop.wait(for: listener.interest, until: .never)
+          continue
+        }
         group.addTask(executorPreference: loop) { await answer(connection, as: target, on: loop) }
       }
     }
