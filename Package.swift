@@ -50,7 +50,8 @@ let package = Package(
     // Measuring: the least a proxy can cost here, and the load that finds out.
     .executableTarget(name: "bare"),
     .executableTarget(
-      name: "benchmark", dependencies: ["Addresses", "Wire", "Routing", "Config", "Transport", "bare", "sockeye"],
+      name: "benchmark",
+      dependencies: ["Addresses", "Wire", "Routing", "Config", "Transport", "bare", "sockeye"],
       swiftSettings: strict),
 
     // Tests. Those of a module stand under its name; EndToEndTests run the built program among real peers.
@@ -69,3 +70,19 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// Fuzzing: `.ci/fuzz` builds these, and every module they use, with the instruments of libFuzzer.
+if Context.environment["SOCKEYE_FUZZ"] != nil {
+  // Debian's gold fails to link libFuzzer; lld comes with the toolchain.
+  let lld: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld"])]
+  package.targets += [
+    .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer", linkerSettings: [.linkedLibrary("stdc++")]),
+    .target(name: "Fuzzing", dependencies: ["CFuzzer"], path: "Tests/Fuzz/Fuzzing", swiftSettings: strict),
+    .executableTarget(
+      name: "fuzz-addresses", dependencies: ["Fuzzing", "Addresses"], path: "Tests/Fuzz/Addresses",
+      swiftSettings: strict, linkerSettings: lld),
+    .executableTarget(
+      name: "fuzz-wire", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Wire",
+      swiftSettings: strict, linkerSettings: lld),
+  ]
+}
