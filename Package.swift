@@ -82,6 +82,9 @@ if Context.environment["SOCKEYE_FUZZ"] != nil {
       name: "fuzz-addresses", dependencies: ["Fuzzing", "Addresses"], path: "Tests/Fuzz/Addresses",
       swiftSettings: strict, linkerSettings: lld),
     .executableTarget(
+      name: "fuzz-config", dependencies: ["Fuzzing", "Config"], path: "Tests/Fuzz/Config",
+      swiftSettings: strict, linkerSettings: lld),
+    .executableTarget(
       name: "fuzz-wire", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Wire",
       swiftSettings: strict, linkerSettings: lld),
   ]
