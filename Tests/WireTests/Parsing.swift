@@ -4,7 +4,7 @@ import Testing
 
 /// Expects `bytes` to be `message`, and every beginning of them to be a message not complete yet.
 ///
-/// The bytes are read where they arrive in practice: behind others, and with the next message behind them.
+/// The bytes are read alone, and where they may stand in practice: behind others, with more behind them.
 func expect<M: Message>(
   _ bytes: [UInt8], parseAs message: M, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
@@ -13,6 +13,10 @@ func expect<M: Message>(
     #expect(try M(parsing: &input) == nil, "cut after \(count)", sourceLocation: sourceLocation)
     #expect(input.remaining == bytes[..<count], "cut after \(count)", sourceLocation: sourceLocation)
   }
+  var exactly = ByteReader(bytes)
+  #expect(try M(parsing: &exactly) == message, sourceLocation: sourceLocation)
+  #expect(exactly.remaining.isEmpty, sourceLocation: sourceLocation)
+
   let early: [UInt8] = [5, 1, 0xff]
   var input = ByteReader(([9, 9] + bytes + early)[2...])
   #expect(try M(parsing: &input) == message, sourceLocation: sourceLocation)
