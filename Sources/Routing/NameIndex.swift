@@ -3,10 +3,20 @@
 /// An open-addressing table. Its hash rolls over the octets from right to left, so that looking for every suffix of a
 /// name is one pass with one probe at each dot, and allocates nothing.
 struct NameIndex: Sendable {
-  /// Per slot the upper half of the key's hash, then its number plus one; 0: free. At most half are taken.
-  private var slots: [UInt64]
+  /// All that a lookup compares in one place, but the octets.
+  private struct Slot {
+    /// The upper half of the key's hash, made odd; 0: a free slot.
+    var tag: UInt32 = 0
+    /// Of the key, in `octets`.
+    var length: UInt32 = 0
+    var start: UInt32 = 0
+    var number: UInt32 = 0
+  }
+
+  /// At most half are taken.
+  private var slots: [Slot]
   private var octets: [UInt8] = []
-  /// Key n is `octets[starts[n]..<starts[n + 1]]`.
+  /// Where key n begins; the last is where the next one will.
   private var starts: [UInt32] = [0]
   private var longest = 0
 
@@ -16,7 +26,7 @@ struct NameIndex: Sendable {
   init(capacity: Int) {
     var slotCount = 1
     while slotCount < 2 * capacity { slotCount *= 2 }
-    slots = Array(repeating: 0, count: slotCount)
+    slots = Array(repeating: Slot(), count: slotCount)
   }
 
   /// The number of `key`, the next free one when it is new.
@@ -24,10 +34,11 @@ struct NameIndex: Sendable {
     let hash = Self.finish(Self.roll(key))
     let (slot, found) = probe(hash, for: key, from: 0)
     if let found { return found }
+    slots[slot] = Slot(
+      tag: Self.tag(hash), length: UInt32(key.count), start: UInt32(octets.count), number: UInt32(count))
     for index in key.indices { octets.append(key[index]) }
     starts.append(UInt32(octets.count))
     longest = max(longest, key.count)
-    slots[slot] = (hash & 0xffff_ffff_0000_0000) | UInt64(count)
     return count - 1
   }
 
@@ -70,22 +81,21 @@ struct NameIndex: Sendable {
   /// The key `text[from...]`, or the free slot where it belongs.
   private func probe(_ hash: UInt64, for text: Span<UInt8>, from: Int) -> (slot: Int, found: Int?) {
     let mask = slots.count - 1
-    var slot = Int(truncatingIfNeeded: hash) & mask
+    let tag = Self.tag(hash)
+    var position = Int(truncatingIfNeeded: hash) & mask
     while true {
-      let entry = slots[slot]
-      if entry == 0 { return (slot, nil) }
-      if entry >> 32 == hash >> 32 {
-        let number = Int(UInt32(truncatingIfNeeded: entry)) - 1
-        if isKey(number, equalTo: text, from: from) { return (slot, number) }
-      }
-      slot = (slot + 1) & mask
+      let slot = slots[position]
+      if slot.tag == 0 { return (position, nil) }
+      if slot.tag == tag, isKey(slot, equalTo: text, from: from) { return (position, Int(slot.number)) }
+      position = (position + 1) & mask
     }
   }
 
-  private func isKey(_ number: Int, equalTo text: Span<UInt8>, from: Int) -> Bool {
-    let start = Int(starts[number])
-    guard Int(starts[number + 1]) - start == text.count - from else { return false }
-    for offset in 0..<(text.count - from) where octets[start + offset] != text[from + offset] { return false }
+  private func isKey(_ slot: Slot, equalTo text: Span<UInt8>, from: Int) -> Bool {
+    let length = Int(slot.length)
+    let start = Int(slot.start)
+    guard length == text.count - from else { return false }
+    for offset in 0..<length where octets[start + offset] != text[from + offset] { return false }
     return true
   }
 
@@ -104,6 +114,10 @@ struct NameIndex: Sendable {
       hash = roll(text[position], into: hash)
     }
     return hash
+  }
+
+  private static func tag(_ hash: UInt64) -> UInt32 {
+    UInt32(hash >> 32) | 1
   }
 
   private static func finish(_ hash: UInt64) -> UInt64 {

@@ -7,33 +7,68 @@ struct Postings: Sendable {
   typealias Value = Int32
   static let none: Value = -1
 
-  private var enclosing: [Value]
-  private var leaves: Lists
-  private var routes: Lists
+  /// All that belongs to a value in one place: most lookups find it in no cache.
+  private struct Entry {
+    var enclosing: Value
+    var leaves = List()
+    var routes = List()
+  }
+
+  /// `items[first..<first + count]`, ascending; a single item stands in place of `first`.
+  private struct List {
+    var first: UInt32 = 0
+    var count: UInt32 = 0
+  }
+
+  private var entries: [Entry]
+  private var items: [UInt32] = []
 
   /// - Parameters:
   ///   - enclosing: per value the one around it.
   ///   - leaves: pairs of a value and the number of a condition, the latter ascending.
   ///   - routes: pairs of a value and the number of a route, the latter ascending.
   init(enclosing: [Value], leaves: [(value: Value, item: UInt32)], routes: [(value: Value, item: UInt32)]) {
-    self.enclosing = enclosing
-    self.leaves = Lists(leaves, valueCount: enclosing.count)
-    self.routes = Lists(routes, valueCount: enclosing.count)
+    entries = enclosing.map { Entry(enclosing: $0) }
+    fill(\.leaves, from: leaves)
+    fill(\.routes, from: routes)
   }
 
-  func enclosing(_ value: Value) -> Value { enclosing[Int(value)] }
+  private mutating func fill(
+    _ list: WritableKeyPath<Entry, List>, from pairs: [(value: Value, item: UInt32)]
+  ) {
+    for pair in pairs { entries[Int(pair.value)][keyPath: list].count += 1 }
+    var next = UInt32(items.count)
+    for value in entries.indices where entries[value][keyPath: list].count > 1 {
+      entries[value][keyPath: list].first = next
+      next += entries[value][keyPath: list].count
+    }
+    items += Array(repeating: 0, count: Int(next) - items.count)
+    var filled = Array(repeating: UInt32(0), count: entries.count)
+    for pair in pairs {
+      let value = Int(pair.value)
+      if entries[value][keyPath: list].count == 1 {
+        entries[value][keyPath: list].first = pair.item
+      } else {
+        items[Int(entries[value][keyPath: list].first + filled[value])] = pair.item
+        filled[value] += 1
+      }
+    }
+  }
+
+  func enclosing(_ value: Value) -> Value { entries[Int(value)].enclosing }
 
   /// Whether condition `leaf` lists `value` itself.
   func contains(_ leaf: UInt32, at value: Value) -> Bool {
-    value != Self.none && leaves.first(notBelow: leaf, at: value) == leaf
+    value != Self.none && first(notBelow: leaf, in: entries[Int(value)].leaves) == leaf
   }
 
   /// Whether condition `leaf` lists `value` or one around it.
   func contains(_ leaf: UInt32, around value: Value) -> Bool {
     var value = value
     while value != Self.none {
-      if leaves.first(notBelow: leaf, at: value) == leaf { return true }
-      value = enclosing[Int(value)]
+      let entry = entries[Int(value)]
+      if first(notBelow: leaf, in: entry.leaves) == leaf { return true }
+      value = entry.enclosing
     }
     return false
   }
@@ -41,37 +76,20 @@ struct Postings: Sendable {
   /// The first route after route `passed` that `value` or one around it suggests.
   func firstRoute(after passed: Int, around value: Value) -> Int? {
     let start = UInt32(passed + 1)
-    var first: UInt32?
+    var nearest: UInt32?
     var value = value
     while value != Self.none {
-      if let route = routes.first(notBelow: start, at: value) { first = min(first ?? route, route) }
-      value = enclosing[Int(value)]
+      let entry = entries[Int(value)]
+      if let route = first(notBelow: start, in: entry.routes) { nearest = min(nearest ?? route, route) }
+      value = entry.enclosing
     }
-    return first.map { Int($0) }
-  }
-}
-
-/// An ascending list for each value, all in one array.
-private struct Lists: Sendable {
-  /// The list of value n is `items[starts[n]..<starts[n + 1]]`.
-  private var starts: [UInt32]
-  private var items: [UInt32]
-
-  init(_ pairs: [(value: Int32, item: UInt32)], valueCount: Int) {
-    starts = Array(repeating: 0, count: valueCount + 1)
-    for pair in pairs { starts[Int(pair.value) + 1] += 1 }
-    for value in 0..<valueCount { starts[value + 1] += starts[value] }
-    items = Array(repeating: 0, count: pairs.count)
-    var free = starts
-    for pair in pairs {
-      items[Int(free[Int(pair.value)])] = pair.item
-      free[Int(pair.value)] += 1
-    }
+    return nearest.map { Int($0) }
   }
 
-  func first(notBelow bound: UInt32, at value: Int32) -> UInt32? {
-    let end = Int(starts[Int(value) + 1])
-    var low = Int(starts[Int(value)])
+  private func first(notBelow bound: UInt32, in list: List) -> UInt32? {
+    if list.count == 1 { return list.first >= bound ? list.first : nil }
+    let end = Int(list.first + list.count)
+    var low = Int(list.first)
     var high = end
     while low < high {
       let middle = (low + high) / 2

@@ -21,11 +21,11 @@ package struct RouteTable: Sendable {
 
   package func verdict(for request: Request) -> Verdict {
     guard let (index, truth) = compiled.first(for: request) else {
-      return Verdict(outcome: fallback, route: nil)
+      return Verdict(outcome: fallback, gaveUp: false, routeIndex: nil, table: self)
     }
-    let route = routes[index]
-    return truth == .gaveUp
-      ? Verdict(outcome: .reject, route: route, gaveUp: true) : Verdict(outcome: route.outcome, route: route)
+    let gaveUp = truth == .gaveUp
+    return Verdict(
+      outcome: gaveUp ? .reject : routes[index].outcome, gaveUp: gaveUp, routeIndex: index, table: self)
   }
 
   /// The route that refuses `address`, to which the name in `request` resolved for a direct dial; `nil` if none does.
@@ -47,16 +47,14 @@ extension Route {
 
 /// What the table says of one request.
 package struct Verdict: Sendable {
-  package var outcome: Outcome
-  /// The route that decided; `nil` when none did, and the table's `default` is the outcome.
-  package var route: Route?
-  /// A regular expression of `route` could not be matched within its limits. What is not known to be allowed is
+  package let outcome: Outcome
+  /// A regular expression of the route could not be matched within its limits. What is not known to be allowed is
   /// refused: the outcome is `reject`, whatever the route's own.
-  package var gaveUp: Bool
+  package let gaveUp: Bool
+  /// Where the route that decided stands in the table; `nil` when none did, and `default` is the outcome.
+  package let routeIndex: Int?
+  fileprivate let table: RouteTable
 
-  package init(outcome: Outcome, route: Route?, gaveUp: Bool = false) {
-    self.outcome = outcome
-    self.route = route
-    self.gaveUp = gaveUp
-  }
+  /// The route that decided; `nil` when none did.
+  package var route: Route? { routeIndex.map { table.routes[$0] } }
 }
