@@ -82,7 +82,7 @@ struct RouteCompiler {
     case .all(let conditions):
       var best: [Leaf]?
       addGroup({ .all(end: $0) }) { compiler in
-        for condition in Self.cheapFirst(conditions) {
+        for condition in Condition.cheapFirst(conditions) {
           guard let leaves = compiler.compile(condition, isDenied: isDenied) else { continue }
           if best.map({ Self.rank(leaves) < Self.rank($0) }) ?? true { best = leaves }
         }
@@ -91,7 +91,7 @@ struct RouteCompiler {
     case .any(let conditions):
       var together: [Leaf]? = []
       addGroup({ .any(end: $0) }) { compiler in
-        for condition in Self.cheapFirst(conditions) {
+        for condition in Condition.cheapFirst(conditions) {
           let leaves = compiler.compile(condition, isDenied: isDenied)
           together = leaves.flatMap { leaves in together.map { $0 + leaves } }
         }
@@ -172,30 +172,6 @@ struct RouteCompiler {
   /// How many routes a value of the worst of these leaves is likely to suggest.
   private static func rank(_ leaves: [Leaf]) -> Int {
     leaves.map(\.index.rawValue).max() ?? 0
-  }
-
-  /// Patterns behind what is only looked up. The order within a group changes what a verdict costs, not what it is.
-  private static func cheapFirst(_ conditions: [Condition]) -> [Condition] {
-    conditions.enumerated()
-      .map { (cost: cost($1), position: $0, condition: $1) }
-      .sorted { ($0.cost, $0.position) < ($1.cost, $1.position) }
-      .map(\.condition)
-  }
-
-  private static func cost(_ condition: Condition) -> Int {
-    switch condition {
-    case .host(let patterns):
-      patterns.reduce(0) { cost, pattern in
-        switch pattern {
-        case .exact: cost
-        case .glob: max(cost, 1)
-        case .expression: 2
-        }
-      }
-    case .any(let conditions), .all(let conditions): conditions.map(cost).max() ?? 0
-    case .not(let condition): cost(condition)
-    default: 0
-    }
   }
 
   private static func merged(_ ranges: [ClosedRange<UInt16>]) -> [ClosedRange<UInt16>] {
