@@ -33,4 +33,44 @@ import Testing
     }
     #expect(found > 15)
   }
+
+  @Test(
+    arguments: [
+      ([.domain(["example"]), .domain(["b.example", "c.b.example"])], [1]),
+      ([.domain(["b.example"]), .domain(["b.example", "example"])], []),
+      ([.domain(["b.example"]), .domain(["xb.example"])], []),
+      ([.domain(["a.example"]), .domain(["b.example"]), .host(["c.a.example", "b.example"])], [2]),
+      (
+        [
+          .host(["*.example"]), .host(["a.example", "*.b.example"]), .host(["example"]),
+          .domain(["a.example"]),
+        ], [1]
+      ),
+      ([.ip(["10.0.0.0/8"]), .ip(["10.1.0.0/16"]), .host(["10.0.0.1"]), .ip(["0.0.0.0/0"])], [1, 2]),
+      ([.all([.ip(["10.0.0.0/8"]), .port([80...80])]), .ip(["10.1.0.0/16"])], []),
+      ([.ip(["10.0.0.0/8"]), .all([.ip(["10.1.0.0/16"]), .port([80...80])])], [1]),
+      ([.port([1...80]), .port([81...100]), .port([70...90]), .port([100...101])], [2]),
+      (
+        [.network([.tcp]), .command([.bind]), .domain(["a.example"]), .command([.udp]), .user(["bob"])],
+        [1, 4]
+      ),
+      ([.all([]), .domain(["a.example"]), .ip(["10.0.0.0/8"])], [1]),
+      ([.user(["alice", "bob"]), .user(["bob"]), .user(["carol"])], [1]),
+      ([.client(["10.0.0.0/8"]), .client(["10.0.0.1"]), .client(["10.0.0.0/7"])], [1]),
+      ([.any([.domain(["example"]), .port([80...80])]), .port([80...80]), .host(["a.example"])], [1, 2]),
+      ([.not(.domain(["example"])), .domain(["org"])], []), ([.host(["/./"]), .host(["/./"])], []),
+    ] as [([Condition], [Int])])
+  func `a route is hidden when earlier ones take all it describes`(conditions: [Condition], hidden: [Int]) {
+    let table = RouteTable(
+      routes: conditions.enumerated().map { Route(condition: $1, outcome: .direct, source: .test($0)) },
+      fallback: .direct)
+    #expect(table.hiddenRoutes().map(\.index) == hidden)
+  }
+
+  @Test func `the route that hides is named`() {
+    let table = RouteTable(
+      (.domain(["a.example"]), .direct), (.domain(["b.example"]), .direct),
+      (.domain(["a.example", "b.example"]), .reject))
+    #expect(table.hiddenRoutes() == [RouteTable.HiddenRoute(index: 2, by: 1)])
+  }
 }
