@@ -1,5 +1,6 @@
 import Addresses
 import Fuzzing
+import Glibc
 
 @main struct FuzzAddresses {
   static func main() {
@@ -21,6 +22,8 @@ private func readAsEveryHost(_ bytes: [UInt8]) {
     check(Prefix(address).contains(address), "an address is in its own range")
   }
   check(IPAddress(ascii: bytes[...]) == IPAddress(text), "octets and text are read alike")
+  // A C string ends at a NUL.
+  if !bytes.contains(0) { check(IPAddress(text) == systemAddress(text), "the C library reads it alike") }
   if let prefix = Prefix(text) {
     check(Prefix(prefix.description) == prefix, "a range is read back")
     check(prefix.contains(prefix.address), "a range holds its first address")
@@ -38,4 +41,13 @@ private func readAsEveryHost(_ bytes: [UInt8]) {
   case .name(let name)?: check((try? DomainName(bytes)) == name, "a name is a name")
   case nil: check(IPAddress(text) == nil && (try? DomainName(bytes)) == nil, "nothing legal is refused")
   }
+}
+
+/// What `inet_pton` reads: it is as strict as ``IPAddress`` is meant to be.
+private func systemAddress(_ text: String) -> IPAddress? {
+  var four: UInt32 = 0
+  if unsafe inet_pton(AF_INET, text, &four) == 1 { return .v4(UInt32(bigEndian: four)) }
+  var six: UInt128 = 0
+  if unsafe inet_pton(AF_INET6, text, &six) == 1 { return .v6(UInt128(bigEndian: six)) }
+  return nil
 }

@@ -55,8 +55,8 @@ private func check<M: Message>(_: M.Type, reading bytes: [UInt8]) where M.Violat
   }
 
   guard case .message(let message, let length) = whole else { return }
-  check(length > 0 && length <= bytes.count, "a message has octets")
-  check(Outcome<M>(bytes[..<(length - 1)]) == .incomplete, "no octet too many is waited for")
+  check(Outcome<M>(bytes[..<length]) == whole, "what follows a message is not waited for")
+  check(Outcome<M>(bytes[..<(length - 1)]) == .incomplete, "a message is whole with its last octet")
   let written = message.bytes
   check(
     Outcome<M>((written + bytes)[...]) == .message(message, length: written.count),
