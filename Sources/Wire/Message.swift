@@ -14,6 +14,8 @@ extension Message {
   /// The message as it is sent.
   package var bytes: [UInt8] {
     var output: [UInt8] = []
+    // The longest reply, and most requests.
+    output.reserveCapacity(22)
     append(to: &output)
     return output
   }
