@@ -68,6 +68,18 @@ extension TableReader {
   }
 }
 
+extension TableReader {
+  /// Warns of a route that never decides, because earlier ones take all it describes.
+  func warnOfHiddenRoutes(_ routes: [WrittenRoute], in table: RouteTable) {
+    for hidden in table.hiddenRoutes() {
+      warning(
+        routes[hidden.index].position,
+        "the route at line \(routes[hidden.by].position.line) takes all that this one describes"
+          + " (move this one before it, or remove it)")
+    }
+  }
+}
+
 extension Condition {
   /// Whether only a destination that is an address can meet it.
   fileprivate var needsAddress: Bool {

@@ -57,6 +57,7 @@ final class TableReader {
     guard let fallback, !self.log.hasErrors else { return nil }
     let routeTable = RouteTable(routes: routes.map(\.route), fallback: fallback)
     warnOfBypassedPrefixes(routes, fallback: fallback)
+    warnOfHiddenRoutes(routes, in: routeTable)
     run(tests, on: routeTable)
     guard !self.log.hasErrors else { return nil }
     return Configuration(

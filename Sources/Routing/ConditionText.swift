@@ -16,6 +16,7 @@ extension Condition: CustomStringConvertible {
     case .user(let values): "user \(Self.alternatives(values))"
     case .listener(let values): "listener \(Self.alternatives(values))"
     case .any(let conditions): "any of (\(conditions.map(\.description).joined(separator: "; ")))"
+    case .all(let conditions) where conditions.isEmpty: "always"
     case .all(let conditions): "all of (\(conditions.map(\.description).joined(separator: "; ")))"
     case .not(let condition): "not (\(condition))"
     }

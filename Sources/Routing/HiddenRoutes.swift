@@ -30,7 +30,7 @@ extension RouteTable {
 
 extension Condition {
   /// Whether it asks, anywhere, for a destination address.
-  var speaksOfAddresses: Bool {
+  package var speaksOfAddresses: Bool {
     switch self {
     case .ip: true
     case .host(let patterns): !HostPatterns(patterns).addresses.isEmpty

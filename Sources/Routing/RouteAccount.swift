@@ -81,6 +81,8 @@ private struct Witness {
         if account.finding != .fails { return account }
       }
       return Self.failed(condition)
+    case .all(let conditions) where conditions.isEmpty:
+      return (.holds, [condition.description])
     case .all(let conditions):
       var reasons: [String] = []
       for child in Condition.cheapFirst(conditions) {

@@ -42,7 +42,7 @@ package struct RouteTable: Sendable {
 
 extension Route {
   /// Whether it refuses what its condition describes, so that its condition should rather hold too often.
-  var refuses: Bool { outcome == .reject || outcome == .drop }
+  package var refuses: Bool { outcome == .reject || outcome == .drop }
 }
 
 /// What the table says of one request.

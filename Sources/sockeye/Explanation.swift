@@ -42,22 +42,19 @@ struct Explanation {
     hosts = configuration.hosts
     let table = configuration.table
     verdict = table.verdict(for: request)
-    refusals = table.routes.filter {
-      ($0.outcome == .reject || $0.outcome == .drop) && $0.condition.speaksOfAddresses
-    }
+    refusals = table.routes.filter { $0.refuses && $0.condition.speaksOfAddresses }
 
     var judgements: [Judgement] = []
-    var isDecided = false
-    for route in table.routes {
-      // Several routes may stand in one line: the source alone does not tell which one decided.
-      if isDecided {
-        if all { judgements.append(Judgement(route: route, word: .notReached, reason: "")) }
-      } else if route.source == verdict.route?.source, route.takes(request) {
-        isDecided = true
-        judgements.append(Judgement(route: route, word: .taken, reason: route.reasonToTake(request)))
-      } else if all {
-        judgements.append(Judgement(route: route, word: .notTaken, reason: route.reasonToPass(request)))
+    for (route, account) in zip(table.routes, table.account(of: request)) {
+      let word: Judgement.Word
+      if let decided = verdict.routeIndex, account.index >= decided {
+        word = account.index == decided ? .taken : .notReached
+      } else {
+        word = .notTaken
       }
+      guard all || word == .taken else { continue }
+      let reason = word == .notReached ? "" : account.reasons.joined(separator: ", ")
+      judgements.append(Judgement(route: route, word: word, reason: reason))
     }
     self.judgements = judgements
   }
@@ -172,17 +169,5 @@ extension Explanation {
       "name": .string(hop.name), "protocol": "socks5", "endpoint": .string(hop.endpoint.description),
       "user": hop.credentials.map { .string(String(decoding: $0.username, as: UTF8.self)) } ?? nil,
     ]
-  }
-}
-
-extension Condition {
-  fileprivate var speaksOfAddresses: Bool {
-    switch self {
-    case .ip: true
-    case .host(let patterns): patterns.contains { if case .exact(.address) = $0 { true } else { false } }
-    case .any(let conditions), .all(let conditions): conditions.contains(where: \.speaksOfAddresses)
-    case .not(let condition): condition.speaksOfAddresses
-    default: false
-    }
   }
 }
