@@ -68,7 +68,7 @@ extension TableReader {
     var deepest = 1
     let positions = list(node, Self.chainForm)
     for position in positions {
-      switch resolve(position: position, nesting: nesting) {
+      switch resolve(position: position, isAlone: node.kind != .sequence, nesting: nesting) {
       case .open, .broken: isBroken = true
       case .hops(let more, let inner):
         deepest = max(deepest, inner)
@@ -86,7 +86,7 @@ extension TableReader {
     return isBroken || hops.isEmpty ? .broken : .hops(hops, nesting: deepest)
   }
 
-  private func resolve(position node: Node, nesting: Int) -> ResolvedChain {
+  private func resolve(position node: Node, isAlone: Bool, nesting: Int) -> ResolvedChain {
     if node.kind == .mapping {
       error(node, "a map in a chain is not supported yet (write the name of an upstream or a chain)")
       return .broken
@@ -94,7 +94,7 @@ extension TableReader {
     guard let name = text(node, Form("the name of an upstream or a chain", "office")) else { return .broken }
     if let upstream = names.upstreams[name] { return upstream.map { .hops([$0], nesting: 0) } ?? .broken }
     guard names.chains[name] != nil else {
-      reportMissing(node, name)
+      reportMissing(node, name, isAlone: isAlone)
       return .broken
     }
     let tooDeep = "chains are nested more than \(Self.mostNesting) deep (write the hops out)"
@@ -116,10 +116,11 @@ extension TableReader {
     }
   }
 
-  private func reportMissing(_ node: Node, _ name: String) {
-    if ["direct", "reject", "drop"].contains(name) {
+  private func reportMissing(_ node: Node, _ name: String, isAlone: Bool) {
+    let outcomes = ["direct", "reject", "drop"]
+    if outcomes.contains(name) {
       error(node, "'\(name)' cannot stand in a chain (write it alone, or remove it)")
-    } else if let near = suggest(for: name, among: names.all) {
+    } else if let near = suggest(for: name, among: names.all + (isAlone ? outcomes : [])) {
       error(node, "there is no upstream, group or chain named \(quoted(node)) (did you mean '\(near)'?)")
     } else {
       error(node, "there is no upstream, group or chain named \(quoted(node)) (add it under 'upstreams')")

@@ -31,7 +31,7 @@ extension TableReader {
     switch key {
     case "domain": return each(node, Self.domainForm, readDomain).map(Condition.domain)
     case "host": return each(node, Self.hostForm, readHostPattern).map(Condition.host)
-    case "ip": return readPrefixes(node).map(Condition.ip)
+    case "ip": return readPrefixes(node, namesUnder: "domain").map(Condition.ip)
     case "client": return readPrefixes(node).map(Condition.client)
     case "port": return each(node, Self.portForm, readPorts).map(Condition.port)
     case "network":
@@ -135,7 +135,8 @@ extension TableReader {
     }
   }
 
-  func readPrefixes(_ node: Node) -> [Prefix]? {
+  /// - Parameter namesUnder: the key that takes names, for whoever writes one here.
+  func readPrefixes(_ node: Node, namesUnder key: String? = nil) -> [Prefix]? {
     each(node, Self.prefixForm) { node in
       guard let text = text(node, Self.prefixForm) else { return nil }
       if let prefix = Prefix(text) { return prefix }
@@ -148,8 +149,8 @@ extension TableReader {
           error(
             node, "\(quoted(node)) has bits behind its length (did you mean '\(prefix)' or '\(address)'?)")
         }
-      } else if (try? DomainName(text)) != nil {
-        error(node, "\(quoted(node)) is a name, not an address (write it under 'domain')")
+      } else if let key, (try? DomainName(text)) != nil {
+        error(node, "\(quoted(node)) is a name, not an address (write it under '\(key)')")
       } else {
         mismatch(node, Self.prefixForm)
       }

@@ -42,7 +42,7 @@ extension TableReader {
 
   /// The value between quotes, for messages: cut to a bearable length, and never what a variable held.
   func quoted(_ node: Node) -> String {
-    node.isExpanded ? "the value of this variable" : quoted(node.text)
+    node.isExpanded ? "what this variable holds" : quoted(node.text)
   }
 
   func quoted(_ text: String) -> String {

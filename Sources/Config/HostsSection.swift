@@ -38,7 +38,7 @@ extension TableReader {
   func readNameServers(_ node: Node) -> NameServers {
     var result = NameServers()
     let keys = Keys(["servers", "cache"])
-    guard let fields = fields(node, "'dns'", "{servers: 9.9.9.9}", keys) else { return result }
+    guard let fields = fields(node, "the 'dns' map", "{servers: 9.9.9.9}", keys) else { return result }
     if let node = fields["servers"] {
       let form = Form("a name server's address", "9.9.9.9 or [2620:fe::fe]:53")
       result.servers = each(node, form) { readServer($0, form) } ?? []

@@ -6,7 +6,7 @@ extension TableReader {
     var result = Timeouts()
     let keys = Keys(
       ["handshake", "dns", "dial", "idle", "half_closed", "drain"], later: ["udp_idle", "bind"])
-    guard let fields = fields(node, "'timeouts'", "{dial: 30s}", keys) else { return result }
+    guard let fields = fields(node, "the 'timeouts' map", "{dial: 30s}", keys) else { return result }
     func set(_ key: String, _ path: WritableKeyPath<Timeouts, Duration>, orZero: Bool = false) {
       if let value = fields[key].flatMap({ duration($0, orZero: orZero) }) { result[keyPath: path] = value }
     }
@@ -23,7 +23,7 @@ extension TableReader {
     var result = Limits()
     let keys = Keys(
       ["connections", "per_client", "handshakes"], later: ["associations", "paths_per_association"])
-    guard let fields = fields(node, "'limits'", "{connections: 20000}", keys) else { return result }
+    guard let fields = fields(node, "the 'limits' map", "{connections: 20000}", keys) else { return result }
     func set(_ key: String, _ path: WritableKeyPath<Limits, Int>) {
       if let value = fields[key].flatMap({ integer($0, in: 1...10_000_000) }) {
         result[keyPath: path] = value
@@ -37,7 +37,7 @@ extension TableReader {
 
   func readLog(_ node: Node) -> Log {
     var result = Log()
-    guard let fields = fields(node, "'log'", "{level: info}", Keys(["level", "format"])) else {
+    guard let fields = fields(node, "the 'log' map", "{level: info}", Keys(["level", "format"])) else {
       return result
     }
     if let level = fields["level"].flatMap({ word($0, Log.Level.self) }) { result.level = level }

@@ -63,8 +63,9 @@ extension TableReader {
     if let node = fields["address"] { address = readAddress(node) }
     let name = fields["name"].flatMap { text($0, Form("a name", "office")) }
     let users = fields["users"].map(readUsers) ?? []
-    let clients = fields["clients"].map(readPrefixes) ?? []
-    let isOpen = fields["open"].flatMap(bool) ?? false
+    let clients = fields["clients"].map { readPrefixes($0) } ?? []
+    // What stands there in error was meant to say something: one message about it is enough.
+    let isOpen = fields["open"].map { bool($0) ?? true } ?? false
     let authentication = readAuthentication(fields)
 
     guard let address else { return nil }

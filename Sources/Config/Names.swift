@@ -20,18 +20,20 @@ struct Names {
 }
 
 extension TableReader {
+  /// What would be mistaken for something else where a log or a list shows a name.
+  private static let punctuation = Set(",'\"{}[]".utf8)
+
   /// Takes a name for an upstream or a chain; false, with an error, if it cannot have it.
   func declare(_ name: String, _ key: Node) -> Bool {
     if ["direct", "reject", "drop"].contains(name) {
       error(key, "'\(name)' is an outcome of every table (choose another name)")
       return false
     }
-    let isPlain = name.unicodeScalars.allSatisfy {
-      !$0.properties.isWhitespace && !",'\"{}[]".unicodeScalars.contains($0)
-        && $0.properties.generalCategory != .control && $0.properties.generalCategory != .format
-    }
+    let isPlain = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !Self.punctuation.contains($0) }
     guard isPlain, (1...64).contains(name.utf8.count) else {
-      error(key, "a name has 1 to 64 octets without spaces, commas, quotes and brackets (choose another)")
+      error(
+        key, "a name is 1 to 64 ASCII characters without spaces, commas, quotes and brackets (choose another)"
+      )
       return false
     }
     if let first = names.declarations[name] {

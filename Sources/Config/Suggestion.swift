@@ -1,4 +1,4 @@
-/// The one of `candidates` that `word` was probably meant to be; `nil` if none is near.
+/// The one of `candidates` that `word` was probably meant to be, a slip or an abbreviation; `nil` if none is near.
 ///
 /// Only the first 500 candidates are looked at: a suggestion must not take longer than reading the file.
 package func suggestion(for word: String, among candidates: some Sequence<String>) -> String? {
@@ -7,6 +7,7 @@ package func suggestion(for word: String, among candidates: some Sequence<String
   var best: (candidate: String, distance: Int)?
   for candidate in candidates.prefix(500) {
     let other = Array(candidate.lowercased().unicodeScalars)
+    if letters.count >= 3, other.starts(with: letters) { return candidate }
     let allowed = max(1, max(letters.count, other.count) / 3)
     guard other.count <= 64, abs(other.count - letters.count) <= allowed else { continue }
     let distance = editDistance(letters, other)

@@ -123,10 +123,12 @@ extension TableReader {
   }
 
   /// Notes that a password stands in the table itself: worth a warning when everyone can read it.
-  func holdsSecret(_ node: Node) {
+  ///
+  /// - Parameter alternative: where else it could stand.
+  func holdsSecret(_ node: Node, alternative: String) {
     guard isReadableByOthers, !node.isExpanded, !hasWarnedOfPassword else { return }
     hasWarnedOfPassword = true
-    let advice = "chmod o-r this file, or take the password from ${NAME} or 'password_file'"
+    let advice = "chmod o-r this file, or \(alternative)"
     warning(node.position, "every user of this machine can read this password (\(advice))")
   }
 

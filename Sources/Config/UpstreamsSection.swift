@@ -8,6 +8,8 @@ extension TableReader {
     ["url", "username", "password", "password_file", "timeout", "resolve"],
     later: ["udp", "pipeline", "isolate"])
 
+  private static let elsewhere = "take the password from ${NAME} or 'password_file'"
+
   func readUpstreams(_ node: Node) {
     let form = Form("a map from names to proxies", "{tor: socks5://127.0.0.1:9050}")
     for (name, key, value) in namedEntries(node, form) {
@@ -59,7 +61,7 @@ extension TableReader {
     }
     do throws(ProxyURL.Violation) {
       let url = try ProxyURL(node.text)
-      if url.password?.isEmpty == false { holdsSecret(node) }
+      if url.password?.isEmpty == false { holdsSecret(node, alternative: Self.elsewhere) }
       return url
     } catch {
       self.error(node, error.message)
@@ -88,7 +90,7 @@ extension TableReader {
     }
     if let node = fields["password"] {
       guard let value = secret(node, "a password of 1 to 255 octets") else { return false }
-      holdsSecret(node)
+      holdsSecret(node, alternative: Self.elsewhere)
       url.password = value
     }
     if let node = fields["password_file"] {

@@ -7,10 +7,15 @@ extension TableReader {
     "a password of 1 to 255 octets, or its crypt(3) hash", "correct-horse")
 
   func readUsers(_ node: Node) -> [User] {
-    let entries = namedEntries(node, Form("a map from user names to passwords", "{alice: correct-horse}"))
-    if node.kind == .mapping, node.entries.isEmpty {
-      error(node, "there are no users (write a name and a password, such as {alice: correct-horse})")
+    guard !node.isBroken else { return [] }
+    let advice = "(write it like {alice: correct-horse})"
+    guard node.kind == .mapping else {
+      // It may be a password in the wrong place.
+      error(node, "expected a map from user names to passwords \(advice)")
+      return []
     }
+    let entries = namedEntries(node, Form("a map from user names to passwords", "{alice: correct-horse}"))
+    if entries.isEmpty { error(node, "there are no users \(advice)") }
     var users: [User] = []
     for (name, key, value) in entries {
       if name == "file" {
@@ -43,7 +48,7 @@ extension TableReader {
       }
       return User(name: Array(key.bytes), secret: .hash(value.text))
     }
-    holdsSecret(value)
+    holdsSecret(value, alternative: "write its crypt(3) hash, which 'openssl passwd -6' makes")
     return User(name: Array(key.bytes), secret: .password(Array(value.bytes)))
   }
 

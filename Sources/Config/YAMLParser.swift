@@ -88,8 +88,12 @@ import CYAML
 
   private var violation: Violation {
     let state = unsafe parser.pointee
-    let problem = unsafe state.problem.map { unsafe String(cString: $0) }
-    return unsafe Violation(position: Position(state.problem_mark), problem: problem ?? "out of memory")
+    let problem = unsafe state.problem.map { unsafe String(cString: $0) } ?? "out of memory"
+    // What was never closed is better looked for where it was opened than where the file ends.
+    let isUnclosed =
+      problem == "found unexpected end of stream" || problem.hasPrefix("did not find expected ','")
+    return unsafe Violation(
+      position: Position(isUnclosed ? state.context_mark : state.problem_mark), problem: problem)
   }
 }
 

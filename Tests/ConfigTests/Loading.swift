@@ -1,5 +1,6 @@
 import Config
 import Settings
+import Testing
 
 /// A loader that sees nothing of the machine: files and variables are those given.
 func loader(
@@ -32,4 +33,22 @@ func diagnostics(
     let text = $0.description
     return text.hasPrefix("t.yaml:") ? String(text.dropFirst("t.yaml:".count)) : text
   }
+}
+
+/// A table, and what is printed about it.
+struct Case: CustomTestStringConvertible {
+  var yaml: String
+  var expected: [String]
+
+  init(_ yaml: String, _ expected: String...) {
+    self.yaml = yaml
+    self.expected = expected
+  }
+
+  /// What is printed in a world with two variables and no files.
+  var diagnostics: [String] {
+    ConfigTests.diagnostics(of: yaml, variables: ["D": "direct", "BAD": "x y"])
+  }
+
+  var testDescription: String { yaml }
 }

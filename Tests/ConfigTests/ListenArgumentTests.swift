@@ -1,0 +1,37 @@
+import Addresses
+import Config
+import Settings
+import Testing
+
+@Suite struct ListenArgumentTests {
+  @Test func `addresses of the command line replace the table's`() throws {
+    let result = load("listen: 127.0.0.1:1\ndefault: direct", listen: ["127.0.0.1:0", "unix:/tmp/s"])
+    let configuration = try #require(result.configuration)
+    #expect(
+      configuration.listeners.map(\.address) == [
+        .tcp(SocketAddress(.loopback4, port: 0)), .unix(path: "/tmp/s"),
+      ])
+  }
+
+  @Test(arguments: [
+    (
+      "x",
+      "'x' is not an address to listen on, an IP address and a port or unix:/path (write it like 127.0.0.1:1080)"
+    ),
+    (
+      "0.0.0.0:1080",
+      "everyone who reaches 0.0.0.0:1080 could use it (write it into the table, with 'users' or 'clients')"
+    ),
+  ])
+  func `they obey the same rules`(address: String, message: String) {
+    let result = load("default: direct", listen: [address])
+    #expect(result.configuration == nil)
+    #expect(result.diagnostics.map(\.description) == ["--listen: error: \(message)"])
+  }
+
+  @Test func `a hop that is one of them is refused`() {
+    let yaml = "upstreams: {a: \"socks5://127.0.0.1:1090\"}\ndefault: a"
+    #expect(diagnostics(of: yaml) == [])
+    #expect(diagnostics(of: yaml, listen: ["127.0.0.1:1090"]).count == 1)
+  }
+}

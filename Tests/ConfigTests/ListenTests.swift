@@ -1,0 +1,272 @@
+import Testing
+
+@Test(arguments: [
+  Case(
+    """
+    listen: 127.0.0.1:0
+    default: direct
+    """),
+  Case(
+    """
+    listen: "[::1]:1080"
+    default: direct
+    """),
+  Case(
+    """
+    listen: unix:/run/s.sock
+    default: direct
+    """),
+  Case(
+    """
+    listen: 1080
+    default: direct
+    """,
+    "1:9: error: '1080' names no address (write 127.0.0.1:1080 for this machine only, "
+      + "0.0.0.0:1080 for all of its addresses)"),
+  Case(
+    """
+    listen: :1080
+    default: direct
+    """,
+    "1:9: error: ':1080' names no address (write 127.0.0.1:1080 for this machine only, "
+      + "0.0.0.0:1080 for all of its addresses)"),
+  Case(
+    """
+    listen: localhost:1080
+    default: direct
+    """,
+    "1:9: error: a listener needs an address, not a name (write 127.0.0.1:1080)"),
+  Case(
+    """
+    listen: example.com:1080
+    default: direct
+    """,
+    "1:9: error: 'example.com:1080' is not an address to listen on, an IP address and a "
+      + "port or unix:/path (write it like 127.0.0.1:1080)"),
+  Case(
+    """
+    listen: unix:s.sock
+    default: direct
+    """,
+    "1:9: error: a socket's path starts with '/' and has at most 107 octets (write "
+      + "unix:/run/sockeye.sock)"),
+  Case(
+    """
+    listen: unix:/\(String(repeating: "x", count: 107))
+    default: direct
+    """,
+    "1:9: error: a socket's path starts with '/' and has at most 107 octets (write "
+      + "unix:/run/sockeye.sock)"),
+  Case(
+    """
+    listen: []
+    default: direct
+    """,
+    "1:9: error: the list is empty: expected an address to listen on, an IP address and "
+      + "a port or unix:/path (write it like 127.0.0.1:1080)"),
+  Case(
+    """
+    listen:
+    default: direct
+    """,
+    "1:8: error: expected an address to listen on, an IP address and a port or "
+      + "unix:/path, and there is nothing (write it like 127.0.0.1:1080)"),
+  Case(
+    """
+    listen: [~, {}]
+    default: direct
+    """,
+    "1:10: error: expected an address to listen on, an IP address and a port or "
+      + "unix:/path, and there is nothing (write it like 127.0.0.1:1080)"),
+  Case(
+    """
+    listen: 127.0.0.1:99999
+    default: direct
+    """,
+    "1:9: error: '127.0.0.1:99999' is not an address to listen on, an IP address and a "
+      + "port or unix:/path (write it like 127.0.0.1:1080)"),
+  Case(
+    """
+    listen: 224.0.0.1:1080
+    default: direct
+    """,
+    "1:9: error: '224.0.0.1:1080' is not an address to listen on, an IP address and a "
+      + "port or unix:/path (write it like 127.0.0.1:1080)"),
+  Case(
+    """
+    listen: 0.0.0.0:1080
+    default: direct
+    """,
+    "1:9: error: everyone who reaches '0.0.0.0:1080' could use it (add 'users' or "
+      + "'clients', listen on 127.0.0.1, or write 'open: true' if that is meant)"),
+  Case(
+    """
+    listen: "[::]:1080"
+    default: direct
+    """,
+    "1:9: error: everyone who reaches '[::]:1080' could use it (add 'users' or "
+      + "'clients', listen on 127.0.0.1, or write 'open: true' if that is meant)"),
+  Case(
+    """
+    listen: {address: 192.0.2.1:1080}
+    default: direct
+    """,
+    "1:19: error: everyone who reaches '192.0.2.1:1080' could use it (add 'users' or "
+      + "'clients', listen on 127.0.0.1, or write 'open: true' if that is meant)"),
+  Case(
+    """
+    listen: {address: 0.0.0.0:1080, open: true}
+    default: direct
+    """),
+  Case(
+    """
+    listen: {address: 0.0.0.0:1080, open: false}
+    default: direct
+    """,
+    "1:19: error: everyone who reaches '0.0.0.0:1080' could use it (add 'users' or "
+      + "'clients', listen on 127.0.0.1, or write 'open: true' if that is meant)"),
+  Case(
+    """
+    listen: {address: 0.0.0.0:1080, open: yes}
+    default: direct
+    """,
+    "1:39: error: 'yes' is not 'true' or 'false' (write it like true)"),
+  Case(
+    """
+    listen: {address: 0.0.0.0:1080, auth: optional}
+    default: direct
+    """,
+    "1:19: error: everyone who reaches '0.0.0.0:1080' could use it (add 'users' or "
+      + "'clients', listen on 127.0.0.1, or write 'open: true' if that is meant)"),
+  Case(
+    """
+    listen: {address: 0.0.0.0:1080, clients: 10.0.0.0/8}
+    default: direct
+    """),
+  Case(
+    """
+    listen: {address: 0.0.0.0:1080, users: {a: b}}
+    default: direct
+    """),
+  Case(
+    """
+    listen: {auth: required}
+    default: direct
+    """,
+    "1:16: error: 'auth: required' needs somebody who may pass (add 'users')"),
+  Case(
+    """
+    listen: {auth: optional, users: {a: b}}
+    default: direct
+    """,
+    "1:16: error: with 'auth: optional' nobody's password is checked (remove 'auth', or "
+      + "remove 'users')"),
+  Case(
+    """
+    listen: {auth: none, users: {a: b}}
+    default: direct
+    """,
+    "1:16: error: with 'auth: none' nobody's password is checked (remove 'auth', or "
+      + "remove 'users')"),
+  Case(
+    """
+    listen: {auth: requird}
+    default: direct
+    """,
+    "1:16: error: 'requird' is not 'required', 'optional' or 'none' (did you mean "
+      + "'required'?)"),
+  Case(
+    """
+    listen: {users: {}}
+    default: direct
+    """,
+    "1:17: error: there are no users (write it like {alice: correct-horse})"),
+  Case(
+    """
+    listen: {users: alice}
+    default: direct
+    """,
+    "1:17: error: expected a map from user names to passwords (write it like "
+      + "{alice: correct-horse})"),
+  Case(
+    """
+    listen: {users: {alice: }}
+    default: direct
+    """,
+    "1:25: error: expected a password of 1 to 255 octets, or its crypt(3) hash (write it "
+      + "like correct-horse)"),
+  Case(
+    """
+    listen: {users: {alice: [x]}}
+    default: direct
+    """,
+    "1:25: error: expected a password of 1 to 255 octets, or its crypt(3) hash (write it "
+      + "like correct-horse)"),
+  Case(
+    """
+    listen: {users: {"": x}}
+    default: direct
+    """,
+    "1:18: error: a user name has 1 to 255 octets (choose another)"),
+  Case(
+    """
+    listen: {users: {alice: $6$cut$short}}
+    default: direct
+    """,
+    "1:25: error: this hash is cut short or of no method that is known here (make one "
+      + "with 'openssl passwd -6')"),
+  Case(
+    """
+    listen: {users: {file: nofile}}
+    default: direct
+    """,
+    "1:24: error: the file 'nofile' cannot be read: No such file or directory (name a "
+      + "file that this user can read)"),
+  Case(
+    """
+    listen: [127.0.0.1:1080, 127.0.0.1:1080]
+    default: direct
+    """,
+    "1:26: error: '127.0.0.1:1080' is listened on twice (remove one)"),
+  Case(
+    """
+    listen: [{name: a}, {name: a, address: 127.0.0.1:1}]
+    default: direct
+    """,
+    "1:21: error: two listeners have the name 'a' (choose another for this one)"),
+  Case(
+    """
+    listen: [127.0.0.1:0, 127.0.0.1:0]
+    default: direct
+    """),
+  Case(
+    """
+    listen: {protocols: socks5, udp: false, bind: false, table: t, tls: {}, proxy_protocol: true}
+    default: direct
+    """,
+    "1:10: error: 'protocols' is not supported yet (remove it)",
+    "1:29: error: 'udp' is not supported yet (remove it)",
+    "1:41: error: 'bind' is not supported yet (remove it)",
+    "1:54: error: 'table' is not supported yet (remove it)",
+    "1:64: error: 'tls' is not supported yet (remove it)",
+    "1:73: error: 'proxy_protocol' is not supported yet (remove it)"),
+  Case(
+    """
+    listen: {adress: 127.0.0.1:1080}
+    default: direct
+    """,
+    "1:10: error: a listener has no key 'adress' (did you mean 'address'?)"),
+  Case(
+    """
+    listen: {clients: [10.0.0.1/8, 10.0.0.0/33, lan, "fc00::/129"]}
+    default: direct
+    """,
+    "1:20: error: '10.0.0.1/8' has bits behind its length (did you mean '10.0.0.0/8' or "
+      + "'10.0.0.1'?)",
+    "1:32: error: '10.0.0.0/33' has more than 32 bits (write a length up to that)",
+    "1:45: error: 'lan' is not an address or a prefix (write it like 10.0.0.0/8)",
+    "1:50: error: 'fc00::/129' has more than 128 bits (write a length up to that)"),
+])
+func `what may stand under 'listen'`(of: Case) {
+  #expect(of.diagnostics == of.expected)
+}

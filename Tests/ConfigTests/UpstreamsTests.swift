@@ -1,0 +1,237 @@
+import Testing
+
+@Test(arguments: [
+  Case(
+    """
+    upstreams: {a: socks5h://h:1, b: SOCKS5://h:2/}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams: {a: "socks5://[::1]:1080", b: "socks5://u:p%40%3a@h:1", c: "socks5://u@h:1", d: "socks5://u:p@w@h:1"}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams: {a: h:1}
+    default: direct
+    """,
+    "1:16: error: expected the URL of a proxy (write it like socks5://127.0.0.1:1080)"),
+  Case(
+    """
+    upstreams: {a: "sock5://h:1"}
+    default: direct
+    """,
+    "1:16: error: 'sock5' is not a proxy's scheme (did you mean 'socks5'?)"),
+  Case(
+    """
+    upstreams: {a: "gopher://h:1"}
+    default: direct
+    """,
+    "1:16: error: 'gopher' is not a proxy's scheme (write socks5://)"),
+  Case(
+    """
+    upstreams:
+      a: socks4://h:1
+      b: socks4a://h:1
+      c: http://h:1
+      d: https://h:1
+      e: socks5+tls://h:1
+      f: socks5h+tls://h:1
+      g: socks4+tls://h:1
+      h: socks4a+tls://h:1
+      i: http+tls://h:1
+    default: direct
+    """,
+    "2:6: error: the scheme 'socks4' is not supported yet (use a socks5 proxy)",
+    "3:6: error: the scheme 'socks4a' is not supported yet (use a socks5 proxy)",
+    "4:6: error: the scheme 'http' is not supported yet (use a socks5 proxy)",
+    "5:6: error: the scheme 'https' is not supported yet (use a socks5 proxy)",
+    "6:6: error: the scheme 'socks5+tls' is not supported yet (use a socks5 proxy)",
+    "7:6: error: the scheme 'socks5h+tls' is not supported yet (use a socks5 proxy)",
+    "8:6: error: the scheme 'socks4+tls' is not supported yet (use a socks5 proxy)",
+    "9:6: error: the scheme 'socks4a+tls' is not supported yet (use a socks5 proxy)",
+    "10:6: error: the scheme 'http+tls' is not supported yet (use a socks5 proxy)"),
+  Case(
+    """
+    upstreams: {a: "socks5://h", b: "socks5://h:x", c: "socks5://h:0", d: "socks5://:1", e: "socks5://", f: "socks5://h:99999", g: "socks5://h:1/x", h: "socks5://h:1?x"}
+    default: direct
+    """,
+    "1:16: error: the URL has no port (write it behind the host, as in h:1080)",
+    "1:33: error: 'x' is not a port (write one from 1 to 65535)",
+    "1:52: error: no proxy has port 0 (write its port)",
+    "1:71: error: '' is neither a host name nor an address (write one)",
+    "1:89: error: the URL names no proxy (write it like socks5://127.0.0.1:1080)",
+    "1:105: error: '99999' is not a port (write one from 1 to 65535)",
+    "1:128: error: a proxy's URL ends with its port (remove what follows it; in a "
+      + "password write %2F, %3F, %23)",
+    "1:149: error: a proxy's URL ends with its port (remove what follows it; in a "
+      + "password write %2F, %3F, %23)"),
+  Case(
+    """
+    upstreams: {a: "socks5://::1:1080", b: "socks5://h h:1", c: "socks5://0.0.0.0:1", d: "socks5://224.0.0.1:1", e: "socks5://[::1]"}
+    default: direct
+    """,
+    "1:16: error: an IPv6 address stands in brackets (write it like [2001:db8::1]:1080)",
+    "1:40: error: 'h h' is neither a host name nor an address (write one)",
+    "1:61: error: '0.0.0.0' is not the address of a proxy (write the one it listens on)",
+    "1:86: error: '224.0.0.1' is not the address of a proxy (write the one it listens on)",
+    "1:113: error: the URL has no port (write it behind the host, as in [::1]:1080)"),
+  Case(
+    """
+    upstreams: {a: "socks5://u:secret%zz@h:1", b: "socks5://:secret@h:1", c: "socks5://secret%4@h:1"}
+    default: direct
+    """,
+    "1:16: error: a '%' in the password is not followed by two hexadecimal digits (write "
+      + "%25 for a percent sign)",
+    "1:47: error: a proxy's user name has 1 to 255 octets, its password at most 255 "
+      + "(write others)",
+    "1:74: error: a '%' in the user name is not followed by two hexadecimal digits "
+      + "(write %25 for a percent sign)"),
+  Case(
+    """
+    upstreams: {a: "socks5://\(String(repeating: "u", count: 256))@h:1", b: "socks5://u:\(String(repeating: "p", count: 256))@h:1"}
+    default: direct
+    """,
+    "1:16: error: a proxy's user name has 1 to 255 octets, its password at most 255 "
+      + "(write others)",
+    "1:292: error: a proxy's user name has 1 to 255 octets, its password at most 255 "
+      + "(write others)"),
+  Case(
+    """
+    upstreams: {a: , b: [x], c: {}, d: 1}
+    default: direct
+    """,
+    "1:16: error: expected the URL of a proxy, and there is nothing (write it like "
+      + "socks5://127.0.0.1:1080)",
+    "1:21: error: expected the URL of a proxy, not a list (write it like "
+      + "socks5://127.0.0.1:1080)",
+    "1:29: error: an upstream needs its 'url' (write {url: socks5://127.0.0.1:1080})",
+    "1:36: error: expected the URL of a proxy (write it like socks5://127.0.0.1:1080)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", username: u, password: p, timeout: 3s, resolve: local}}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", timeout: 3}, b: {url: "socks5://h:1", timeout: 0s}, c: {url: "socks5://h:1", timeout: 9999h}, d: {url: "socks5://h:1", timeout: 1.5s}}
+    default: direct
+    """,
+    "1:47: error: '3' is not a duration (write it like 500ms, 10s, 2m or 1h)",
+    "1:85: error: '0s' is out of range (write 1ms to 8760h)",
+    "1:124: error: '9999h' is out of range (write 1ms to 8760h)",
+    "1:166: error: '1.5s' is not a duration (write it like 500ms, 10s, 2m or 1h)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", resolve: remote}}
+    default: direct
+    """,
+    "1:47: error: 'remote' is not 'previous' or 'local' (write it like previous)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://u:p@h:1", username: v, password: q, password_file: f}}
+    default: direct
+    """,
+    "1:42: error: 'username' says again what the URL says (remove one)",
+    "1:55: error: 'password' says again what the URL says (remove one)",
+    "1:68: error: 'password_file' says again what the URL says (remove one)",
+    "1:68: error: there is a 'password' and a 'password_file' (remove one)",
+    "1:83: error: the file 'f' cannot be read: No such file or directory (name a file "
+      + "that this user can read)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", username: v, password: q, password_file: f}}
+    default: direct
+    """,
+    "1:64: error: there is a 'password' and a 'password_file' (remove one)",
+    "1:79: error: the file 'f' cannot be read: No such file or directory (name a file "
+      + "that this user can read)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", password: q}}
+    default: direct
+    """,
+    "1:16: error: a password needs a user name (add 'username')"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", username: ""}}
+    default: direct
+    """,
+    "1:48: error: expected a user name of 1 to 255 octets (write one, in quotes if it "
+      + "has special characters)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", username: v, password: [q]}}
+    default: direct
+    """,
+    "1:61: error: expected a password of 1 to 255 octets (write one, in quotes if it has "
+      + "special characters)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", username: v, password_file: nofile}}
+    default: direct
+    """,
+    "1:66: error: the file 'nofile' cannot be read: No such file or directory (name a "
+      + "file that this user can read)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", udp: auto, pipeline: no, isolate: user}}
+    default: direct
+    """,
+    "1:38: error: 'udp' is not supported yet (remove it)",
+    "1:49: error: 'pipeline' is not supported yet (remove it)",
+    "1:63: error: 'isolate' is not supported yet (remove it)"),
+  Case(
+    """
+    upstreams: {a: {ulr: "socks5://h:1"}}
+    default: direct
+    """,
+    "1:16: error: an upstream needs its 'url' (write {url: socks5://127.0.0.1:1080})",
+    "1:17: error: an upstream has no key 'ulr' (did you mean 'url'?)"),
+  Case(
+    """
+    upstreams: {direct: "socks5://h:1", reject: "socks5://h:1", drop: "socks5://h:1"}
+    default: direct
+    """,
+    "1:13: error: 'direct' is an outcome of every table (choose another name)",
+    "1:37: error: 'reject' is an outcome of every table (choose another name)",
+    "1:61: error: 'drop' is an outcome of every table (choose another name)"),
+  Case(
+    """
+    upstreams: {"a b": "socks5://h:1", "a,b": "socks5://h:1", "": "socks5://h:1", "büro": "socks5://h:1"}
+    default: direct
+    """,
+    "1:13: error: a name is 1 to 64 ASCII characters without spaces, commas, quotes and "
+      + "brackets (choose another)",
+    "1:36: error: a name is 1 to 64 ASCII characters without spaces, commas, quotes and "
+      + "brackets (choose another)",
+    "1:59: error: a name is 1 to 64 ASCII characters without spaces, commas, quotes and "
+      + "brackets (choose another)",
+    "1:79: error: a name is 1 to 64 ASCII characters without spaces, commas, quotes and "
+      + "brackets (choose another)"),
+  Case(
+    """
+    upstreams: []
+    default: direct
+    """,
+    "1:12: error: expected a map from names to proxies, not a list (write it like {tor: "
+      + "socks5://127.0.0.1:9050})"),
+  Case(
+    """
+    upstreams:
+    default: direct
+    """,
+    "1:11: error: expected a map from names to proxies, and there is nothing (write it "
+      + "like {tor: socks5://127.0.0.1:9050})"),
+  Case(
+    """
+    upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
+    chains: {a: [b]}
+    default: direct
+    """,
+    "2:10: error: the name 'a' is already taken in line 1 (choose another)"),
+])
+func `what may stand under 'upstreams'`(of: Case) {
+  #expect(of.diagnostics == of.expected)
+}
