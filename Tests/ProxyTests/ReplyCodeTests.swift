@@ -1,0 +1,69 @@
+import DNS
+import Proxy
+import Testing
+import Transport
+import Wire
+
+/// What a client is told of each way to fail; a code is all that RFC 1928 §6 lets it know.
+struct ReplyCodeTests {
+  static let lastHop = Failure.Place.hop(1, of: 2, name: "tor")
+  static let firstHop = Failure.Place.hop(0, of: 2, name: "office")
+
+  @Test(
+    arguments: [
+      (.connectionRefused, .connectionRefused), (.connectionReset, .connectionRefused),
+      (.networkUnreachable, .networkUnreachable), (.networkDown, .networkUnreachable),
+      (.hostUnreachable, .hostUnreachable), (.hostDown, .hostUnreachable),
+      (.timedOut, .ttlExpired),
+      (.addressFamilyNotSupported, .addressTypeNotSupported),
+      (.addressNotAvailable, .addressTypeNotSupported),
+      (.permissionDenied, .generalFailure), (.notPermitted, .generalFailure),
+      (.tooManyOpenFiles, .generalFailure), (.tooManyOpenFilesInSystem, .generalFailure),
+      (.noBufferSpace, .generalFailure), (.cancelled, .generalFailure),
+    ] as [(Errno, SOCKS5.ReplyCode)])
+  func `a failure to reach the destination is told as what it is`(error: Errno, code: SOCKS5.ReplyCode) {
+    #expect(SOCKS5.ReplyCode(Failure(.destination, .connect, .system(error))) == code)
+    // The same of a hop is nothing the destination did, and nothing a client could do anything about.
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .connect, .system(error))) == .generalFailure)
+    #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .connect, .system(error))) == .generalFailure)
+  }
+
+  @Test(
+    arguments: [
+      .notFound, .noData, .serverFailure, .malformed, .timedOut, .overloaded,
+    ] as [ResolutionFailure])
+  func `a destination's name without an address is 04, a hop's is 01`(failure: ResolutionFailure) {
+    #expect(SOCKS5.ReplyCode(Failure(.destination, .resolve, .resolution(failure))) == .hostUnreachable)
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .resolve, .resolution(failure))) == .generalFailure)
+  }
+
+  @Test func `what the rules refuse late is 02 all the same`() {
+    #expect(SOCKS5.ReplyCode(Failure(.destination, .connect, .rejected(route: "private"))) == .notAllowed)
+    #expect(SOCKS5.ReplyCode(Failure(.destination, .connect, .ownListener)) == .notAllowed)
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .connect, .ownListener)) == .generalFailure)
+  }
+
+  @Test func `the last hop speaks for the destination`() {
+    for octet in UInt8(1)...255 {
+      let code = SOCKS5.ReplyCode(rawValue: octet)
+      let told = octet <= 8 ? code : .generalFailure
+      #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .request, .reply(code))) == told)
+      // What a hop says of the next one concerns the chain.
+      #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .connect, .reply(code))) == .generalFailure)
+      #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .request, .reply(code))) == .generalFailure)
+    }
+    #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .request, .system(.timedOut))) == .ttlExpired)
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .request, .system(.timedOut))) == .generalFailure)
+  }
+
+  @Test(
+    arguments: [
+      (.greet, .method(.noneAcceptable)), (.greet, .method(.gssapi)), (.greet, .violation(.version(4))),
+      (.greet, .closed), (.greet, .system(.timedOut)), (.authenticate, .credentials), (.request, .closed),
+      (.request, .violation(.addressType(9))), (.request, .system(.connectionReset)),
+    ] as [(Failure.Phase, Failure.Cause)])
+  func `a hop that breaks the protocol or refuses us is 01`(phase: Failure.Phase, cause: Failure.Cause) {
+    #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, phase, cause)) == .generalFailure)
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, phase, cause)) == .generalFailure)
+  }
+}
