@@ -144,10 +144,12 @@ extension Waits {
   mutating func arm(_ interest: Interest, at position: Int, for id: WaitID) {
     let slot = interest.slot
     precondition(slots[slot].wait < 0, "two tasks wait for one descriptor")
+    // A wait that has ended reports one interest: the edges of the others stay for the next wait.
+    guard waits[id.index].early == nil else { return }
     let ready = slots[slot].seen.intersection(interest.readiness)
     if !ready.isEmpty {
       consume(ready, of: slot)
-      if waits[id.index].early == nil { waits[id.index].early = .ready(position) }
+      waits[id.index].early = .ready(position)
       return
     }
     slots[slot].wait = Int32(id.index)
