@@ -95,7 +95,8 @@ package final class EventLoop: TaskExecutor {
     defer { unsafe events.deallocate() }
 
     var running: [UnownedJob] = []
-    while true {
+    var isStopping = false
+    while !isStopping || !state.jobs.isEmpty {
       swap(&running, &state.jobs)
       for job in running { unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
       running.removeAll(keepingCapacity: true)
@@ -106,7 +107,7 @@ package final class EventLoop: TaskExecutor {
         let event = unsafe events[index]
         let tag = unsafe event.data.u64
         if tag == Self.alarmTag {
-          guard emptyInbox() else { return }
+          if emptyInbox() { isStopping = true }
         } else {
           state.waits.handle(Readiness(events: unsafe event.events), tag: tag)
         }
@@ -127,7 +128,7 @@ package final class EventLoop: TaskExecutor {
     return Int32(seconds) * 1000 + Int32((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
   }
 
-  /// Takes over what other threads brought; false when the loop is to end.
+  /// Takes over what other threads brought; true when the loop is to end.
   private func emptyInbox() -> Bool {
     var count: UInt64 = 0
     _ = unsafe linux_read(alarm.rawValue, &count, 8)
@@ -138,7 +139,7 @@ package final class EventLoop: TaskExecutor {
     }
     state.jobs += taken.jobs
     for id in taken.cancellations { state.waits.wake(id, .cancelled) }
-    return !taken.isStopping
+    return taken.isStopping
   }
 }
 
