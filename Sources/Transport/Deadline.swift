@@ -23,7 +23,7 @@ package struct Deadline: Hashable, Comparable, Sendable {
 
   /// How long from `earlier` to this; zero if it was not earlier.
   package func since(_ earlier: Deadline) -> Duration {
-    .nanoseconds(nanoseconds > earlier.nanoseconds ? Int64(nanoseconds - earlier.nanoseconds) : 0)
+    .nanoseconds(nanoseconds > earlier.nanoseconds ? Int64(clamping: nanoseconds - earlier.nanoseconds) : 0)
   }
 
   package static func < (one: Deadline, other: Deadline) -> Bool { one.nanoseconds < other.nanoseconds }
