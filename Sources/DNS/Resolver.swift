@@ -103,10 +103,11 @@ package final class Resolver: Sendable {
     let state = own
     defer { end() }
     while true {
+      // Reading comes first: to send may take a socket's error away, and its edge would be waited for in vain.
+      let isDone = state.channel.process()
       let unsent = state.unsent
       state.unsent = []
       for question in unsent { state.channel.ask(question) }
-      let isDone = state.channel.process()
       takeAnswers()
       let deadline = isDone ? state.channel.deadline : .now
       let wakeup = await loop.wait(for: state.channel.interests, until: deadline) { state.driver = $0 }
