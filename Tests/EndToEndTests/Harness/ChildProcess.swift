@@ -73,6 +73,30 @@ final class ChildProcess: Sendable {
 
   func signal(_ number: Int32) { life.signal(number) }
 
+  /// The second field of /proc/PID/statm, in bytes.
+  var residentBytes: Int {
+    get throws {
+      let fields = try String(contentsOfFile: "/proc/\(identifier)/statm", encoding: .utf8).split(
+        separator: " ")
+      return (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+    }
+  }
+
+  /// User and system time it has used so far.
+  var processorTime: Duration {
+    get throws {
+      let text = try String(contentsOfFile: "/proc/\(identifier)/stat", encoding: .utf8)
+      // Behind the name in parentheses, which may hold spaces, `utime` and `stime` are the 12th and 13th field.
+      let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+      let ticks = (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0)
+      return .milliseconds(ticks * 1000 / sysconf(Int32(_SC_CLK_TCK)))
+    }
+  }
+
+  var openDescriptors: Int {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").count }
+  }
+
   /// Waits until it has exited and everything it wrote has been read.
   func wait() throws -> Exit {
     let status = try life.status.wait(for: "the end of process \(identifier); it said \(lines.all)") {
@@ -84,7 +108,7 @@ final class ChildProcess: Sendable {
 
   /// The first line, of either stream, that contains `pattern`.
   @discardableResult
-  func line(matching pattern: some RegexComponent & Sendable, after skipped: Int = 0) throws -> String {
+  func line(matching pattern: some RegexComponent, after skipped: Int = 0) throws -> String {
     try lines.wait(for: "the line") { $0.dropFirst(skipped).first { $0.contains(pattern) } }
   }
 

@@ -5,6 +5,8 @@ final class NameServer: Sendable {
   enum Answer: Sendable {
     /// Addresses of both families; each question gets those of its own.
     case addresses([String], ttl: UInt32 = 60)
+    /// Addresses for one type of question, and silence for every other.
+    case addressesOf(type: UInt16, [String])
     case noSuchName
     case failure
     case never
@@ -77,6 +79,9 @@ final class NameServer: Sendable {
     let bytes: [UInt8]
     switch answer {
     case .never: return
+    case .addressesOf(let type, let addresses):
+      guard type == question.type else { return }
+      bytes = message(query, question, addresses, ttl: 60)
     case .garbage:
       bytes = Array(query.prefix(2)) + [0x81, 0x80, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xC0, 0x0C, 0xC0]
     case .noSuchName: bytes = message(query, question, code: 3)

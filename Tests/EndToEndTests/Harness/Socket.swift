@@ -51,6 +51,20 @@ final class Socket: Sendable {
     self.init(taking: descriptor)
   }
 
+  /// Begins to connect, and does not wait for the outcome.
+  convenience init(connectingTo address: String) throws {
+    let descriptor = try withSocketAddress(address) { pointer, length in
+      let descriptor = socket(
+        Int32(pointer.pointee.sa_family),
+        Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+      guard connect(descriptor, pointer, length) == 0 || errno == EINPROGRESS else {
+        throw SocketError("connect to \(address)")
+      }
+      return descriptor
+    }
+    self.init(taking: descriptor)
+  }
+
   deinit { close(descriptor) }
 
   func setTimeouts(_ seconds: TimeInterval) {
@@ -92,6 +106,24 @@ final class Socket: Sendable {
     case EAGAIN: throw NeverHappened(description: "the peer neither sent nor closed")
     default: throw SocketError("receive", failure)
     }
+  }
+
+  /// Whether there is a byte, an end or a reset to read, now or before that many milliseconds have passed.
+  func hasSomethingToRead(within milliseconds: Int32 = 0) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, milliseconds) == 1
+  }
+
+  /// Whether the kernel would take at least a byte, now or before that many milliseconds have passed.
+  func canSend(within milliseconds: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return poll(&entry, 1, milliseconds) == 1
+  }
+
+  /// Whether the peer is gone in both directions.
+  func hasBeenClosed(within milliseconds: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+    return poll(&entry, 1, milliseconds) == 1
   }
 
   /// As many bytes as asked for; fewer when the stream ends before.

@@ -6,11 +6,17 @@ final class HTTPTarget: Sendable {
   private let server: Server
   /// The first line of every request.
   let requests: Recorder<String>
+  /// The address each accepted connection was made to, without its port.
+  private let destinations: Recorder<String>
+  var localAddresses: [String] { destinations.all }
 
   init(on address: String = "127.0.0.1:0") throws {
     let requests = Recorder<String>()
     self.requests = requests
+    let destinations = Recorder<String>()
+    self.destinations = destinations
     server = try Server(on: address) { client in
+      destinations.record(String(client.localAddress.prefix { $0 != ":" }))
       var head: [UInt8] = []
       while !head.reversed().starts(with: "\n\r\n\r".utf8) {
         let byte = try client.receive(exactly: 1)
@@ -55,6 +61,23 @@ enum Pattern {
       try send(block.prefix(left))
       left -= min(left, block.count)
       number += 1
+    }
+  }
+}
+
+extension Socket {
+  /// Reads to the end, which must be that of the pattern, and keeps none of it.
+  func expectPattern(_ count: Int) throws {
+    var pending: [UInt8] = []
+    try Pattern.stream(count) { block in
+      while pending.count < block.count, case .bytes(let more) = try receive(upTo: 1 << 20) {
+        pending += more
+      }
+      guard pending.starts(with: block) else { throw NeverHappened(description: "the block that was sent") }
+      pending.removeFirst(block.count)
+    }
+    guard pending.isEmpty, try receiveToEnd() == ([], .end) else {
+      throw NeverHappened(description: "the end after \(count) bytes")
     }
   }
 }

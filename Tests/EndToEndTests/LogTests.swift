@@ -1,0 +1,120 @@
+import Testing
+
+/// One line when a session ends, as the manual shows it.
+@Suite(.blocking)
+struct LogTests {
+  private static let time = #"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"#
+  private static let duration = #"\d+(\.\d+)?(ms|s|m|h)"#
+
+  private func matches(_ line: String, _ pattern: String) throws -> Bool {
+    try Regex(pattern).wholeMatch(in: line) != nil
+  }
+
+  @Test func `a session that went well`() throws {
+    let target = try Server.echo()
+    let exit = try Sockeye("hosts: {wiki.corp.test: 127.0.0.1}\ndefault: direct\n")
+    let sockeye = try Sockeye(
+      """
+      listen:
+        - {address: "127.0.0.1:0", users: {alice: secret}}
+      upstreams:
+        office: socks5://\(exit.address)
+      routes:
+        - {name: corp, domain: corp.test, via: office}
+      default: direct
+
+      """)
+    let destination = "wiki.corp.test:\(target.port)"
+    let client = try Socket(to: sockeye.address)
+    let address = client.localAddress
+    try client.send(5, 1, 2)
+    _ = try client.receive(exactly: 2)
+    try client.send(SOCKS.credentials("alice", "secret"))
+    _ = try client.receive(exactly: 2)
+    #expect(try client.request(SOCKS.connect(to: destination)).code == 0)
+    try client.send("12345")
+    _ = try client.receive(exactly: 5)
+    let line = try sockeye.closing(client, to: destination)
+    #expect(
+      try matches(
+        line,
+        Self.time + " info connect client=\(address) user=alice to=\(destination) route=corp via=office"
+          + " up=5 down=5 dial=\(Self.duration) time=\(Self.duration)"), "\(line)")
+  }
+
+  @Test func `a hop that refused`() throws {
+    let dead = try DeadPort()
+    let office = try Sockeye("default: direct\n")
+    let tor = try Sockeye("default: direct\n")
+    let sockeye = try Sockeye(
+      """
+      upstreams:
+        office: socks5://\(office.address)
+        tor: socks5://\(tor.address)
+      default: [office, tor]
+
+      """)
+    let client = try Socket(to: sockeye.address)
+    let address = client.localAddress
+    #expect(try client.requestConnect(to: dead.address).code == 5)
+    let line = try sockeye.session(to: dead.address)
+    #expect(
+      try matches(
+        line,
+        Self.time + " warning connect client=\(address) to=\(dead.address) route=default via=office,tor"
+          + #" failed hop=2/2 tor phase=request reply=05 \(connection refused\)"# + " dial=\(Self.duration)"),
+      "\(line)")
+  }
+
+  @Test func `a hop that cannot be reached`() throws {
+    let dead = try DeadPort()
+    let sockeye = try Sockeye("upstreams: {office: \"socks5://\(dead.address)\"}\ndefault: office\n")
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "some.test:80").code == 1)
+    let line = try sockeye.session(to: "some.test:80")
+    #expect(line.contains(#/ via=office failed hop=1/1 office phase=connect .*refused.* dial=/#), "\(line)")
+  }
+
+  @Test func `bytes of the network are escaped, and a line stays a line (T34)`() throws {
+    let sockeye = try Sockeye(
+      "listen:\n  - {address: \"127.0.0.1:0\", auth: optional}\nlog: {level: debug}\ndefault: reject\n")
+    let hostile =
+      Array(
+        "eve\n2026-01-01T00:00:00.000Z info connect to=forged:1 \u{1B}[2J\u{9B}31m\r\0 \u{202E} x=\"".utf8)
+      + [0xFF]
+    try conversation(
+      with: sockeye.address,
+      .client(5, 1, 2), .server(5, 2), .client(SOCKS.credentials(hostile, [1])), .server(1, 0),
+      .client(SOCKS.connect(to: "some.test:80")), .server(SOCKS.failure(2)), .closed)
+    _ = try sockeye.session(to: "some.test:80")
+    sockeye.signal(15)
+    let exit = try sockeye.process.wait()
+    #expect(
+      exit.description.unicodeScalars.allSatisfy { $0.value == 0x0A || (0x20...0x7E).contains($0.value) })
+    #expect(
+      !(exit.output + exit.errors).contains { $0.contains(#/^2026-01-01T|\sto=forged:1\s/#) }, "\(exit)")
+  }
+
+  @Test func `JSON when asked for`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye("default: direct\n", arguments: ["--log-format", "json"])
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    client.finish()
+    _ = try client.receiveToEnd()
+    let line = try sockeye.process.line(containing: "\"\(target.address)\"")
+    #expect(line.hasPrefix("{") && line.hasSuffix("}"))
+  }
+
+  @Test func `a level above info keeps good sessions to itself`() throws {
+    let target = try Server.silent()
+    let dead = try DeadPort()
+    let sockeye = try Sockeye("default: direct\n", arguments: ["--log-level", "warning"])
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    client.finish()
+    _ = try client.receiveToEnd()
+    #expect(try Socket(to: sockeye.address).requestConnect(to: dead.address).code == 5)
+    _ = try sockeye.session(to: dead.address)
+    #expect(!sockeye.log.contains { $0.contains(" to=\(target.address) ") })
+  }
+}

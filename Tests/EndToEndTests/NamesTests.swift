@@ -1,0 +1,141 @@
+import Testing
+
+/// Names that are resolved here, because their destination is dialled directly.
+@Suite(.blocking)
+struct NamesTests {
+  private func code(_ sockeye: Sockeye, _ destination: String) throws -> UInt8 {
+    try Socket(to: sockeye.address).requestConnect(to: destination).code
+  }
+
+  @Test func `an address that is dead does not hide one that lives (RFC 8305)`() throws {
+    // The same port number on ::1 is bound by nobody who listens.
+    let target = try Server.silent(on: "127.0.0.1:0")
+    let names = try NameServer([
+      "both.test": .addresses(["::1", "127.0.0.1"]), "two.test": .addresses(["127.0.0.2", "127.0.0.1"]),
+    ])
+    let sockeye = try Sockeye(names.table + "default: direct\n")
+    #expect(try code(sockeye, "both.test:\(target.port)") == 0)
+    #expect(try code(sockeye, "two.test:\(target.port)") == 0)
+    #expect(names.questions.all.contains { $0.description == "AAAA both.test" })
+  }
+
+  @Test func `an address that never answers does not hold up one that does (RFC 8305)`() throws {
+    let full = try FullListener(on: "127.0.0.2")
+    let target = try Server.silent(on: "127.0.0.1:\(portNumber(of: full.address))")
+    let names = try NameServer(["slow.test": .addresses(["127.0.0.2", "127.0.0.1"])])
+    // The first attempt would last longer than the whole test.
+    let sockeye = try Sockeye(names.table + "timeouts: {dial: 600s}\ndefault: direct\n")
+    #expect(try code(sockeye, "slow.test:\(target.port)") == 0)
+  }
+
+  @Test func `IPv6 alone is enough`() throws {
+    let target = try Server.silent(on: "[::1]:0")
+    let names = try NameServer(["six.test": .addresses(["::1"])])
+    let sockeye = try Sockeye(names.table + "default: direct\n")
+    #expect(try code(sockeye, "six.test:\(target.port)") == 0)
+  }
+
+  @Test func `an AAAA answer that never comes does not hold up the A`() throws {
+    let target = try Server.silent()
+    let names = try NameServer(["a.test": .addressesOf(type: 1, ["127.0.0.1"])])
+    let sockeye = try Sockeye(names.table + "timeouts: {dns: 600s, dial: 600s}\ndefault: direct\n")
+    #expect(try code(sockeye, "a.test:\(target.port)") == 0)
+  }
+
+  @Test func `an answer is remembered as long as it may be`() throws {
+    let target = try Server.silent()
+    let names = try NameServer([
+      "long.test": .addresses(["127.0.0.1"]), "zero.test": .inTurn([["127.0.0.1"]]),
+    ])
+    let sockeye = try Sockeye(names.table + "default: direct\n", arguments: ["--workers", "1"])
+    for _ in 0..<3 {
+      #expect(try code(sockeye, "long.test:\(target.port)") == 0)
+      #expect(try code(sockeye, "zero.test:\(target.port)") == 0)
+    }
+    #expect(names.questions.all.filter { $0.description == "A long.test" }.count == 1)
+    #expect(names.questions.all.filter { $0.description == "A zero.test" }.count == 3)
+  }
+
+  @Test func `a slow name stalls nobody else (E6, T23)`() throws {
+    let target = try Server.echo()
+    let gate = Gate()
+    let names = try NameServer([
+      "slow.test": .held(gate, then: ["127.0.0.1"]), "fast.test": .addresses(["127.0.0.1"]),
+    ])
+    let sockeye = try Sockeye(names.table + "timeouts: {dns: 600s, dial: 600s}\ndefault: direct\n")
+    let open = try Socket(to: sockeye.address)
+    #expect(try open.requestConnect(to: target.address).code == 0)
+    let waiting = try (0..<50).map { _ in try Socket(to: sockeye.address) }
+    for client in waiting {
+      try client.send(SOCKS.noAuthentication + SOCKS.connect(to: "slow.test:\(target.port)"))
+    }
+    _ = try names.questions.wait(for: "the slow question") { $0.first { $0.name == "slow.test" } }
+
+    #expect(try code(sockeye, "fast.test:\(target.port)") == 0)
+    #expect(try code(sockeye, target.address) == 0)
+    try open.send(1, 2, 3)
+    #expect(try open.receive(exactly: 3) == [1, 2, 3])
+    #expect(waiting.allSatisfy { (try? $0.receive(exactly: 2)) == [5, 0] && !$0.hasSomethingToRead() })
+
+    gate.open()
+    for client in waiting { #expect(try client.receiveReply().code == 0) }
+  }
+
+  @Test func `the address that was checked is the address that is dialled (T16)`() throws {
+    let target = try HTTPTarget(on: "0.0.0.0:0")
+    let names = try NameServer([
+      // First the harmless address, then the forbidden one: a second look-up would be fooled.
+      "rebind.test": .inTurn([["127.0.0.1"], ["127.0.0.66"]]),
+      "mixed.test": .inTurn([["127.0.0.66", "127.0.0.1"]]),
+      "bad.test": .inTurn([["127.0.0.66"]]),
+    ])
+    let sockeye = try Sockeye(
+      """
+      \(names.table)routes:
+        - {ip: 127.0.0.66, via: reject}
+      default: direct
+
+      """, arguments: ["--workers", "1"])
+    let first = try Socket(to: sockeye.address).requestConnect(to: "rebind.test:\(target.port)")
+    #expect(first.code == 0 && first.bound.hasPrefix("127.0.0.1:"), "\(first)")
+    #expect(try code(sockeye, "rebind.test:\(target.port)") == 2)
+    #expect(try code(sockeye, "bad.test:\(target.port)") == 2)
+    let mixed = try Socket(to: sockeye.address).requestConnect(to: "mixed.test:\(target.port)")
+    #expect(mixed.code == 2 || mixed.bound.hasPrefix("127.0.0.1:"), "\(mixed)")
+    #expect(!target.localAddresses.contains("127.0.0.66"))
+  }
+
+  @Test(arguments: [
+    "localhost", "LOCALHOST", "localhost.", "ip6-localhost", "sub.localhost", "127.0.0.1", "[::1]",
+  ])
+  func `no spelling of this machine gets around a rule on loopback (T15)`(host: String) throws {
+    let target = try Server.silent(on: "[::]:0")
+    let names = try NameServer([
+      "ip6-localhost": .addresses(["::1"]), "sub.localhost": .addresses(["127.0.0.1"]),
+      "localhost": .addresses(["127.0.0.1", "::1"]),
+    ])
+    let sockeye = try Sockeye(
+      "\(names.table)routes:\n  - {ip: [127.0.0.0/8, \"::1\"], via: reject}\ndefault: direct\n")
+    #expect(try code(sockeye, "\(host):\(target.port)") == 2)
+    #expect(target.accepted.all == [])
+  }
+
+  @Test func `the hosts file of the system is asked first`() throws {
+    let target = try Server.silent()
+    let names = try NameServer(["localhost": .addresses(["127.0.0.9"])])
+    let sockeye = try Sockeye(names.table + "default: direct\n")
+    #expect(try code(sockeye, "localhost:\(target.port)") == 0)
+    #expect(names.questions.all == [])
+  }
+
+  @Test func `the table's own hosts need no name server`() throws {
+    let target = try Server.silent()
+    let names = try NameServer()
+    let sockeye = try Sockeye(
+      "\(names.table)hosts: {dev.example: 127.0.0.1, \"*.wild.test\": 127.0.0.1}\ndefault: direct\n")
+    #expect(try code(sockeye, "dev.example:\(target.port)") == 0)
+    #expect(try code(sockeye, "a.b.wild.test:\(target.port)") == 0)
+    #expect(names.questions.all == [])
+    #expect(try code(sockeye, "wild.test:\(target.port)") == 4)
+  }
+}

@@ -1,0 +1,185 @@
+import Foundation
+import Testing
+
+/// What flows through a tunnel, and how it ends; the rows E of the protocol's list.
+@Suite(.blocking)
+struct RelayTests {
+  /// Directly, and through a hop.
+  static let tables = ["default: direct\n", "default: hop\n"]
+  private let hop: Sockeye
+
+  init() throws {
+    hop = try Sockeye("default: direct\n")
+  }
+
+  private func sockeye(_ table: String) throws -> Sockeye {
+    try Sockeye("upstreams: {hop: \"socks5://\(hop.address)\"}\n" + table)
+  }
+
+  private func tunnel(_ sockeye: Sockeye, to address: String) throws -> Socket {
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: address).code == 0)
+    return client
+  }
+
+  @Test(arguments: tables)
+  func `a client that has ended still gets its answer (E1)`(table: String) throws {
+    let target = try Server.counting()
+    let sockeye = try sockeye(table)
+    let client = try tunnel(sockeye, to: target.address)
+    try client.send([UInt8](repeating: 1, count: 10_000))
+    client.finish()
+    let (answer, closing) = try client.receiveToEnd()
+    #expect(String(decoding: answer, as: UTF8.self) == "10000")
+    #expect(closing == .end)
+    #expect(try sockeye.session(to: target.address).contains(" up=10000 down=5 "))
+  }
+
+  @Test(arguments: tables)
+  func `a target that has ended still hears its client (E2)`(table: String) throws {
+    let heard = Recorder<Int>()
+    let target = try Server { client in
+      try client.send("bye")
+      client.finish()
+      heard.record(try client.receiveToEnd().bytes.count)
+    }
+    let client = try tunnel(try sockeye(table), to: target.address)
+    let (answer, closing) = try client.receiveToEnd()
+    #expect(answer == Array("bye".utf8) && closing == .end)
+    try client.send([UInt8](repeating: 1, count: 10_000))
+    client.finish()
+    try heard.wait(forCount: 1)
+    #expect(heard.all == [10_000])
+  }
+
+  @Test(arguments: tables)
+  func `a target's reset is a reset for the client (E3)`(table: String) throws {
+    let target = try Server { client in
+      _ = try client.receive()
+      client.resetWhenClosed()
+    }
+    let client = try tunnel(try sockeye(table), to: target.address)
+    try client.send(1)
+    #expect(try client.receiveToEnd().closing == .reset)
+  }
+
+  @Test(arguments: tables)
+  func `a client's reset is a reset for the target (E3)`(table: String) throws {
+    let heard = Recorder<Received>()
+    let target = try Server { client in
+      try client.send(1)
+      heard.record(try client.receiveToEnd().closing)
+    }
+    let sockeye = try sockeye(table)
+    do {
+      let client = try tunnel(sockeye, to: target.address)
+      #expect(try client.receive(exactly: 1) == [1])
+      client.resetWhenClosed()
+    }
+    try heard.wait(forCount: 1)
+    #expect(heard.all == [.reset])
+  }
+
+  @Test(arguments: tables)
+  func `eight mebibytes come back as they went (E4)`(table: String) throws {
+    let target = try Server.echo()
+    let client = try tunnel(try sockeye(table), to: target.address)
+    let finished = Gate()
+    Thread.detachNewThread {
+      try? Pattern.stream(8 << 20) { try client.send($0) }
+      client.finish()
+      finished.open()
+    }
+    var expected: [UInt8] = []
+    try Pattern.stream(8 << 20) { expected += $0 }
+    let (answer, closing) = try client.receiveToEnd()
+    try finished.wait()
+    #expect(answer == expected && closing == .end)
+  }
+
+  @Test(arguments: tables)
+  func `a reader that stalls stalls its sender and costs no memory (E4)`(table: String) throws {
+    let size = 256 << 20
+    let stalled = Gate()
+    let target = try Server { client in
+      try Pattern.stream(size) { block in
+        // For a second the far end took nothing: everything between us is full.
+        if !client.canSend(within: 1000) { stalled.open() }
+        try client.send(block)
+      }
+    }
+    let sockeye = try sockeye(table)
+    let client = try tunnel(sockeye, to: target.address)
+    let before = try sockeye.process.residentBytes
+    try stalled.wait()
+    let grown = try sockeye.process.residentBytes - before
+    #expect(grown < 4 << 20, "\(grown) bytes")
+
+    try client.expectPattern(size)
+  }
+
+  @Test func `what a client sends before its tunnel stands waits with the client (A10)`() throws {
+    let size = 64 << 20
+    let gate = Gate()
+    let hop = try Server { client in
+      try client.acceptRequest()
+      try gate.wait()
+      try client.send(SOCKS.failure(0))
+      while case .bytes(let bytes) = try client.receive() { try client.send(bytes) }
+    }
+    let sockeye = try Sockeye("upstreams: {hop: \"socks5://\(hop.address)\"}\ndefault: hop\n")
+    let client = try Socket(to: sockeye.address)
+    let before = try sockeye.process.residentBytes
+    try client.send(SOCKS.noAuthentication + SOCKS.connect(to: "some.test:80"))
+    let stalled = Gate()
+    Thread.detachNewThread {
+      try? Pattern.stream(size) { block in
+        if !client.canSend(within: 1000) { stalled.open() }
+        try client.send(block)
+      }
+      client.finish()
+    }
+    try stalled.wait()
+    let grown = try sockeye.process.residentBytes - before
+    #expect(grown < 4 << 20, "\(grown) bytes")
+    gate.open()
+    #expect(try client.receive(exactly: 2) == [5, 0])
+    #expect(try client.receiveReply().code == 0)
+    try client.expectPattern(size)
+  }
+
+  @Test func `a silent tunnel is closed at its idle limit (E5)`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye("timeouts: {idle: 1s}\ndefault: direct\n")
+    let client = try tunnel(sockeye, to: target.address)
+    #expect(try client.receiveToEnd().bytes == [])
+    _ = try sockeye.session(to: target.address)
+  }
+
+  @Test func `a tunnel of which one end is silent for ever is closed at the half-closed limit`() throws {
+    let target = try Server { client in
+      _ = try client.receiveToEnd()
+      // Having heard the end it keeps its own direction open, and silent.
+      while !client.hasBeenClosed(within: 1000) {}
+    }
+    let sockeye = try Sockeye("timeouts: {half_closed: 1s}\ndefault: direct\n")
+    let client = try tunnel(sockeye, to: target.address)
+    client.finish()
+    #expect(try client.receiveToEnd().bytes == [])
+    _ = try sockeye.session(to: target.address)
+  }
+
+  @Test func `many tunnels at once do not mix`() throws {
+    let target = try Server.echo()
+    let sockeye = try sockeye("default: hop\n")
+    let clients = try (0..<200).map { _ in try tunnel(sockeye, to: target.address) }
+    for round in 0..<5 {
+      for (number, client) in clients.enumerated() {
+        try client.send([UInt8(number), UInt8(round), 0xFF])
+      }
+      for (number, client) in clients.enumerated() {
+        #expect(try client.receive(exactly: 3) == [UInt8(number), UInt8(round), 0xFF])
+      }
+    }
+  }
+}
