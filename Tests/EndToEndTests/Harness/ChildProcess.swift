@@ -63,6 +63,10 @@ final class ChildProcess: Sendable {
     close(inputs.write)
     readLines(from: outputs.read, into: [output, lines])
     readLines(from: diagnostics.read, into: [errors, lines])
+    Thread.detachNewThread { [endedStreams, lines] in
+      for _ in 0..<2 { endedStreams.takeFirst() }
+      lines.finish()
+    }
   }
 
   deinit { life.end() }
@@ -102,7 +106,7 @@ final class ChildProcess: Sendable {
     let status = try life.status.wait(for: "the end of process \(identifier); it said \(lines.all)") {
       $0.first
     }
-    try endedStreams.wait(forCount: 2)
+    try lines.waitForFinish()
     return Exit(status: status, output: output.all, errors: errors.all)
   }
 

@@ -13,10 +13,19 @@ final class Recorder<Element: Sendable>: Sendable {
   private let condition = NSCondition()
   /// Touched only while `condition` is locked.
   nonisolated(unsafe) private var elements: [Element] = []
+  nonisolated(unsafe) private var isFinished = false
 
   func record(_ element: Element) {
     condition.withLock {
       elements.append(element)
+      condition.broadcast()
+    }
+  }
+
+  /// Nothing more will come: who waits in vain need not wait any longer.
+  func finish() {
+    condition.withLock {
+      isFinished = true
       condition.broadcast()
     }
   }
@@ -30,7 +39,7 @@ final class Recorder<Element: Sendable>: Sendable {
     defer { condition.unlock() }
     while true {
       if let found = answer(elements) { return found }
-      guard condition.wait(until: deadline) else {
+      guard !isFinished, condition.wait(until: deadline) else {
         throw NeverHappened(description: "\(what()) never came; there were \(elements)")
       }
     }
@@ -38,6 +47,17 @@ final class Recorder<Element: Sendable>: Sendable {
 
   func wait(forCount count: Int) throws {
     try wait(for: "number \(count)") { $0.count >= count ? () : nil }
+  }
+
+  func waitForFinish() throws {
+    let deadline = Date(timeIntervalSinceNow: patience)
+    condition.lock()
+    defer { condition.unlock() }
+    while !isFinished {
+      guard condition.wait(until: deadline) else {
+        throw NeverHappened(description: "the end of \(elements)")
+      }
+    }
   }
 
   /// Waits without end for an element and removes it.

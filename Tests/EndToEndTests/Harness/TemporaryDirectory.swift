@@ -13,11 +13,13 @@ final class TemporaryDirectory: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// Replaces the file in one step, as editors do.
+  /// Replaces the file in one step, as editors do. Only its owner may read it: tables hold passwords.
   @discardableResult
   func write(_ text: String, to name: String) throws -> String {
     let file = "\(path)/\(name)"
-    try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
+    try Data(text.utf8).write(to: URL(fileURLWithPath: file + ".new"))
+    chmod(file + ".new", 0o600)
+    guard rename(file + ".new", file) == 0 else { throw SocketError("rename \(file)") }
     return file
   }
 }
