@@ -246,6 +246,6 @@ struct HostileHopTests {
     let file = try directory.write(table, to: "table.yaml")
     let exit = try Sockeye.run("check", file)
     #expect(exit.status == 1, "\(exit)")
-    #expect(exit.errors.first?.hasPrefix("\(file):2:") == true, "\(exit)")
+    #expect(exit.output.first?.hasPrefix("\(file):2:") == true, "\(exit)")
   }
 }

@@ -83,7 +83,8 @@ struct ListenersTests {
     for command in ["check", "serve"] {
       let exit = try Sockeye.run(command, file)
       #expect(exit.status == 1)
-      #expect(exit.errors.contains { $0.hasPrefix("\(file):2:") && $0.contains("open") }, "\(exit)")
+      #expect(
+        (exit.output + exit.errors).contains { $0.hasPrefix("\(file):2:") && $0.contains("open") }, "\(exit)")
     }
   }
 
