@@ -31,6 +31,7 @@ struct AuthenticationTests {
       .client(5, 1, 2), .server(5, 2),
       .client(SOCKS.credentials("alice", "secret")), .server(1, 0),
       .client(connect), .server(5, 0, 0, 1))
+    try echo.accepted.wait(forCount: 1)
     #expect(echo.accepted.all.count == 1)
   }
 

@@ -58,22 +58,31 @@ struct ReloadTests {
     }
     #expect(try status("one") == 0)
     try sockeye.reload(
-      "listen:\n  - {address: \"\(sockeye.address)\", users: {alice: two}}\ndefault: reject\n")
+      "listen:\n  - {address: \"127.0.0.1:0\", users: {alice: two}}\ndefault: reject\n")
     try eventually("the new password opens") { try status("two") == 0 }
     #expect(try status("one") == 1)
   }
 
+  @Test func `a listener that is new waits for a restart, and the log says so`() throws {
+    let sockeye = try Sockeye("default: reject\n")
+    let lines = sockeye.log.count
+    try sockeye.reload("listen: 127.0.0.2:0\ndefault: direct\n")
+    try sockeye.process.line(matching: #/ warning .*listen.*restart/#, after: lines)
+    try sockeye.process.line(containing: "reloaded", after: lines)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "127.0.0.1:0").code == 1)
+  }
+
   @Test func `two hundred reloads under load let nobody in and nobody out wrongly (T40)`() throws {
     let target = try Server.echo()
-    func table(_ address: String, _ number: Int) -> String {
+    func table(_ number: Int) -> String {
       """
       listen:
-        - {address: "\(address)", users: {alice: right, "user\(number)": other}}
+        - {address: "127.0.0.1:0", users: {alice: right, "user\(number)": other}}
       default: direct
 
       """
     }
-    let sockeye = try Sockeye(table("127.0.0.1:0", 0))
+    let sockeye = try Sockeye(table(0))
     let stop = Recorder<Void>()
     let wrong = Recorder<String>()
     let tries = Recorder<Void>()
@@ -103,7 +112,7 @@ struct ReloadTests {
       }
     }
     for number in 1...200 {
-      try sockeye.reload(table(sockeye.address, number))
+      try sockeye.reload(table(number))
       try tries.wait(forCount: tries.all.count + 4)
     }
     stop.record(())

@@ -68,12 +68,4 @@ struct SignalsTests {
     try manager.wait(for: "STOPPING=1")
     #expect(try sockeye.process.wait().status == 0)
   }
-
-  @Test func `a Unix-domain socket disappears with it`() throws {
-    let directory = try TemporaryDirectory()
-    let sockeye = try Sockeye("listen: \"unix:\(directory.path)/socks\"\ndefault: direct\n")
-    sockeye.signal(SIGTERM)
-    _ = try sockeye.process.wait()
-    #expect(access("\(directory.path)/socks", F_OK) != 0)
-  }
 }

@@ -73,8 +73,8 @@ final class Socket: Sendable {
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
   }
 
-  func send(_ bytes: some Collection<UInt8>) throws {
-    try ContiguousArray(bytes).withUnsafeBytes { buffer in
+  func send(_ bytes: [UInt8]) throws {
+    try bytes.withUnsafeBytes { buffer in
       var sent = 0
       while sent < buffer.count {
         let count = Glibc.send(

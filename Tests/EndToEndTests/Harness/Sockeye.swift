@@ -19,7 +19,7 @@ final class Sockeye: Sendable {
       descriptors: descriptors)
     let listeners = Sockeye.listenerCount(text)
     addresses = try process.lines.wait(for: "“listening on”") { lines in
-      let found = lines.compactMap { $0.firstMatch(of: /listening on (\S+)/).map { String($0.1) } }
+      let found = lines.compactMap { $0.firstMatch(of: /listening on ([^\s"]+)/).map { String($0.1) } }
       if found.count >= listeners { return found }
       if lines.contains(where: { $0.contains("error:") }) { return [] }
       return nil
@@ -40,10 +40,9 @@ final class Sockeye: Sendable {
 
   func signal(_ number: Int32) { process.signal(number) }
 
-  /// Puts another table in the place of the one it serves, with the same first listener, and asks it to reload.
+  /// Puts another table in the place of the one it serves, and asks it to reload.
   func reload(_ table: String) throws {
-    let listener = "listen: \"\(address)\"\n"
-    try directory.write(table.contains("listen:") ? table : listener + table, to: "table.yaml")
+    try directory.write(Sockeye.withListener(table), to: "table.yaml")
     signal(SIGHUP)
   }
 

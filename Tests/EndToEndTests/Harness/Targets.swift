@@ -43,22 +43,26 @@ final class HTTPTarget: Sendable {
 
 /// Bytes without a period that a lost or repeated block could hide in: each MiB is stamped with its number.
 enum Pattern {
-  static func stream(_ count: Int, _ send: (ArraySlice<UInt8>) throws -> Void) throws {
-    var block = [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, initialized in
-      var state: UInt64 = 0x9E37_79B9_7F4A_7C15
-      for index in 0..<(1 << 20) {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        buffer[index] = UInt8(truncatingIfNeeded: state)
-      }
-      initialized = 1 << 20
+  private static let block = [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, initialized in
+    var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+    for index in 0..<(1 << 20) {
+      state ^= state << 13
+      state ^= state >> 7
+      state ^= state << 17
+      buffer[index] = UInt8(truncatingIfNeeded: state)
     }
+    initialized = 1 << 20
+  }
+
+  static func stream(_ count: Int, _ send: ([UInt8]) throws -> Void) throws {
+    var block = block
     var left = count
     var number: UInt64 = 0
     while left > 0 {
-      withUnsafeBytes(of: number.bigEndian) { block.replaceSubrange(0..<8, with: $0) }
-      try send(block.prefix(left))
+      withUnsafeBytes(of: number.bigEndian) { stamp in
+        for (index, byte) in stamp.enumerated() { block[index] = byte }
+      }
+      try send(left < block.count ? Array(block.prefix(left)) : block)
       left -= min(left, block.count)
       number += 1
     }
