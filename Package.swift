@@ -66,6 +66,7 @@ let package = Package(
     .testTarget(
       name: "ProxyTests",
       dependencies: ["Proxy", "Wire", "Routing", "Settings", "Transport", "DNS", "Addresses"]),
+    .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Routing", "Addresses"]),
     .testTarget(name: "EndToEndTests", dependencies: ["sockeye"]),
   ],
   swiftLanguageModes: [.v6]

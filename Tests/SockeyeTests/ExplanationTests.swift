@@ -1,0 +1,117 @@
+import Addresses
+import Config
+import Routing
+import Testing
+
+@testable import sockeye
+
+@Suite struct ExplanationTests {
+  private static let table = """
+    upstreams:
+      office: socks5://alice:secret@proxy.office.example:1080
+      tor: socks5://127.0.0.1:9050
+    routes:
+      - {name: corp, note: "ask \\u001b first", domain: [corp.example, b.example], via: office}
+      - {ip: [10.0.0.0/8, 169.254.0.0/16], via: reject}
+      - {any: [{port: 22}, {user: bob}], via: direct}
+      - {host: dev.example, via: direct}
+    default: [office, tor]
+    hosts: {dev.example: [127.0.0.1, "::1"]}
+    """
+
+  private func explanation(of destination: String, user: String? = nil, all: Bool = false) throws
+    -> Explanation
+  {
+    let surroundings = Surroundings(
+      file: { _ throws(Surroundings.ReadFailure) in throw Surroundings.ReadFailure(message: "is not there") },
+      variable: { _ in nil })
+    let result = ConfigurationLoader(surroundings)
+      .load(Surroundings.File(bytes: Array(Self.table.utf8)), named: "t.yaml")
+    let configuration = try #require(result.configuration, "\(result.diagnostics)")
+    let request = Request(to: try #require(Endpoint(destination)), user: user)
+    return Explanation(of: request, by: configuration, all: all)
+  }
+
+  @Test(arguments: [
+    (
+      "wiki.corp.example:443",
+      """
+      wiki.corp.example:443  tcp  →  office
+        route 'corp'  t.yaml:5   domain corp.example
+        note: ask \\u{1b} first
+        hop 1  office  socks5://proxy.office.example:1080  (user alice)
+        the name is resolved by: office
+      """
+    ),
+    (
+      "10.1.2.3:22",
+      """
+      10.1.2.3:22  tcp  →  reject
+        route  t.yaml:6   ip 10.0.0.0/8
+      """
+    ),
+    (
+      "example.org:22",
+      """
+      example.org:22  tcp  →  direct
+        route  t.yaml:7   port 22
+        the name is resolved by: this machine
+        an address of it may still be refused by: route 'line 6'
+      """
+    ),
+    (
+      "dev.example:80",
+      """
+      dev.example:80  tcp  →  direct
+        route  t.yaml:8   host dev.example
+        the name is resolved by: hosts (127.0.0.1, ::1)
+        an address of it may still be refused by: route 'line 6'
+      """
+    ),
+    (
+      "[2001:db8::1]:443",
+      """
+      [2001:db8::1]:443  tcp  →  office,tor
+        no route holds: the default decides
+        hop 1  office  socks5://proxy.office.example:1080  (user alice)
+        hop 2  tor  socks5://127.0.0.1:9050
+      """
+    ),
+  ])
+  func `a verdict and its reason`(destination: String, expected: String) throws {
+    #expect(try explanation(of: destination).text == expected)
+  }
+
+  @Test func `all routes, and why they were not taken`() throws {
+    #expect(
+      try explanation(of: "example.org:80", user: "bob", all: true).text == """
+        example.org:80  tcp  →  direct
+          route 'corp'  t.yaml:5   not taken: domain corp.example or b.example
+          route  t.yaml:6   not taken: ip 10.0.0.0/8 or 169.254.0.0/16
+          route  t.yaml:7   taken: user bob
+          route  t.yaml:8   not reached
+          the name is resolved by: this machine
+          an address of it may still be refused by: route 'line 6'
+        """)
+  }
+
+  @Test func `as JSON`() throws {
+    #expect(
+      try explanation(of: "corp.example:443").json.description
+        == #"{"destination":"corp.example:443","network":"tcp","command":"connect","outcome":"chain","#
+        + #""hops":[{"name":"office","protocol":"socks5","endpoint":"proxy.office.example:1080","user":"alice"}],"#
+        + #""route":{"name":"corp","note":"ask \u001b first","file":"t.yaml","line":5,"judgement":"taken","#
+        + #""reason":"domain corp.example"},"resolved_by":"office"}"#)
+    #expect(
+      try explanation(of: "10.1.2.3:80").json.description
+        == #"{"destination":"10.1.2.3:80","network":"tcp","command":"connect","outcome":"reject","hops":[],"#
+        + #""route":{"name":null,"note":null,"file":"t.yaml","line":6,"judgement":"taken","reason":"ip 10.0.0.0/8"},"#
+        + #""resolved_by":null}"#)
+  }
+
+  @Test func `no form shows a password`() throws {
+    let explanation = try explanation(of: "example.org:80", all: true)
+    #expect(!explanation.text.contains("secret"))
+    #expect(!explanation.json.description.contains("secret"))
+  }
+}

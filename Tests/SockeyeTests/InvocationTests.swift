@@ -1,0 +1,141 @@
+import Addresses
+import Routing
+import Testing
+
+@testable import sockeye
+
+/// The words of a command line, without the program's name.
+private func words(_ line: String) -> [String] { line.split(separator: " ").map(String.init) }
+
+@Suite struct InvocationTests {
+  @Test(arguments: [
+    "serve t.yaml --listen 127.0.0.1:1 --listen unix:/s --workers 3 --log-level debug --log-format json",
+    "--workers=3 --log-level=debug serve --listen=127.0.0.1:1 --log-format=json t.yaml --listen=unix:/s",
+    "--listen 127.0.0.1:1 --listen unix:/s --workers 3 --log-level debug --log-format json -- serve t.yaml",
+  ])
+  func `options stand anywhere`(line: String) throws {
+    guard case .serve(let options) = try Invocation(words(line)) else {
+      Issue.record("not serve")
+      return
+    }
+    #expect(options.table == "t.yaml")
+    #expect(options.listen == ["127.0.0.1:1", "unix:/s"])
+    #expect(options.workers == 3)
+    #expect(options.logLevel == .debug)
+    #expect(options.logFormat == .json)
+  }
+
+  @Test func `serve needs nothing`() throws {
+    guard case .serve(let options) = try Invocation(["serve"]) else {
+      Issue.record("not serve")
+      return
+    }
+    #expect(options.table == nil)
+    #expect(options.listen == [])
+    #expect(options.workers == nil)
+    #expect(options.logLevel == nil)
+    #expect(options.logFormat == nil)
+  }
+
+  @Test func `behind two dashes, a table may be called like an option`() throws {
+    guard case .check(let options) = try Invocation(["check", "a.yaml", "--", "--help", "--", "-"]) else {
+      Issue.record("not check")
+      return
+    }
+    #expect(options.tables == ["a.yaml", "--help", "--", "-"])
+  }
+
+  @Test func `explain takes a request apart`() throws {
+    let line =
+      "explain t.yaml a.example:1 [::1]:2 --network udp --user u --client ::ffff:10.0.0.1 --listener l --all --json"
+    guard case .explain(let options) = try Invocation(words(line)) else {
+      Issue.record("not explain")
+      return
+    }
+    #expect(options.table == "t.yaml")
+    #expect(options.destinations.map(\.description) == ["a.example:1", "[::1]:2"])
+    #expect(options.command == .udp)
+    #expect(options.user == "u")
+    #expect(options.client == IPAddress("10.0.0.1"))
+    #expect(options.listener == "l")
+    #expect(options.all && options.json)
+  }
+
+  @Test func `trace takes one destination`() throws {
+    guard case .trace(let options) = try Invocation(words("trace t.yaml a.example:1 --json")) else {
+      Issue.record("not trace")
+      return
+    }
+    #expect(options.table == "t.yaml")
+    #expect(options.destination.description == "a.example:1")
+    #expect(options.json)
+  }
+
+  @Test(
+    arguments: [
+      ("--help", nil), ("serve --help", .serve), ("--help check", .check),
+      ("explain --nonsense --help", .explain),
+      ("trace --json --help x y z", .trace), ("--version --help", nil),
+    ] as [(String, Command?)])
+  func `help comes before every slip`(line: String, command: Command?) throws {
+    guard case .help(let asked) = try Invocation(words(line)) else {
+      Issue.record("no help")
+      return
+    }
+    #expect(asked == command)
+  }
+
+  @Test func `the version is told whatever else is asked`() throws {
+    guard case .version = try Invocation(words("serve --version")) else {
+      Issue.record("no version")
+      return
+    }
+  }
+
+  @Test(arguments: [
+    ("", "what shall it do? (commands: serve, check, explain, trace)"),
+    ("serv", "there is no command 'serv' (did you mean 'serve'?)"),
+    ("reload", "there is no command 'reload' (commands: serve, check, explain, trace)"),
+    ("serve --lisen x", "there is no option --lisen (did you mean --listen?)"),
+    ("serve -h", "there is no option -h"), ("serve --listen", "--listen needs a value"),
+    ("explain t a:1 --json=yes", "--json takes no value"), ("serve a b", "serve takes one table"),
+    ("serve --json", "serve has no option --json"),
+    ("check t --listen 127.0.0.1:1", "check has no option --listen"),
+    ("serve --workers 1 --workers 2", "--workers stands there twice"),
+    ("serve --workers 0", "--workers takes a number from 1 to 1024, not '0'"),
+    ("serve --workers x", "--workers takes a number from 1 to 1024, not 'x'"),
+    ("serve --log-level warn", "--log-level takes one of error, warning, info, debug, not 'warn'"),
+    ("serve --log-format xml", "--log-format takes one of text, json, not 'xml'"),
+    ("check", "check needs a table"),
+    ("explain t", "explain needs a table and a destination"),
+    ("trace t", "trace needs a table and one destination"),
+    ("trace t a:1 b:1", "trace needs a table and one destination"),
+    ("explain t a", "'a' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)"),
+    (
+      "explain t a:0",
+      "'a:0' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)"
+    ),
+    ("explain t a:1 --client lan", "--client takes an IP address, not 'lan'"),
+    ("explain t a:1 --network udp --command bind", "--command bind is not made over udp"),
+  ])
+  func `a wrong command line says what is wrong`(line: String, message: String) {
+    let error = #expect(throws: UsageError.self) { try Invocation(words(line)) }
+    #expect(error?.message == message)
+  }
+
+  @Test func `an error says where help is, and shows no control character`() {
+    #expect(UsageError("no \u{1b}[31m").description == "sockeye: no \\u{1b}[31m\nsockeye --help explains")
+    #expect(UsageError("no", .serve).description == "sockeye: no\nsockeye serve --help explains")
+  }
+
+  @Test(arguments: Command.allCases) func `help names each option of its command and shows an example`(
+    command: Command
+  ) {
+    let text = Help.text(command)
+    #expect(text.contains("usage: sockeye \(command)"))
+    #expect(text.contains("example:\n  sockeye \(command)"))
+    for option in command.options { #expect(text.contains(option.spelling)) }
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 90 })
+    #expect(Help.text(nil).contains("\n  \(command) "))
+  }
+}
