@@ -86,8 +86,8 @@ import Testing
     #expect(
       try explanation(of: "example.org:80", user: "bob", all: true).text == """
         example.org:80  tcp  →  direct
-          route 'corp'  t.yaml:5   not taken: domain corp.example or b.example
-          route  t.yaml:6   not taken: ip 10.0.0.0/8 or 169.254.0.0/16
+          route 'corp'  t.yaml:5   not taken: not domain corp.example or b.example
+          route  t.yaml:6   not taken: not ip 10.0.0.0/8 or 169.254.0.0/16: the destination is a name
           route  t.yaml:7   taken: user bob
           route  t.yaml:8   not reached
           the name is resolved by: this machine
