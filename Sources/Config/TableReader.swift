@@ -132,14 +132,17 @@ extension TableReader {
     warning(node.position, "every user of this machine can read this password (\(advice))")
   }
 
-  /// Reads a file that the table names; a relative path starts beside the table.
+  /// Where a file lies that the table names: a relative path starts beside the table.
+  func path(of name: String) -> String {
+    guard !name.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return name }
+    return file[...slash] + name
+  }
+
   func contents(of node: Node, path: String) -> Surroundings.File? {
-    var full = path
-    if !path.hasPrefix("/"), let slash = file.lastIndex(of: "/") { full = file[...slash] + path }
     do throws(Surroundings.ReadFailure) {
-      return try surroundings.file(full)
+      return try surroundings.file(path)
     } catch {
-      self.error(node, "the file \(quoted(full)) \(error.message) (name a file that this user can read)")
+      self.error(node, "the file \(quoted(path)) \(error.message) (name a file that this user can read)")
       return nil
     }
   }

@@ -116,9 +116,9 @@ extension TableReader {
 
   /// The file's first line; there must be no other.
   private func readPasswordFile(_ node: Node) -> [UInt8]? {
-    guard let path = text(node, Form("a path", "/etc/sockeye/office.password")),
-      let content = contents(of: node, path: path)
-    else { return nil }
+    guard let name = text(node, Form("a path", "/etc/sockeye/office.password")) else { return nil }
+    let path = path(of: name)
+    guard let content = contents(of: node, path: path) else { return nil }
     var password = content.bytes
     if password.last == UInt8(ascii: "\n") { password.removeLast() }
     if password.last == UInt8(ascii: "\r") { password.removeLast() }

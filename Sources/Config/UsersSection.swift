@@ -54,34 +54,49 @@ extension TableReader {
 
   /// `name:hash` a line; blank lines and those that start with `#` say nothing.
   private func readUsersFile(_ node: Node) -> [User] {
-    guard let path = text(node, Form("a path", "/etc/sockeye/users")),
-      let content = contents(of: node, path: path)
-    else { return [] }
+    guard let name = text(node, Form("a path", "/etc/sockeye/users")) else { return [] }
+    let path = path(of: name)
+    guard let content = contents(of: node, path: path) else { return [] }
+
     var users: [User] = []
-    let lines = content.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    for (index, raw) in lines.enumerated() {
-      let line = raw.last == UInt8(ascii: "\r") ? raw.dropLast() : raw
-      guard let first = line.first, first != UInt8(ascii: "#") else { continue }
-      func report(_ message: String) {
-        let position = Position(line: index + 1, column: 1)
-        log.append(Diagnostic(severity: .error, file: path, position: position, message: message))
-      }
-      guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
-        report("this line is not 'name:hash' (write one, or a '#' before a remark)")
-        continue
-      }
-      let name = line[..<colon]
-      let hash = String(decoding: line[(colon + 1)...], as: UTF8.self)
-      if !(1...255).contains(name.count) {
-        report("a user name has 1 to 255 octets (choose another)")
-      } else if PasswordHash(hash) == nil {
-        report("what follows the name is not a crypt(3) hash (make one with 'openssl passwd -6')")
-      } else {
-        users.append(User(name: Array(name), secret: .hash(hash)))
+    var rest = content.bytes[...]
+    var number = 0
+    // Not split at once: a file may have sixty million empty lines.
+    while !rest.isEmpty {
+      let line = rest.prefix { $0 != UInt8(ascii: "\n") }
+      rest = rest[line.endIndex...].dropFirst()
+      number += 1
+      do throws(UserLineViolation) {
+        if let user = try Self.user(in: line) { users.append(user) }
+      } catch {
+        let position = Position(line: number, column: 1)
+        log.append(Diagnostic(severity: .error, file: path, position: position, message: error.message))
       }
     }
     if users.isEmpty { error(node, "there are no users in \(quoted(path)) (write 'name:hash' lines)") }
     return users
+  }
+
+  private struct UserLineViolation: Error {
+    var message: String
+  }
+
+  private static func user(in line: ArraySlice<UInt8>) throws(UserLineViolation) -> User? {
+    let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+    guard let first = line.first, first != UInt8(ascii: "#") else { return nil }
+    guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
+      throw UserLineViolation(message: "this line is not 'name:hash' (write one, or a '#' before a remark)")
+    }
+    let name = line[..<colon]
+    guard (1...255).contains(name.count) else {
+      throw UserLineViolation(message: "a user name has 1 to 255 octets (choose another)")
+    }
+    let hash = String(decoding: line[(colon + 1)...], as: UTF8.self)
+    guard PasswordHash(hash) != nil else {
+      throw UserLineViolation(
+        message: "what follows the name is not a crypt(3) hash (make one with 'openssl passwd -6')")
+    }
+    return User(name: Array(name), secret: .hash(hash))
   }
 
   private func refuseSecondUsers(_ users: [User], _ node: Node) {

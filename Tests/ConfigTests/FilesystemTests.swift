@@ -27,7 +27,7 @@ import Testing
       chmod(directory + "/p", 0o644)
       #expect(
         messages(table) == [
-          "every user of this machine can read the password in 'p' (chmod o-r the file)"
+          "every user of this machine can read the password in '\(directory)/p' (chmod o-r the file)"
         ])
     }
   }
