@@ -35,6 +35,11 @@ struct start {
 static void *run_thread(void *argument) {
   struct start start = *(struct start *)argument;
   free(argument);
+  // splice(2) to a socket whose peer has gone raises SIGPIPE, and knows no MSG_NOSIGNAL: EPIPE says enough.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, NULL);
   start.body(start.argument);
   return NULL;
 }

@@ -12,7 +12,8 @@ package struct Event: Sendable {
     case reset
     /// Nothing moved for as long as the idle limit allows.
     case idle
-    case failed(Failure)
+    // Indirect, since it is large and an idle tunnel has none.
+    indirect case failed(Failure)
     /// A route said `reject`.
     case rejected
     /// A route said `drop`.

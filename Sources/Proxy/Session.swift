@@ -5,14 +5,18 @@ import Transport
 import Wire
 
 /// One client, from accept to the closing event.
-struct Session: Sendable {
-  let connection: TCPListener.Connection
-  /// The index of the listener it came to.
-  let listener: Int
-  let policy: Policy
-  /// There is no room for it: its request is heard, and refused.
-  let isOverLimit: Bool
-  let worker: Worker
+///
+/// `@unchecked` holds because its tasks run on the worker's loop: its variables are touched by one thread.
+final class Session: @unchecked Sendable {
+  private var client: TCPStream?
+  private let listener: Int
+  private let policy: Policy
+  private let isOverLimit: Bool
+  private let worker: Worker
+  private let start = Deadline.now
+  private var event: Event
+  /// Once there is one, it is to be relayed.
+  private(set) var tunnel: TCPRelay?
 
   private typealias Refusal = ClientHandshake.Refusal
 
@@ -21,44 +25,71 @@ struct Session: Sendable {
   private static let lingerTime = Duration.seconds(2)
   private static let lingerBytes = 64 * 1024
 
-  func run() async {
-    let start = Deadline.now
-    var event = Event(listener: policy.listeners[listener].id.name ?? policy.listeners[listener].id.address)
-    event.client = connection.peer
-    do throws(Errno) {
-      let client = try TCPStream(connection, on: worker.loop)
-      do throws(Refusal) {
-        try await serve(client, since: start, event: &event)
-      } catch {
-        event.ending = error.ending
-        if !error.answer.isEmpty { await sayFarewell(error.answer, to: client) }
-      }
+  /// - Parameters:
+  ///   - listener: the index of the one it came to.
+  ///   - isOverLimit: there is no room for it: its request is heard, and refused.
+  init(
+    _ connection: TCPListener.Connection, listener: Int, policy: Policy, isOverLimit: Bool, worker: Worker
+  ) throws(Errno) {
+    client = try TCPStream(connection, on: worker.loop)
+    self.listener = listener
+    self.policy = policy
+    self.isOverLimit = isOverLimit
+    self.worker = worker
+    let id = policy.listeners[listener].id
+    event = Event(listener: id.name ?? id.address, client: connection.peer)
+  }
+
+  // MARK: Life
+
+  /// Hears the client and reaches what it asks for; if that fails, tells it so.
+  func open() async {
+    guard let client = client.take() else { return }
+    let reached: Reached
+    do throws(Refusal) {
+      reached = try await reach(client)
     } catch {
-      worker.server.occupancy.endHandshake()
-      event.ending = .noRequest(.system(error))
+      event.ending = error.ending
+      if !error.answer.isEmpty { await sayFarewell(error.answer, to: client) }
+      return
     }
-    worker.server.occupancy.leave(connection.peer?.address)
+    tunnel = TCPRelay(
+      client: client, upstream: reached.connection.stream, fromClient: reached.fromClient,
+      fromUpstream: reached.connection.early, idle: reached.idle, halfClosed: policy.timeouts.halfClosed)
+  }
+
+  /// Closes, and tells how it went.
+  func end() {
+    if let tunnel {
+      event.ending = tunnel.ending.map(Event.Ending.init) ?? .stopped
+      event.up = tunnel.up.byteCount
+      event.down = tunnel.down.byteCount
+    }
+    tunnel = nil
+    worker.server.occupancy.leave(event.client?.address)
     event.time = Deadline.now.since(start)
     worker.server.sink.record(event)
   }
 
-  private func serve(
-    _ client: borrowing TCPStream, since start: Deadline, event: inout Event
-  ) async throws(Refusal) {
-    let (request, early) = try await handshake(client, until: start + policy.timeouts.handshake)
+  /// A destination that is reached, and what the tunnel to it begins with.
+  private struct Reached: ~Copyable {
+    let connection: Connection
+    /// What the client sent behind its request.
+    let fromClient: [UInt8]
+    let idle: Duration
+  }
+
+  /// All that happens before the first byte is relayed, in order.
+  private func reach(_ client: borrowing TCPStream) async throws(Refusal) -> Reached {
+    let deadline = start + policy.timeouts.handshake
+    let (request, early) = try await handshake(client, until: deadline)
     event.user = request.user
     event.destination = request.destination
 
-    let verdict = try await route(request, client, until: start + policy.timeouts.handshake, event: &event)
-    let upstream = try await dial(request, verdict, event: &event)
+    let verdict = try await route(request, client, until: deadline)
+    let upstream = try await dial(request, verdict)
     try await reply(client, bound: upstream.bound)
-
-    var relay = TCPRelay(
-      fromClient: early, fromUpstream: upstream.early,
-      idle: verdict.route?.idle ?? policy.timeouts.idle, halfClosed: policy.timeouts.halfClosed)
-    event.ending = Event.Ending(await relay.run(client: client, upstream: upstream.stream))
-    event.up = relay.up.byteCount
-    event.down = relay.down.byteCount
+    return Reached(connection: upstream, fromClient: early, idle: verdict.route?.idle ?? policy.timeouts.idle)
   }
 
   // MARK: Hearing
@@ -78,7 +109,7 @@ struct Session: Sendable {
     }
     if let code = heard.message.connectRefusal { throw Refusal(.refused(code), code) }
     let request = Request(
-      to: heard.message.destination, client: connection.peer?.address, user: heard.user,
+      to: heard.message.destination, client: event.client?.address, user: heard.user,
       listener: policy.listeners[listener].id)
     return (request, handshake.input)
   }
@@ -87,7 +118,7 @@ struct Session: Sendable {
 
   /// The verdict, if it lets the request pass.
   private func route(
-    _ request: Request, _ client: borrowing TCPStream, until deadline: Deadline, event: inout Event
+    _ request: Request, _ client: borrowing TCPStream, until deadline: Deadline
   ) async throws(Refusal) -> Verdict {
     let verdict = policy.table.verdict(for: request)
     event.route = verdict.route?.label ?? "default"
@@ -111,9 +142,7 @@ struct Session: Sendable {
 
   // MARK: Dialling
 
-  private func dial(_ request: Request, _ verdict: Verdict, event: inout Event) async throws(Refusal)
-    -> Connection
-  {
+  private func dial(_ request: Request, _ verdict: Verdict) async throws(Refusal) -> Connection {
     let start = Deadline.now
     defer { event.dial = Deadline.now.since(start) }
     let dialer = Dialer(

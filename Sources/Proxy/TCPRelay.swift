@@ -4,7 +4,7 @@ import Transport
 ///
 /// One task steps both directions and then waits for either end. A half-close passes through: the other direction goes
 /// on. A reset passes through too, so that a cut transfer cannot look complete.
-struct TCPRelay: ~Copyable {
+final class TCPRelay {
   enum Ending {
     case finished
     case reset
@@ -12,29 +12,97 @@ struct TCPRelay: ~Copyable {
     case stopped
   }
 
+  private let client: TCPStream
+  private let upstream: TCPStream
   private(set) var up: RelayDirection
   private(set) var down: RelayDirection
+  /// How the relay ended; `nil` while it lasts.
+  private(set) var ending: Ending?
   /// How long a silent tunnel is kept, whole and when one direction has ended.
-  let idle: Duration
-  let halfClosed: Duration
+  private let idle: Deadline.Interval
+  private let halfClosed: Deadline.Interval
 
   /// - Parameters:
   ///   - fromClient: what the client sent behind its request.
   ///   - fromUpstream: what the last hop sent behind its reply.
-  init(fromClient: [UInt8], fromUpstream: [UInt8], idle: Duration, halfClosed: Duration) {
+  init(
+    client: consuming TCPStream, upstream: consuming TCPStream, fromClient: [UInt8], fromUpstream: [UInt8],
+    idle: Duration, halfClosed: Duration
+  ) {
+    self.client = client
+    self.upstream = upstream
     up = RelayDirection(early: fromClient)
     down = RelayDirection(early: fromUpstream)
-    self.idle = idle
-    self.halfClosed = halfClosed
+    self.idle = Deadline.Interval(idle)
+    self.halfClosed = Deadline.Interval(halfClosed)
   }
 
-  mutating func run(client: borrowing TCPStream, upstream: borrowing TCPStream) async -> Ending {
-    let ending: Ending
-    do {
-      ending = try await relay(client, upstream)
-    } catch {
-      ending = .reset
+  /// Relays until `ending` is known.
+  func run() async {
+    step(up: true, down: true)
+    while ending == nil {
+      if up.progress == .more || down.progress == .more {
+        await Task.yield()
+        step(up: up.progress == .more, down: down.progress == .more)
+      } else {
+        proceed(
+          after: await client.loop.waitUntilInterrupted(
+            for: clientInterest, or: upstreamInterest, until: deadline))
+      }
     }
+  }
+
+  // MARK: Waiting
+
+  /// What the client's end is waited for: as the source of one direction, and as the sink of the other.
+  private var clientInterest: Interest {
+    client.interest(in: Self.readiness(source: up.progress, sink: down.progress))
+  }
+
+  private var upstreamInterest: Interest {
+    upstream.interest(in: Self.readiness(source: down.progress, sink: up.progress))
+  }
+
+  private static func readiness(
+    source: RelayDirection.Progress, sink: RelayDirection.Progress
+  ) -> Readiness {
+    var readiness: Readiness = []
+    if source == .awaitsSource { readiness.insert(.readable) }
+    if sink == .awaitsSink { readiness.insert(.writable) }
+    return readiness
+  }
+
+  private var isHalfClosed: Bool { up.progress == .ended || down.progress == .ended }
+
+  private var deadline: Deadline { client.loop.now + (isHalfClosed ? halfClosed : idle) }
+
+  // MARK: Moving
+
+  /// Steps the directions that the ready end was waited for by.
+  private func proceed(after wakeup: Wakeup) {
+    switch wakeup {
+    case .ready(let end):
+      let isClient = end == 0
+      step(
+        up: up.progress == (isClient ? .awaitsSource : .awaitsSink),
+        down: down.progress == (isClient ? .awaitsSink : .awaitsSource))
+    case .timedOut: end(.idle)
+    case .cancelled: end(.stopped)
+    }
+  }
+
+  private func step(up stepsUp: Bool, down stepsDown: Bool) {
+    do throws(RelayDirection.Fault) {
+      if stepsUp { try up.step(from: client, to: upstream) }
+      if stepsDown { try down.step(from: upstream, to: client) }
+    } catch {
+      return end(.reset)
+    }
+    if up.progress == .ended, down.progress == .ended { end(.finished) }
+  }
+
+  private func end(_ ending: Ending) {
+    self.ending = ending
     // Whoever still listens must not take what it got for everything.
     if ending != .finished {
       client.resetOnClose()
@@ -42,46 +110,5 @@ struct TCPRelay: ~Copyable {
     }
     up.release(on: client.loop)
     down.release(on: client.loop)
-    return ending
-  }
-
-  private mutating func relay(
-    _ client: borrowing TCPStream, _ upstream: borrowing TCPStream
-  ) async throws(RelayDirection.Fault) -> Ending {
-    try up.step(from: client, to: upstream)
-    try down.step(from: upstream, to: client)
-    while true {
-      if up.progress == .more || down.progress == .more {
-        await Task.yield()
-        if up.progress == .more { try up.step(from: client, to: upstream) }
-        if down.progress == .more { try down.step(from: upstream, to: client) }
-        continue
-      }
-      let isHalfClosed = up.progress == .ended || down.progress == .ended
-      if isHalfClosed, up.progress == down.progress { return .finished }
-
-      let wakeup = await client.loop.wait(
-        for: client.interest(in: readiness(source: up, sink: down)),
-        or: upstream.interest(in: readiness(source: down, sink: up)),
-        until: .after(isHalfClosed ? halfClosed : idle))
-      switch wakeup {
-      case .ready(let end):
-        let isClient = end == 0
-        if up.progress == (isClient ? .awaitsSource : .awaitsSink) { try up.step(from: client, to: upstream) }
-        if down.progress == (isClient ? .awaitsSink : .awaitsSource) {
-          try down.step(from: upstream, to: client)
-        }
-      case .timedOut: return .idle
-      case .cancelled: return .stopped
-      }
-    }
-  }
-
-  /// What one end is waited for: as the source of one direction, and as the sink of the other.
-  private func readiness(source: RelayDirection, sink: RelayDirection) -> Readiness {
-    var readiness: Readiness = []
-    if source.progress == .awaitsSource { readiness.insert(.readable) }
-    if sink.progress == .awaitsSink { readiness.insert(.writable) }
-    return readiness
   }
 }

@@ -14,8 +14,10 @@ final class Worker: @unchecked Sendable {
   unowned let server: Server
   private var listeners: [TCPListener] = []
   private var sessions = 0
-  /// The wait for the last session to end, while draining.
-  private var lastSession: WaitID?
+  /// Sessions that wait for their tunnel to be relayed.
+  private var opened: [Session] = []
+  /// The wait of `serve`, for new connections and opened sessions.
+  private var idle: WaitID?
 
   /// How many connections to accept before the sessions already begun have a turn.
   private static let batch = 64
@@ -61,26 +63,46 @@ final class Worker: @unchecked Sendable {
   func run() async throws(Errno) {
     let drain = try server.drainBell.watched(on: loop)
     let halt = try server.haltBell.watched(on: loop)
-    let (draining, halting) = (drain.interest(in: .readable), halt.interest(in: .readable))
+    let bells = [drain.interest(in: .readable), halt.interest(in: .readable)]
     await withDiscardingTaskGroup { group in
       group.addTask(executorPreference: loop) { await self.resolver.run() }
-      await accept(until: draining) { session in
-        sessions += 1
+      await serve(bells) { session, phase in
         group.addTask(executorPreference: loop) {
-          await session.run()
-          self.sessionEnded()
+          switch phase {
+          case .opening: await session.open()
+          case .relaying: await session.tunnel?.run()
+          }
+          self.finished(phase, of: session)
         }
       }
-      close()
-      await waitForSessions(until: .after(server.policy.timeouts.drain), or: halting)
       group.cancelAll()
+      loop.interrupt()
     }
   }
 
-  // MARK: Accepting
+  // MARK: Serving
 
-  private func accept(until draining: Interest, start: (Session) -> Void) async {
-    while !server.isDraining {
+  /// A task keeps the memory of its deepest call for as long as it lives, and to open a tunnel goes far deeper than to
+  /// relay through it. So each is a task of its own, and an idle tunnel is left with a small one.
+  private enum Phase {
+    case opening
+    case relaying
+  }
+
+  private typealias Start = (Session, Phase) -> Void
+
+  private func serve(_ bells: [Interest], start: Start) async {
+    var interests = bells + listeners.map(\.interest)
+    var deadline = Deadline.never
+    while sessions > 0 || !server.isDraining {
+      if server.isDraining, deadline == .never {
+        close()
+        interests = bells
+        deadline = .after(server.policy.timeouts.drain)
+      }
+      for session in opened { start(session, .relaying) }
+      opened.removeAll(keepingCapacity: true)
+
       var isFull = false
       for index in listeners.indices { isFull = acceptBatch(from: index, start: start) || isFull }
       if isFull {
@@ -88,13 +110,27 @@ final class Worker: @unchecked Sendable {
         continue
       }
       let rest = listeners.compactMap(\.restsUntil).min() ?? .never
-      let wakeup = await loop.wait(for: [draining] + listeners.map(\.interest), until: rest)
-      if wakeup == .cancelled { return }
+      let wakeup = await loop.wait(for: interests, until: min(rest, deadline)) { idle = $0 }
+      idle = nil
+      if wakeup == .cancelled || server.isHalting || deadline <= .now { return }
     }
   }
 
+  private func finished(_ phase: Phase, of session: Session) {
+    if phase == .opening, session.tunnel != nil {
+      opened.append(session)
+    } else {
+      sessions -= 1
+      session.end()
+      guard sessions == 0, server.isDraining else { return }
+    }
+    if let idle { loop.wake(idle) }
+  }
+
+  // MARK: Accepting
+
   /// True when there may be more waiting than were taken.
-  private func acceptBatch(from index: Int, start: (Session) -> Void) -> Bool {
+  private func acceptBatch(from index: Int, start: Start) -> Bool {
     do throws(Errno) {
       for _ in 0..<Self.batch {
         guard let connection = try listeners[index].accept() else { return false }
@@ -107,31 +143,22 @@ final class Worker: @unchecked Sendable {
     }
   }
 
-  private func admit(_ connection: TCPListener.Connection, to index: Int, start: (Session) -> Void) {
+  private func admit(_ connection: TCPListener.Connection, to index: Int, start: Start) {
     let policy = server.policy
     let client = connection.peer?.address
     guard policy.listeners[index].admits(client) else { return connection.close() }
     let admission = server.occupancy.enter(client, limits: policy.limits)
     guard admission != .turnedAway else { return connection.close() }
-    start(
-      Session(
-        connection: connection, listener: index, policy: policy, isOverLimit: admission == .overLimit,
-        worker: self))
-  }
-
-  // MARK: Draining
-
-  private func waitForSessions(until deadline: Deadline, or halting: Interest) async {
-    while sessions > 0, !server.isHalting {
-      let wakeup = await loop.wait(for: [halting], until: deadline) { lastSession = $0 }
-      lastSession = nil
-      guard case .ready = wakeup else { return }
+    do throws(Errno) {
+      let session = try Session(
+        connection, listener: index, policy: policy, isOverLimit: admission == .overLimit, worker: self)
+      sessions += 1
+      start(session, .opening)
+    } catch {
+      server.occupancy.endHandshake()
+      server.occupancy.leave(client)
+      server.sink.record(.turnedAway(listener: policy.listeners[index].id.address, error))
     }
-  }
-
-  private func sessionEnded() {
-    sessions -= 1
-    if sessions == 0, let lastSession { loop.wake(lastSession) }
   }
 }
 

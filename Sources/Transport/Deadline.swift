@@ -16,9 +16,20 @@ package struct Deadline: Hashable, Comparable, Sendable {
   /// `duration` from now; a duration too long for the clock is `never`.
   package static func after(_ duration: Duration) -> Deadline { now + duration }
 
-  package static func + (start: Deadline, duration: Duration) -> Deadline {
-    let (sum, overflow) = start.nanoseconds.addingReportingOverflow(duration.nanoseconds)
+  package static func + (start: Deadline, duration: Duration) -> Deadline { start + Interval(duration) }
+
+  package static func + (start: Deadline, interval: Interval) -> Deadline {
+    let (sum, overflow) = start.nanoseconds.addingReportingOverflow(interval.nanoseconds)
     return overflow ? .never : Deadline(nanoseconds: sum)
+  }
+
+  /// A duration in the clock's own unit, for those who add it again and again: to convert one takes a 128-bit division.
+  package struct Interval: Hashable, Sendable {
+    fileprivate let nanoseconds: UInt64
+
+    package init(_ duration: Duration) {
+      nanoseconds = duration.nanoseconds
+    }
   }
 
   /// How long from `earlier` to this; zero if it was not earlier.

@@ -26,6 +26,7 @@ package final class EventLoop: TaskExecutor {
   @safe private final class ThreadState: @unchecked Sendable {
     var jobs: [UnownedJob] = []
     var waits = Waits()
+    var now = Deadline.now
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: EventLoop.scratchSize, alignment: 64)
     var pipes = PipePool()
 
@@ -112,10 +113,8 @@ package final class EventLoop: TaskExecutor {
           state.waits.handle(Readiness(events: unsafe event.events), tag: tag)
         }
       }
-      if let earliest = state.waits.earliestDeadline {
-        let now = Deadline.now
-        if earliest <= now { state.waits.expire(at: now) }
-      }
+      state.now = .now
+      state.waits.expire(at: state.now)
     }
   }
 
@@ -123,9 +122,10 @@ package final class EventLoop: TaskExecutor {
   private func millisecondsToSleep() -> Int32 {
     guard state.jobs.isEmpty else { return 0 }
     guard let earliest = state.waits.earliestDeadline else { return -1 }
-    let (seconds, attoseconds) = earliest.since(.now).components
-    guard seconds < 1_000_000 else { return 1_000_000_000 }
-    return Int32(seconds) * 1000 + Int32((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    let now = Deadline.now
+    guard earliest > now else { return 0 }
+    let milliseconds = (earliest.nanoseconds - now.nanoseconds - 1) / 1_000_000 + 1
+    return Int32(min(milliseconds, 1_000_000_000))
   }
 
   /// Takes over what other threads brought; true when the loop is to end.
@@ -156,19 +156,31 @@ extension EventLoop {
   /// Call the system first, and wait only when it would block: edges are reported once. The task must run on this
   /// loop, and no two tasks may wait for one descriptor.
   package func wait(for interest: Interest, until deadline: Deadline) async -> Wakeup {
-    let id = own.waits.begin(until: deadline)
-    own.waits.arm(interest, at: 0, for: id)
+    let state = own
+    let id = state.waits.begin(until: deadline)
+    state.waits.arm(interest, at: 0, for: id)
     return await suspend(id)
   }
 
   /// Waits for either of two descriptors: how a relay waits for both its ends.
-  package func wait(
+  ///
+  /// The task's own cancellation does not end this wait, only `interrupt` does: a handler for it would cost every idle
+  /// tunnel 300 bytes.
+  package func waitUntilInterrupted(
     for first: Interest, or second: Interest, until deadline: Deadline
   ) async -> Wakeup {
-    let id = own.waits.begin(until: deadline)
-    own.waits.arm(first, at: 0, for: id)
-    own.waits.arm(second, at: 1, for: id)
-    return await suspend(id)
+    let state = own
+    let id = state.waits.begin(until: deadline)
+    state.waits.arm(first, at: 0, for: id)
+    state.waits.arm(second, at: 1, for: id)
+    return unsafe await withUnsafeContinuation { continuation in
+      unsafe state.waits.suspend(id, continuation)
+    }
+  }
+
+  /// Ends every wait of the loop as `cancelled`, now and from now on. On the loop's thread only.
+  package func interrupt() {
+    own.waits.interrupt()
   }
 
   /// Waits for any of several descriptors, or for `wake` with the name that `announce` is given.
@@ -206,6 +218,9 @@ extension EventLoop {
 // MARK: - What a loop's connections share
 
 extension EventLoop {
+  /// When the loop last looked at the clock: before it began to run what runs now.
+  package var now: Deadline { own.now }
+
   /// 64 KiB for bytes on their way: valid until the calling task next suspends.
   var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch }
 

@@ -51,9 +51,9 @@ package struct WaitID: Hashable, Sendable {
 struct Waits {
   private struct Slot {
     var generation: UInt32 = 0
+    var wait: Int32 = -1
     /// Edges seen while nobody waited for them.
     var seen: Readiness = []
-    var wait: Int32 = -1
     var interest: Readiness = []
     /// The interest's index within its wait.
     var position: Int32 = 0
@@ -63,10 +63,10 @@ struct Waits {
 
   /// `@safe`: `finish` alone resumes the continuation, and takes it out in doing so.
   @safe private struct Wait {
-    var generation: UInt32 = 0
     var continuation: UnsafeContinuation<Wakeup, Never>?
     /// Set when the wait ended before its task was suspended.
     var early: Wakeup?
+    var generation: UInt32 = 0
     var firstSlot: Int32 = -1
     var nextFree: Int32 = -1
   }
@@ -76,6 +76,7 @@ struct Waits {
   private var freeSlot: Int32 = -1
   private var freeWait: Int32 = -1
   private var deadlines = DeadlineHeap()
+  private var isInterrupted = false
 
   var earliestDeadline: Deadline? { deadlines.earliest }
 }
@@ -162,6 +163,7 @@ extension Waits {
   /// Keeps the continuation until the wait ends, or answers how it ended already.
   mutating func suspend(_ id: WaitID, _ continuation: UnsafeContinuation<Wakeup, Never>) {
     unsafe waits[id.index].continuation = continuation
+    if isInterrupted { return finish(id.index, .cancelled) }
     if let early = waits[id.index].early { finish(id.index, early) }
   }
 
@@ -173,6 +175,12 @@ extension Waits {
     } else {
       finish(id.index, wakeup)
     }
+  }
+
+  /// Cancels every wait, those that last and those to come.
+  mutating func interrupt() {
+    isInterrupted = true
+    for index in waits.indices { wake(WaitID(index: index, generation: waits[index].generation), .cancelled) }
   }
 
   mutating func expire(at now: Deadline) {

@@ -14,7 +14,7 @@ final class LogWriter: Sendable {
   private static let capacity = 4 << 20
 
   private let pending = Mutex(Pending())
-  private let loop: EventLoop
+  let loop: EventLoop
 
   init() throws(Errno) {
     loop = try EventLoop()

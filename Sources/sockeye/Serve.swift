@@ -50,7 +50,8 @@ struct Serve {
   }
 
   private func start(_ server: Server, _ log: EventLog) {
-    Task {
+    // On the log's thread, which has time: the pool of Swift's own would be two more.
+    Task(executorPreference: log.writer.loop) {
       let status = await serve(server, log)
       await log.writer.finish()
       exit(status)

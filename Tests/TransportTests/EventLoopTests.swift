@@ -67,7 +67,8 @@ private final class Waiting: Sendable {
       let one = try TestPipe(on: loop)
       let other = try TestPipe(on: loop)
       other.put()
-      #expect(await loop.wait(for: one.readable, or: other.readable, until: .never) == .ready(1))
+      #expect(
+        await loop.waitUntilInterrupted(for: one.readable, or: other.readable, until: .never) == .ready(1))
       one.put()
       #expect(await loop.wait(for: [other.readable, one.readable], until: .never) == .ready(1))
     }
