@@ -78,7 +78,9 @@ struct LimitsTests {
       let (bytes, _) = try client.receiveToEnd()
       #expect(bytes == [])
     }
-    try eventually("the descriptors return to \(before)") { try sockeye.process.openDescriptors <= before }
+    try eventually("\(try sockeye.process.openDescriptors) descriptors never became \(before)") {
+      try sockeye.process.openDescriptors <= before
+    }
     _ = try tunnel(sockeye, to: target.address)
   }
 
@@ -129,10 +131,10 @@ struct LimitsTests {
 }
 
 /// Asks again and again, for what sends no event of its own.
-func eventually(_ what: String, _ holds: () throws -> Bool) throws {
+func eventually(_ what: @autoclosure () throws -> String, _ holds: () throws -> Bool) throws {
   let deadline = Date(timeIntervalSinceNow: patience)
   while try !holds() {
-    guard Date() < deadline else { throw NeverHappened(description: what) }
+    guard Date() < deadline else { throw NeverHappened(description: try what()) }
     poll(nil, 0, 10)
   }
 }

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A program some test needs, and the Debian package it comes from.
 struct Program: Sendable {
@@ -157,7 +156,7 @@ final class ChildProcess: Sendable {
 private final class Life: Sendable {
   let identifier: pid_t
   let status = Recorder<Int32>()
-  private let isReaped = Mutex(false)
+  private let isReaped = Locked(false)
 
   init(_ identifier: pid_t) {
     self.identifier = identifier

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A listening socket of the test's own, one thread a connection.
 final class Server: Sendable {
@@ -11,7 +10,7 @@ final class Server: Sendable {
 
   /// The connections being served, so that the end of the server is theirs too.
   private final class Live: Sendable {
-    private let sockets = Mutex<[ObjectIdentifier: Socket]?>([:])
+    private let sockets = Locked<[ObjectIdentifier: Socket]?>([:])
 
     func add(_ socket: Socket) {
       let open = sockets.withLock { sockets in
@@ -88,7 +87,7 @@ func listen(on address: String, backlog: Int32 = 4096) throws -> Int32 {
 /// Ports for programs that must be told theirs. They lie below the range the kernel hands out, so nobody gets one
 /// by chance between the test and the program.
 enum FreePort {
-  private static let next = Mutex(UInt16(10_000 + getpid() % 20_000))
+  private static let next = Locked(UInt16(10_000 + getpid() % 20_000))
 
   static func take() -> UInt16 {
     next.withLock { next in
