@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// The built program, serving one table.
 final class Sockeye: Sendable {
@@ -25,6 +26,14 @@ final class Sockeye: Sendable {
       return nil
     }
     guard !addresses.isEmpty else { throw NeverHappened(description: "not started: \(process.lines.all)") }
+  }
+
+  /// Whatever a test was about: a program that crashed, or of which a sanitizer complains, has failed it.
+  deinit {
+    let complaints = process.lines.all.filter {
+      $0.contains(#/Program crashed|Fatal error|(WARNING|ERROR): \w+Sanitizer/#)
+    }
+    if !complaints.isEmpty { Issue.record("\(complaints)") }
   }
 
   var address: String { addresses[0] }
