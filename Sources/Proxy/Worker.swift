@@ -75,6 +75,7 @@ final class Worker: @unchecked Sendable {
           self.finished(phase, of: session)
         }
       }
+      close()
       group.cancelAll()
       loop.interrupt()
     }
