@@ -66,10 +66,8 @@ final class TCPRelay {
   private static func readiness(
     source: RelayDirection.Progress, sink: RelayDirection.Progress
   ) -> Readiness {
-    var readiness: Readiness = []
-    if source == .awaitsSource { readiness.insert(.readable) }
-    if sink == .awaitsSink { readiness.insert(.writable) }
-    return readiness
+    let reading = source == .awaitsSource ? Readiness.readable : Readiness()
+    return sink == .awaitsSink ? reading.union(.writable) : reading
   }
 
   private var isHalfClosed: Bool { up.progress == .ended || down.progress == .ended }

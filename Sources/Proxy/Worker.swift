@@ -79,6 +79,9 @@ final class Worker: @unchecked Sendable {
       group.cancelAll()
       loop.interrupt()
     }
+    close()
+    for session in opened { session.end() }
+    opened = []
   }
 
   // MARK: Serving
@@ -94,6 +97,7 @@ final class Worker: @unchecked Sendable {
 
   private func serve(_ bells: [Interest], start: Start) async {
     var interests = bells + listeners.map(\.interest)
+    var mayAccept = listeners.map { _ in true }
     var deadline = Deadline.never
     while sessions > 0 || !server.isDraining {
       if server.isDraining, deadline == .never {
@@ -104,16 +108,17 @@ final class Worker: @unchecked Sendable {
       for session in opened { start(session, .relaying) }
       opened.removeAll(keepingCapacity: true)
 
-      var isFull = false
-      for index in listeners.indices { isFull = acceptBatch(from: index, start: start) || isFull }
-      if isFull {
-        await Task.yield()
-        continue
+      var next = deadline
+      for (index, listener) in listeners.enumerated() where mayAccept[index] {
+        mayAccept[index] = acceptBatch(from: index, start: start)
+        if mayAccept[index] { next = min(next, listener.restsUntil ?? .now) }
       }
-      let rest = listeners.compactMap(\.restsUntil).min() ?? .never
-      let wakeup = await loop.wait(for: interests, until: min(rest, deadline)) { idle = $0 }
+      let wakeup = await loop.wait(for: interests, until: next) { idle = $0 }
       idle = nil
-      if wakeup == .cancelled || server.isHalting || deadline <= .now { return }
+      if wakeup == .cancelled || server.isHalting || deadline <= loop.now { return }
+      if case .ready(let position) = wakeup, position >= bells.count, !listeners.isEmpty {
+        mayAccept[position - bells.count] = true
+      }
     }
   }
 
@@ -130,17 +135,17 @@ final class Worker: @unchecked Sendable {
 
   // MARK: Accepting
 
-  /// True when there may be more waiting than were taken.
+  /// True when there may be more waiting than were taken, now or when the listener has rested.
   private func acceptBatch(from index: Int, start: Start) -> Bool {
     do throws(Errno) {
       for _ in 0..<Self.batch {
-        guard let connection = try listeners[index].accept() else { return false }
+        guard let connection = try listeners[index].accept() else { return listeners[index].restsUntil != nil }
         admit(connection, to: index, start: start)
       }
       return true
     } catch {
       server.sink.record(.turnedAway(listener: server.policy.listeners[index].id.address, error))
-      return false
+      return true
     }
   }
 

@@ -1,27 +1,26 @@
 import CLinux
 
-/// What a descriptor can be waited for.
+/// What a descriptor can be waited for, in epoll's own bits.
 package struct Readiness: OptionSet, Hashable, Sendable {
-  package let rawValue: UInt8
+  package let rawValue: UInt32
 
-  package init(rawValue: UInt8) {
+  package init(rawValue: UInt32) {
     self.rawValue = rawValue
   }
 
-  package static let readable = Readiness(rawValue: 1)
-  package static let writable = Readiness(rawValue: 2)
+  package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+  package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
   /// The peer ended its direction, or the descriptor failed: reading will not block any more.
-  static let ended = Readiness(rawValue: 4)
+  static let ended = Readiness(rawValue: EPOLLRDHUP.rawValue)
 
+  /// What `events` mean for those who read and write: an end can be read, and a failure both read and written.
   init(events: UInt32) {
-    var readiness: Readiness = []
-    if events & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
-    if events & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
-    if events & EPOLLRDHUP.rawValue != 0 { readiness.formUnion([.readable, .ended]) }
+    var bits = events & (EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue)
+    if events & EPOLLRDHUP.rawValue != 0 { bits |= EPOLLIN.rawValue }
     if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
-      readiness.formUnion([.readable, .writable, .ended])
+      bits |= EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue
     }
-    self = readiness
+    rawValue = bits
   }
 }
 
@@ -53,8 +52,8 @@ struct Waits {
     var generation: UInt32 = 0
     var wait: Int32 = -1
     /// Edges seen while nobody waited for them.
-    var seen: Readiness = []
-    var interest: Readiness = []
+    var seen = Readiness()
+    var interest = Readiness()
     /// The interest's index within its wait.
     var position: Int32 = 0
     /// The next slot armed by the same wait, or -1; for a free slot, the next free one.
@@ -111,7 +110,7 @@ extension Waits {
     guard slots[slot].generation == UInt32(tag >> 32) else { return }
     let wait = slots[slot].wait
     let wanted = readiness.intersection(slots[slot].interest)
-    slots[slot].seen.formUnion(readiness)
+    slots[slot].seen = slots[slot].seen.union(readiness)
     guard wait >= 0, !wanted.isEmpty else { return }
     consume(wanted, of: slot)
     finish(Int(wait), .ready(Int(slots[slot].position)))
@@ -119,9 +118,9 @@ extension Waits {
 
   /// A direction that ended stays readable for ever: its edge will not come again.
   private mutating func consume(_ readiness: Readiness, of slot: Int) {
-    let isEnded = slots[slot].seen.contains(.ended)
-    slots[slot].seen.subtract(readiness)
-    if isEnded { slots[slot].seen.formUnion([.readable, .ended]) }
+    let seen = slots[slot].seen
+    let rest = seen.subtracting(readiness)
+    slots[slot].seen = seen.contains(.ended) ? rest.union(.readable).union(.ended) : rest
   }
 }
 
@@ -194,7 +193,7 @@ extension Waits {
     while slot >= 0 {
       let next = slots[Int(slot)].next
       slots[Int(slot)].wait = -1
-      slots[Int(slot)].interest = []
+      slots[Int(slot)].interest = Readiness()
       slots[Int(slot)].next = -1
       slot = next
     }
