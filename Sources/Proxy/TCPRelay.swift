@@ -91,8 +91,8 @@ final class TCPRelay {
 
   private func step(up stepsUp: Bool, down stepsDown: Bool) {
     do throws(RelayDirection.Fault) {
-      if stepsUp { try up.step(from: client, to: upstream) }
-      if stepsDown { try down.step(from: upstream, to: client) }
+      if stepsUp { try up.step(from: client, to: upstream, isLast: down.progress == .ended) }
+      if stepsDown { try down.step(from: upstream, to: client, isLast: up.progress == .ended) }
     } catch {
       return end(.reset)
     }

@@ -139,7 +139,9 @@ final class Worker: @unchecked Sendable {
   private func acceptBatch(from index: Int, start: Start) -> Bool {
     do throws(Errno) {
       for _ in 0..<Self.batch {
-        guard let connection = try listeners[index].accept() else { return listeners[index].restsUntil != nil }
+        guard let connection = try listeners[index].accept() else {
+          return listeners[index].restsUntil != nil
+        }
         admit(connection, to: index, start: start)
       }
       return true

@@ -3,8 +3,8 @@ import CLinux
 /// One direction of a relay: what one stream receives goes out on another.
 ///
 /// Bytes are read into the loop's scratch buffer and written at once; only what a slow receiver did not take is kept,
-/// so an idle direction holds no buffer. A busy one, seen by two full reads in a row, moves through a pipe with
-/// splice(2), which copies nothing; the pipe goes back as soon as it runs dry.
+/// so an idle direction holds no buffer. A busy one, known by two full reads in a row, moves through a pipe with
+/// splice(2), which copies nothing, until it slows down; the pipe goes back whenever it runs dry.
 package struct RelayDirection {
   package enum Progress: Hashable, Sendable {
     /// Nothing more has arrived.
@@ -26,7 +26,10 @@ package struct RelayDirection {
   /// Bytes the sink has taken.
   package private(set) var byteCount: UInt64 = 0
   package private(set) var progress = Progress.more
-  private var fullReads: UInt8 = 0
+  /// The last read filled the scratch buffer.
+  private var hasReadFully = false
+  private var isBusy = false
+  private var isLast = false
   private var pipe: Pipe?
   /// Bytes in the pipe, or the start of what is left of `kept`.
   private var position = 0
@@ -34,6 +37,8 @@ package struct RelayDirection {
 
   /// How much one step may move before others have a turn, in bytes.
   private static let turn = 1 << 20
+  /// A step that moves less than this has nothing left to save by splicing, in bytes.
+  private static let trickle = 16 * 1024
 
   /// - Parameter early: bytes the source sent before the relay began; they go first.
   package init(early: [UInt8] = []) {
@@ -41,12 +46,21 @@ package struct RelayDirection {
   }
 
   /// Moves bytes until either end would block, the source ends, or the turn is over.
+  ///
+  /// - Parameter isLast: the other direction has ended, so that both streams are closed when this one ends too: the
+  ///   sink need not be told twice.
   package mutating func step(
-    from source: borrowing TCPStream, to sink: borrowing TCPStream
+    from source: borrowing TCPStream, to sink: borrowing TCPStream, isLast: Bool = false
   ) throws(Fault) {
     progress = .more
+    self.isLast = isLast
     let start = byteCount
     while progress == .more, byteCount - start < Self.turn {
+      if isBusy, pipe == nil, kept.isEmpty {
+        pipe = source.loop.takePipe()
+        position = 0
+        isBusy = pipe != nil
+      }
       if pipe != nil {
         try spliceOnce(from: source, to: sink)
       } else if !kept.isEmpty {
@@ -55,6 +69,8 @@ package struct RelayDirection {
         try copyOnce(from: source, to: sink)
       }
     }
+    // A trickle is cheaper to copy than to splice.
+    if progress == .awaitsSource, byteCount - start < Self.trickle { isBusy = false }
   }
 
   /// Gives the pipe back; to be called when the relay ends.
@@ -90,15 +106,11 @@ extension RelayDirection {
       progress = .awaitsSink
     } else if count < scratch.count {
       // A short read has emptied the socket: whatever comes next is a new edge.
-      fullReads = 0
+      hasReadFully = false
       progress = .awaitsSource
     } else {
-      fullReads += 1
-      if fullReads >= 2 {
-        fullReads = 0
-        pipe = source.loop.takePipe()
-        position = 0
-      }
+      isBusy = hasReadFully
+      hasReadFully = true
     }
   }
 
@@ -119,7 +131,7 @@ extension RelayDirection {
   }
 
   private mutating func end(_ sink: borrowing TCPStream) {
-    sink.shutdownWriting()
+    if !isLast { sink.shutdownWriting() }
     progress = .ended
   }
 }
