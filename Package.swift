@@ -44,7 +44,7 @@ let package = Package(
     // Programs.
     .executableTarget(
       name: "sockeye",
-      dependencies: ["Addresses", "Printing", "Routing", "Settings", "Config", "Transport", "DNS", "Proxy"],
+      dependencies: ["Addresses", "Printing", "Routing", "Settings", "Config", "Transport", "Proxy"],
       swiftSettings: strict),
 
     // Measuring: the least a proxy can cost here, and the load that finds out.

@@ -120,7 +120,12 @@ struct Dialer {
     let lookup = resolver.lookup(name)
     do throws(ResolutionFailure) {
       while true {
-        if let address = try lookup.v4?.get().first { return Endpoint(address, port: upstream.endpoint.port) }
+        for family in Family.allCases {
+          if case .success(let addresses)? = lookup[family], let address = addresses.first {
+            return Endpoint(address, port: upstream.endpoint.port)
+          }
+        }
+        if let failure = lookup.failure { throw failure }
         try await lookup.waitForAnswer(until: deadline)
       }
     } catch {

@@ -79,7 +79,6 @@ final class Worker: @unchecked Sendable {
       group.cancelAll()
       loop.interrupt()
     }
-    close()
     for session in opened { session.end() }
     opened = []
   }
