@@ -170,11 +170,8 @@ static int enable(int socket, int level, int option) {
   return setsockopt(socket, level, option, &on, sizeof on);
 }
 
-// Relayed bytes must not wait for an acknowledgement, and a peer that vanished must be noticed one day.
-static void tune(int socket) {
-  enable(socket, IPPROTO_TCP, TCP_NODELAY);
-  enable(socket, SOL_SOCKET, SO_KEEPALIVE);
-}
+// Relayed bytes must not wait for an acknowledgement.
+static void tune(int socket) { enable(socket, IPPROTO_TCP, TCP_NODELAY); }
 
 static int fail(int socket) {
   int error = errno;
@@ -182,7 +179,7 @@ static int fail(int socket) {
   return -error;
 }
 
-// Accepted sockets inherit the listener's options, so tuning the listener saves two calls a connection.
+// Accepted sockets inherit the listener's options, so tuning the listener saves a call a connection.
 int linux_listen(const struct linux_address *address, int backlog) {
   union any_address system;
   socklen_t length = to_system(address, &system);
@@ -254,6 +251,14 @@ int linux_peer_address(int socket, struct linux_address *address) {
 }
 
 int linux_shutdown_write(int socket) { return shutdown(socket, SHUT_WR) < 0 ? -errno : 0; }
+
+int linux_keep_alive(int socket, int seconds) {
+  int probes = 4;
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  return enable(socket, SOL_SOCKET, SO_KEEPALIVE) < 0 ? -errno : 0;
+}
 
 int linux_reset_on_close(int socket) {
   struct linger linger = {.l_onoff = 1, .l_linger = 0};

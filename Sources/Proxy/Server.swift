@@ -13,12 +13,12 @@ package final class Server: Sendable {
   let haltBell: Bell
   private let loops: [EventLoop]
   private let state: Mutex<State>
+  /// How often the program was asked to stop.
+  private let drains = Atomic(0)
 
   private struct State {
     var configuration: Configuration
     var policy: Policy
-    var isDraining = false
-    var isHalting = false
   }
 
   /// Why a listener could not be opened.
@@ -40,8 +40,8 @@ package final class Server: Sendable {
   }
 
   var policy: Policy { state.withLock { $0.policy } }
-  var isDraining: Bool { state.withLock { $0.isDraining } }
-  var isHalting: Bool { state.withLock { $0.isHalting } }
+  var isDraining: Bool { drains.load(ordering: .acquiring) > 0 }
+  var isHalting: Bool { drains.load(ordering: .acquiring) > 1 }
 
   // MARK: Serving
 
@@ -114,11 +114,7 @@ package final class Server: Sendable {
 
   /// Accepts no more; `run` returns when the sessions have ended or `timeouts.drain` is over. Again: at once.
   package func drain() {
-    let isSecond = state.withLock { state in
-      state.isHalting = state.isDraining
-      state.isDraining = true
-      return state.isHalting
-    }
+    let isSecond = drains.add(1, ordering: .acquiringAndReleasing).oldValue > 0
     if isSecond { haltBell.ring() } else { drainBell.ring() }
   }
 }

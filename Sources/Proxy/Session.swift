@@ -12,9 +12,15 @@ final class Session: @unchecked Sendable {
   private let listener: Int
   private let policy: Policy
   private let isOverLimit: Bool
-  private let worker: Worker
+  let worker: Worker
   private let start = Deadline.now
-  private var event: Event
+  private let peer: SocketAddress?
+  private var user: String?
+  private var destination: Endpoint?
+  private var route: String?
+  private var outcome: Outcome?
+  private var dialTime = Duration.zero
+  private var ending = Event.Ending.finished
   /// Once there is one, it is to be relayed.
   private(set) var tunnel: TCPRelay?
 
@@ -36,8 +42,7 @@ final class Session: @unchecked Sendable {
     self.policy = policy
     self.isOverLimit = isOverLimit
     self.worker = worker
-    let id = policy.listeners[listener].id
-    event = Event(listener: id.name ?? id.address, client: connection.peer)
+    peer = connection.peer
   }
 
   // MARK: Life
@@ -49,7 +54,7 @@ final class Session: @unchecked Sendable {
     do throws(Refusal) {
       reached = try await reach(client)
     } catch {
-      event.ending = error.ending
+      ending = error.ending
       if !error.answer.isEmpty { await sayFarewell(error.answer, to: client) }
       return
     }
@@ -60,14 +65,17 @@ final class Session: @unchecked Sendable {
 
   /// Closes, and tells how it went.
   func end() {
+    worker.server.occupancy.leave(peer?.address)
+    let id = policy.listeners[listener].id
+    var event = Event(
+      listener: id.name ?? id.address, client: peer, user: user, destination: destination, route: route,
+      outcome: outcome, dial: dialTime, time: Deadline.now.since(start), ending: ending)
     if let tunnel {
       event.ending = tunnel.ending.map(Event.Ending.init) ?? .stopped
       event.up = tunnel.up.byteCount
       event.down = tunnel.down.byteCount
     }
     tunnel = nil
-    worker.server.occupancy.leave(event.client?.address)
-    event.time = Deadline.now.since(start)
     worker.server.sink.record(event)
   }
 
@@ -83,8 +91,8 @@ final class Session: @unchecked Sendable {
   private func reach(_ client: borrowing TCPStream) async throws(Refusal) -> Reached {
     let deadline = start + policy.timeouts.handshake
     let (request, early) = try await handshake(client, until: deadline)
-    event.user = request.user
-    event.destination = request.destination
+    user = request.user
+    destination = request.destination
 
     let verdict = try await route(request, client, until: deadline)
     let upstream = try await dial(request, verdict)
@@ -109,7 +117,7 @@ final class Session: @unchecked Sendable {
     }
     if let code = heard.message.connectRefusal { throw Refusal(.refused(code), code) }
     let request = Request(
-      to: heard.message.destination, client: event.client?.address, user: heard.user,
+      to: heard.message.destination, client: peer?.address, user: heard.user,
       listener: policy.listeners[listener].id)
     return (request, handshake.input)
   }
@@ -121,8 +129,8 @@ final class Session: @unchecked Sendable {
     _ request: Request, _ client: borrowing TCPStream, until deadline: Deadline
   ) async throws(Refusal) -> Verdict {
     let verdict = policy.table.verdict(for: request)
-    event.route = verdict.route?.label ?? "default"
-    event.outcome = verdict.outcome
+    route = verdict.route?.label ?? "default"
+    outcome = verdict.outcome
     switch verdict.outcome {
     case .direct, .chain: return verdict
     case .reject: throw Refusal(.rejected, .notAllowed)
@@ -144,7 +152,7 @@ final class Session: @unchecked Sendable {
 
   private func dial(_ request: Request, _ verdict: Verdict) async throws(Refusal) -> Connection {
     let start = Deadline.now
-    defer { event.dial = Deadline.now.since(start) }
+    defer { dialTime = Deadline.now.since(start) }
     let dialer = Dialer(
       loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
     do {

@@ -12,12 +12,17 @@ final class TCPRelay {
     case stopped
   }
 
+  private static let keepAliveSeconds = 60
+  private static let keepAliveDelay = Deadline.Interval(.seconds(keepAliveSeconds))
+
   private let client: TCPStream
   private let upstream: TCPStream
   private(set) var up: RelayDirection
   private(set) var down: RelayDirection
   /// How the relay ended; `nil` while it lasts.
   private(set) var ending: Ending?
+  private var silentSince: Deadline
+  private var isKeptAlive = false
   /// How long a silent tunnel is kept, whole and when one direction has ended.
   private let idle: Deadline.Interval
   private let halfClosed: Deadline.Interval
@@ -33,6 +38,7 @@ final class TCPRelay {
     self.upstream = upstream
     up = RelayDirection(early: fromClient)
     down = RelayDirection(early: fromUpstream)
+    silentSince = self.client.loop.now
     self.idle = Deadline.Interval(idle)
     self.halfClosed = Deadline.Interval(halfClosed)
   }
@@ -72,7 +78,12 @@ final class TCPRelay {
 
   private var isHalfClosed: Bool { up.progress == .ended || down.progress == .ended }
 
-  private var deadline: Deadline { client.loop.now + (isHalfClosed ? halfClosed : idle) }
+  /// When nothing has moved for too long, or for long enough to ask whether the peers still live.
+  private var deadline: Deadline {
+    isKeptAlive ? idleDeadline : min(idleDeadline, silentSince + Self.keepAliveDelay)
+  }
+
+  private var idleDeadline: Deadline { silentSince + (isHalfClosed ? halfClosed : idle) }
 
   // MARK: Moving
 
@@ -80,11 +91,13 @@ final class TCPRelay {
   private func proceed(after wakeup: Wakeup) {
     switch wakeup {
     case .ready(let end):
+      silentSince = client.loop.now
       let isClient = end == 0
       step(
         up: up.progress == (isClient ? .awaitsSource : .awaitsSink),
         down: down.progress == (isClient ? .awaitsSink : .awaitsSource))
-    case .timedOut: end(.idle)
+    case .timedOut where idleDeadline <= client.loop.now: end(.idle)
+    case .timedOut: keepAlive()
     case .cancelled: end(.stopped)
     }
   }
@@ -97,6 +110,13 @@ final class TCPRelay {
       return end(.reset)
     }
     if up.progress == .ended, down.progress == .ended { end(.finished) }
+  }
+
+  /// Most tunnels are over long before this, and are spared the kernel's timers.
+  private func keepAlive() {
+    isKeptAlive = true
+    client.keepAlive(seconds: Self.keepAliveSeconds)
+    upstream.keepAlive(seconds: Self.keepAliveSeconds)
   }
 
   private func end(_ ending: Ending) {

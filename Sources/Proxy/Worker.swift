@@ -72,7 +72,7 @@ final class Worker: @unchecked Sendable {
           case .opening: await session.open()
           case .relaying: await session.tunnel?.run()
           }
-          self.finished(phase, of: session)
+          session.worker.finished(phase, of: session)
         }
       }
       close()

@@ -25,15 +25,16 @@ package struct RelayDirection {
 
   /// Bytes the sink has taken.
   package private(set) var byteCount: UInt64 = 0
+  private var pipe: Pipe?
+  /// What the sink did not take of a read.
+  private var kept: [UInt8]
+  /// Bytes in the pipe, or the start of what is left of `kept`.
+  private var position: Int32 = 0
   package private(set) var progress = Progress.more
   /// The last read filled the scratch buffer.
   private var hasReadFully = false
   private var isBusy = false
   private var isLast = false
-  private var pipe: Pipe?
-  /// Bytes in the pipe, or the start of what is left of `kept`.
-  private var position = 0
-  private var kept: [UInt8]
 
   /// How much one step may move before others have a turn, in bytes.
   private static let turn = 1 << 20
@@ -116,14 +117,14 @@ extension RelayDirection {
 
   private mutating func flush(to sink: borrowing TCPStream) throws(Fault) {
     let written = try Self.attempt(isSource: false) { () throws(Errno) in
-      try unsafe sink.writeNow(kept.span.bytes.extracting(droppingFirst: position))
+      try unsafe sink.writeNow(kept.span.bytes.extracting(droppingFirst: Int(position)))
     }
     guard let written else {
       progress = .awaitsSink
       return
     }
     byteCount += UInt64(written)
-    position += written
+    position += Int32(written)
     if position == kept.count {
       kept = []
       position = 0
@@ -152,7 +153,7 @@ extension RelayDirection {
         return
       }
       byteCount += UInt64(moved)
-      position -= moved
+      position -= Int32(moved)
       return
     }
 
@@ -161,7 +162,7 @@ extension RelayDirection {
       try Self.splice(source.descriptor.descriptor, pipe.writeEnd)
     }
     if let moved, moved > 0 {
-      position = moved
+      position = Int32(moved)
       return
     }
     release(on: source.loop)

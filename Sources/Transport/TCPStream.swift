@@ -106,6 +106,11 @@ package struct TCPStream: ~Copyable {
 
   // MARK: Ending
 
+  /// Probes the peer whenever it has been silent for `seconds`: after four that nobody answers, reading fails.
+  package func keepAlive(seconds: Int) {
+    _ = linux_keep_alive(descriptor.rawValue, Int32(seconds))
+  }
+
   /// Tells the peer that no more bytes will follow. Reading goes on.
   package func shutdownWriting() {
     _ = linux_shutdown_write(descriptor.rawValue)

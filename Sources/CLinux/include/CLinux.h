@@ -51,6 +51,7 @@ int linux_local_address(int socket, struct linux_address *address);
 int linux_peer_address(int socket, struct linux_address *address);
 int linux_shutdown_write(int socket);
 int linux_reset_on_close(int socket);
+int linux_keep_alive(int socket, int seconds);
 int linux_notify(const char *path, size_t length, const char *message);
 
 // Signals: blocked in the calling thread and those it starts, and then waited for.
