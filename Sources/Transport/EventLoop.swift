@@ -178,6 +178,7 @@ extension EventLoop {
     let id = state.waits.begin(until: deadline)
     state.waits.arm(first, at: 0, for: id)
     state.waits.arm(second, at: 1, for: id)
+    if let wakeup = state.waits.endEarly(id) { return wakeup }
     return unsafe await withUnsafeContinuation { continuation in
       unsafe state.waits.suspend(id, continuation)
     }
@@ -204,7 +205,8 @@ extension EventLoop {
   }
 
   private func suspend(_ id: WaitID) async -> Wakeup {
-    await withTaskCancellationHandler {
+    if let wakeup = own.waits.endEarly(id) { return wakeup }
+    return await withTaskCancellationHandler {
       unsafe await withUnsafeContinuation { continuation in
         unsafe own.waits.suspend(id, continuation)
       }

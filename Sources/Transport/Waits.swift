@@ -159,6 +159,13 @@ extension Waits {
     waits[id.index].firstSlot = Int32(slot)
   }
 
+  /// How the wait ended before its task was suspended, if it did: then the task need not be.
+  mutating func endEarly(_ id: WaitID) -> Wakeup? {
+    guard let wakeup = isInterrupted ? .cancelled : waits[id.index].early else { return nil }
+    finish(id.index, wakeup)
+    return wakeup
+  }
+
   /// Keeps the continuation until the wait ends, or answers how it ended already.
   mutating func suspend(_ id: WaitID, _ continuation: UnsafeContinuation<Wakeup, Never>) {
     unsafe waits[id.index].continuation = continuation
