@@ -12,7 +12,7 @@ final class Worker: @unchecked Sendable {
   let loop: EventLoop
   let resolver: Resolver
   unowned let server: Server
-  private var listeners: [TCPListener] = []
+  private var listeners: [OpenListener] = []
   private var sessions = 0
   /// Sessions that wait for their tunnel to be relayed.
   private var opened: [Session] = []
@@ -28,6 +28,14 @@ final class Worker: @unchecked Sendable {
     self.resolver = resolver
   }
 
+  private struct OpenListener {
+    let socket: TCPListener
+    /// Among the table's listeners: not every worker has a socket for each.
+    let index: Int
+    /// More connections may be waiting than were taken.
+    var mayAccept = true
+  }
+
   // MARK: Life
 
   /// Listens on these addresses, and tells where: the real port where 0 was asked for.
@@ -36,15 +44,18 @@ final class Worker: @unchecked Sendable {
   func open(_ addresses: [Listener.Address], isFirst: Bool) throws(Server.StartFailure) -> [Listener.Address]
   {
     var opened: [Listener.Address] = []
-    for address in addresses {
+    for (index, address) in addresses.enumerated() {
       do throws(Errno) {
         switch address {
         case .tcp(let wanted):
-          let listener = try TCPListener(on: wanted, loop: loop)
-          listeners.append(listener)
-          opened.append(.tcp(listener.localAddress ?? wanted))
+          let socket = try TCPListener(on: wanted, loop: loop)
+          listeners.append(OpenListener(socket: socket, index: index))
+          opened.append(.tcp(socket.localAddress ?? wanted))
         case .unix(let path):
-          if isFirst { listeners.append(try TCPListener(unixPath: path, loop: loop)) }
+          if isFirst {
+            let socket = try TCPListener(unixPath: path, loop: loop)
+            listeners.append(OpenListener(socket: socket, index: index))
+          }
           opened.append(address)
         }
       } catch {
@@ -95,8 +106,7 @@ final class Worker: @unchecked Sendable {
   private typealias Start = (Session, Phase) -> Void
 
   private func serve(_ bells: [Interest], start: Start) async {
-    var interests = bells + listeners.map(\.interest)
-    var mayAccept = listeners.map { _ in true }
+    var interests = bells + listeners.map(\.socket.interest)
     var deadline = Deadline.never
     while sessions > 0 || !server.isDraining {
       if server.isDraining, deadline == .never {
@@ -108,15 +118,16 @@ final class Worker: @unchecked Sendable {
       opened.removeAll(keepingCapacity: true)
 
       var next = deadline
-      for (index, listener) in listeners.enumerated() where mayAccept[index] {
-        mayAccept[index] = acceptBatch(from: index, start: start)
-        if mayAccept[index] { next = min(next, listener.restsUntil ?? .now) }
+      for place in listeners.indices where listeners[place].mayAccept {
+        let listener = listeners[place]
+        listeners[place].mayAccept = acceptBatch(from: listener, start: start)
+        if listeners[place].mayAccept { next = min(next, listener.socket.restsUntil ?? .now) }
       }
       let wakeup = await loop.wait(for: interests, until: next) { idle = $0 }
       idle = nil
       if wakeup == .cancelled || server.isHalting || deadline <= loop.now { return }
       if case .ready(let position) = wakeup, position >= bells.count, !listeners.isEmpty {
-        mayAccept[position - bells.count] = true
+        listeners[position - bells.count].mayAccept = true
       }
     }
   }
@@ -135,17 +146,15 @@ final class Worker: @unchecked Sendable {
   // MARK: Accepting
 
   /// True when there may be more waiting than were taken, now or when the listener has rested.
-  private func acceptBatch(from index: Int, start: Start) -> Bool {
+  private func acceptBatch(from listener: OpenListener, start: Start) -> Bool {
     do throws(Errno) {
       for _ in 0..<Self.batch {
-        guard let connection = try listeners[index].accept() else {
-          return listeners[index].restsUntil != nil
-        }
-        admit(connection, to: index, start: start)
+        guard let connection = try listener.socket.accept() else { return listener.socket.restsUntil != nil }
+        admit(connection, to: listener.index, start: start)
       }
       return true
     } catch {
-      server.sink.record(.turnedAway(listener: server.policy.listeners[index].id.address, error))
+      server.sink.record(.turnedAway(listener: server.policy.listeners[listener.index].id.address, error))
       return true
     }
   }

@@ -64,6 +64,22 @@ struct ListenersTests {
     #expect(try stranger.receiveToEnd().bytes == [])
   }
 
+  @Test func `a Unix-domain socket before it does not lend its openness to a locked listener`() throws {
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(
+      """
+      listen:
+        - unix:\(directory.path)/socks
+        - {address: "127.0.0.1:0", users: {alice: secret}}
+      default: direct
+
+      """, arguments: ["--workers", "4"])
+    // The kernel spreads the connections over the workers.
+    for _ in 0..<64 {
+      try conversation(with: sockeye.addresses[1], .client(5, 1, 0), .server(5, 0xFF), .closed)
+    }
+  }
+
   @Test func `routes see the client's address`() throws {
     let target = try Server.silent()
     let sockeye = try Sockeye("routes:\n  - {client: 127.0.0.8/29, via: reject}\ndefault: direct\n")
