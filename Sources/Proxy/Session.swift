@@ -26,10 +26,11 @@ final class Session: @unchecked Sendable {
 
   private typealias Refusal = ClientHandshake.Refusal
 
-  /// How long, and how many bytes of what it still sends, a refused client is listened to, so that the answer is not
-  /// destroyed by a reset (RFC 1928 §6 allows ten seconds).
+  /// How long a refused client is listened to, so that the answer is not destroyed by a reset (RFC 1928 §6 allows ten
+  /// seconds).
   private static let lingerTime = Duration.seconds(2)
-  private static let lingerBytes = 64 * 1024
+  /// How many bytes are read only to be forgotten: a client that floods must not keep the loop from others.
+  private static let forgottenBytes = 64 * 1024
 
   /// - Parameters:
   ///   - listener: the index of the one it came to.
@@ -142,10 +143,19 @@ final class Session: @unchecked Sendable {
 
   /// Leaves the client without an answer until it goes away or the deadline passes.
   private func hold(_ client: borrowing TCPStream, until deadline: Deadline) async {
-    var input: [UInt8] = []
-    while (try? await client.read(into: &input, until: deadline)) == true {
-      input.removeAll(keepingCapacity: true)
+    if await forget(client, until: deadline) { try? await client.loop.sleep(until: deadline) }
+  }
+
+  /// Reads what the client sends, for nothing; true when it sends without end.
+  private func forget(_ client: borrowing TCPStream, until deadline: Deadline) async -> Bool {
+    var count = 0
+    while count < Self.forgottenBytes {
+      var input: [UInt8] = []
+      // Whether it ended, failed or took too long: there is no more to come.
+      guard (try? await client.read(into: &input, until: deadline)) == true else { return false }
+      count += input.count
     }
+    return true
   }
 
   // MARK: Dialling
@@ -180,17 +190,11 @@ final class Session: @unchecked Sendable {
     let deadline = Deadline.after(Self.lingerTime)
     do {
       try await client.write(answer, until: deadline)
-      client.shutdownWriting()
-      var input: [UInt8] = []
-      while input.count < Self.lingerBytes {
-        guard try await client.read(into: &input, atMost: Self.lingerBytes - input.count, until: deadline)
-        else {
-          return
-        }
-      }
     } catch {
-      // The client is gone, or does not end: closing is all that is left.
+      return
     }
+    client.shutdownWriting()
+    _ = await forget(client, until: deadline)
   }
 }
 

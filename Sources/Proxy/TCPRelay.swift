@@ -49,7 +49,10 @@ final class TCPRelay {
     while ending == nil {
       if up.progress == .more || down.progress == .more {
         await Task.yield()
-        step(up: up.progress == .more, down: down.progress == .more)
+        // Ends that are both faster than this loop never let it wait.
+        if Task.isCancelled { return end(.stopped) }
+        // Nor may the busy direction keep the other waiting for its end.
+        step(up: up.progress != .ended, down: down.progress != .ended)
       } else {
         proceed(
           after: await client.loop.waitUntilInterrupted(
