@@ -238,7 +238,8 @@ extension EventLoop {
   /// Watches a descriptor for both directions, edge-triggered.
   func addSlot(for descriptor: Int32) throws(Errno) -> Int {
     let slot = own.waits.addSlot()
-    let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+    let events =
+      EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLPRI.rawValue | EPOLLET.rawValue
     do {
       _ = try Errno.check(linux_epoll_add(poller.rawValue, descriptor, events, own.waits.tag(of: slot)))
     } catch {

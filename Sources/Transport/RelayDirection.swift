@@ -64,6 +64,11 @@ package struct RelayDirection {
       }
       if pipe != nil {
         try spliceOnce(from: source, to: sink)
+        // Unlike read(2), splice(2) does not get past an urgent octet.
+        if progress == .awaitsSource, byteCount == start {
+          isBusy = false
+          progress = .more
+        }
       } else if !kept.isEmpty {
         try flush(to: sink)
       } else {

@@ -12,10 +12,12 @@ package struct Readiness: OptionSet, Hashable, Sendable {
   package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
   /// The peer ended its direction, or the descriptor failed: reading will not block any more.
   static let ended = Readiness(rawValue: EPOLLRDHUP.rawValue)
+  /// An urgent octet (tcp(7)) stands among the bytes to read.
+  static let urgent = Readiness(rawValue: EPOLLPRI.rawValue)
 
   /// What `events` mean for those who read and write: an end can be read, and a failure both read and written.
   init(events: UInt32) {
-    var bits = events & (EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue)
+    var bits = events & (EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLPRI.rawValue)
     if events & EPOLLRDHUP.rawValue != 0 { bits |= EPOLLIN.rawValue }
     if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
       bits |= EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue
@@ -116,11 +118,17 @@ extension Waits {
     finish(Int(wait), .ready(Int(slots[slot].position)))
   }
 
-  /// A direction that ended stays readable for ever: its edge will not come again.
+  /// A direction that ended stays readable for ever: its edge will not come again. Nor will one for the bytes behind
+  /// an urgent octet, before which a read stops short: they are worth one more.
   private mutating func consume(_ readiness: Readiness, of slot: Int) {
     let seen = slots[slot].seen
-    let rest = seen.subtracting(readiness)
-    slots[slot].seen = seen.contains(.ended) ? rest.union(.readable).union(.ended) : rest
+    var rest = seen.subtracting(readiness)
+    if seen.contains(.ended) { rest.formUnion([.readable, .ended]) }
+    if seen.contains(.urgent), readiness.contains(.readable) {
+      rest.remove(.urgent)
+      rest.insert(.readable)
+    }
+    slots[slot].seen = rest
   }
 }
 
