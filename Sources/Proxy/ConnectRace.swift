@@ -80,9 +80,9 @@ struct ConnectRace {
         mayStartAt = attempts.isEmpty ? now : now + Self.attemptDelay
         continue
       }
-      if now >= deadline { throw ConnectFailure(phase: .connect, cause: .system(.timedOut)) }
       if now >= lookupDeadline { endLookup() }
       if attempts.isEmpty, awaited.isEmpty, candidates.isEmpty { throw failure }
+      if now >= deadline { throw ConnectFailure(phase: .connect, cause: .system(.timedOut)) }
 
       let wakeup = await loop.wait(
         for: attempts.compactMap(\.interest), until: min(deadline, nextTurn(mayStartAt))

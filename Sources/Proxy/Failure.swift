@@ -71,6 +71,8 @@ extension SOCKS5.ReplyCode {
       self = .generalFailure
     case (.destination, _, .rejected), (.destination, _, .ownListener):
       self = .notAllowed
+    case (.destination, _, .resolution(.overloaded)), (.destination, _, .resolution(.cancelled)):
+      self = .generalFailure
     case (.destination, _, .resolution):
       self = .hostUnreachable
     case (.destination, _, .system(let error)):

@@ -30,11 +30,16 @@ struct ReplyCodeTests {
 
   @Test(
     arguments: [
-      .notFound, .noData, .serverFailure, .malformed, .timedOut, .overloaded,
+      .notFound, .noData, .serverFailure, .malformed, .timedOut,
     ] as [ResolutionFailure])
   func `a destination's name without an address is 04, a hop's is 01`(failure: ResolutionFailure) {
     #expect(SOCKS5.ReplyCode(Failure(.destination, .resolve, .resolution(failure))) == .hostUnreachable)
     #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .resolve, .resolution(failure))) == .generalFailure)
+  }
+
+  @Test(arguments: [.overloaded, .cancelled] as [ResolutionFailure])
+  func `a name that we had no time for is no fault of its own: 01`(failure: ResolutionFailure) {
+    #expect(SOCKS5.ReplyCode(Failure(.destination, .resolve, .resolution(failure))) == .generalFailure)
   }
 
   @Test func `what the rules refuse late is 02 all the same`() {
