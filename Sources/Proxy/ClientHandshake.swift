@@ -42,15 +42,13 @@ struct ClientHandshake {
 
   /// SOCKS octets go only to a client that speaks SOCKS.
   private mutating func identify(_ client: borrowing TCPStream) async throws(Refusal) {
+    let isOpen: Bool
     do {
-      guard try await client.read(into: &input, until: deadline) else {
-        throw Refusal(ending: .noRequest(.closed), answer: [])
-      }
-    } catch let error as Errno {
-      throw Refusal(ending: .noRequest(.system(error)), answer: [])
+      isOpen = try await client.read(into: &input, until: deadline)
     } catch {
-      throw Refusal(ending: .noRequest(.closed), answer: [])
+      throw Refusal(ending: .noRequest(.system(error)), answer: [])
     }
+    guard isOpen else { throw Refusal(ending: .noRequest(.closed), answer: []) }
     let opening = Opening(firstOctet: input[0])
     guard opening == .socks5 else {
       throw Refusal(ending: .noRequest(.violation(.version(input[0]))), answer: opening.refusal)

@@ -29,16 +29,16 @@ extension TCPStream {
   ) async throws(ReceiveError) -> M where M.Violation == SOCKS5.Violation {
     while true {
       if !input.isEmpty, let message = try Self.parse(M.self, from: &input) { return message }
-      do {
+      let isOpen: Bool
+      do throws(Errno) {
         // A message is due in answer to one that was just sent: to try before waiting would be in vain. Nothing can
         // lie unseen, since a read takes far more than the longest messages together.
         try await descriptor.wait(for: .readable, until: deadline)
-        guard try await read(into: &input, until: deadline) else { throw ReceiveError.closed }
-      } catch let error as Errno {
-        throw .system(error)
+        isOpen = try await read(into: &input, until: deadline)
       } catch {
-        throw .closed
+        throw .system(error)
       }
+      guard isOpen else { throw .closed }
     }
   }
 

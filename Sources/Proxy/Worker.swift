@@ -72,6 +72,8 @@ final class Worker: @unchecked Sendable {
 
   /// Serves until the server drains, then waits for the sessions to end, for as long as they may last.
   func run() async throws(Errno) {
+    // Here, on the loop, whatever happens.
+    defer { close() }
     let drain = try server.drainBell.watched(on: loop)
     let halt = try server.haltBell.watched(on: loop)
     let bells = [drain.interest(in: .readable), halt.interest(in: .readable)]

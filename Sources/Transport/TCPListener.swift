@@ -9,7 +9,7 @@ package final class TCPListener {
   /// Where it listens: the real port, when 0 was asked for. `nil` for a Unix-domain socket.
   package let localAddress: SocketAddress?
   private var spare = TCPListener.openSpare()
-  /// Until then it is left alone, since the process is out of descriptors.
+  /// Until then it is left alone, since it could not accept.
   package private(set) var restsUntil: Deadline?
 
   /// How many connections may wait to be accepted; the kernel's `somaxconn` bounds it too.
@@ -48,8 +48,8 @@ package final class TCPListener {
 
   /// The next waiting connection; `nil` when there is none, or while the listener rests.
   ///
-  /// When the process runs out of descriptors, one newcomer is turned away and the error is thrown, once; then the
-  /// listener rests a moment. What runs keeps running, and nothing spins.
+  /// When it cannot accept, it throws and then rests a moment: what runs keeps running, and nothing spins. When the
+  /// process is out of descriptors, one newcomer is turned away first.
   package func accept() throws(Errno) -> Connection? {
     if let end = restsUntil {
       guard end <= .now else { return nil }
@@ -60,12 +60,12 @@ package final class TCPListener {
         return try acceptNow()
       } catch .wouldBlock {
         return nil
-      } catch  where error.isShortage {
-        turnOneAway()
-        restsUntil = .after(Self.rest)
-        throw error
       } catch  where error.isOfTheConnection {
         continue
+      } catch {
+        if error.isShortage { turnOneAway() }
+        restsUntil = .after(Self.rest)
+        throw error
       }
     }
   }
