@@ -105,6 +105,26 @@ struct RepliesTests {
     }
   }
 
+  @Test func `a dropped client that floods is not read for ever, and holds up nobody`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye(
+      """
+      timeouts: {handshake: 600s}
+      routes:
+        - {port: 9, via: drop}
+      default: direct
+
+      """, arguments: ["--workers", "1"])
+    let flood = try Socket(to: sockeye.address)
+    try flood.send(SOCKS.noAuthentication + SOCKS.connect(to: "192.0.2.1:9"))
+    #expect(try flood.receive(exactly: 2) == [5, 0])
+    let chunk = [UInt8](repeating: 0, count: 1 << 20)
+    // Whoever reads on takes all of it; the kernel's buffers alone hold less.
+    flood.setTimeouts(1)
+    #expect(throws: SocketError.self) { for _ in 0..<1024 { try flood.send(chunk) } }
+    #expect(try Socket(to: sockeye.address).requestConnect(to: target.address).code == 0)
+  }
+
   @Test func `a dropped client hears nothing and is closed at its handshake deadline`() throws {
     let sockeye = try Sockeye("timeouts: {handshake: 1s}\ndefault: drop\n")
     let client = try Socket(to: sockeye.address)

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Transport
@@ -75,6 +76,33 @@ import Testing
       try await tunnel.run(&direction)
       try await rest
       let whole = try await received == sent
+      #expect(whole)
+    }
+  }
+
+  // The urgent octet itself is not relayed. A few bytes before it are copied, many spliced.
+  @Test(arguments: [3, 256 * 1024])
+  func `bytes behind an urgent octet are not left lying`(count: Int) async throws {
+    let sent = pattern(count)
+    try await onLoop { loop in
+      let tunnel = try await Tunnel(on: loop)
+      let (client, server) = (try #require(tunnel.client), try #require(tunnel.server))
+      try await client.stream.write(sent, until: .never)
+      try #require(Glibc.send(client.stream.descriptor.rawValue, [0], 1, Int32(MSG_OOB)) == 1)
+      try await client.stream.write([4, 5, 6], until: .never)
+
+      async let received = server.stream.readToEnd()
+      var direction = RelayDirection()
+      // All has come, and its edge is used up: none follows.
+      repeat {
+        _ = await loop.wait(for: tunnel.inlet.stream.interest(in: .readable), until: .never)
+        repeat {
+          try direction.step(from: tunnel.inlet.stream, to: tunnel.outlet.stream)
+          await Task.yield()
+        } while direction.progress != .awaitsSource
+      } while direction.byteCount < count + 3
+      tunnel.outlet.stream.shutdownWriting()
+      let whole = try await received == sent + [4, 5, 6]
       #expect(whole)
     }
   }
