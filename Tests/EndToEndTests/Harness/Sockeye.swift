@@ -37,8 +37,10 @@ final class Sockeye: Sendable {
       isShortOfDescriptors
       ? #/Program crashed|Fatal error|ERROR: \w+Sanitizer/#
       : #/Program crashed|Fatal error|(?:WARNING|ERROR): \w+Sanitizer/#
-    let complaints = process.lines.all.filter { $0.contains(complaint) }
-    if !complaints.isEmpty { Issue.record("\(complaints)") }
+    let said = process.lines.all
+    if let first = said.firstIndex(where: { $0.contains(complaint) }) {
+      Issue.record("\(said[first...].prefix(60).joined(separator: "\n"))")
+    }
   }
 
   var address: String { addresses[0] }
