@@ -126,7 +126,7 @@ final class FullListener: Sendable {
   private let sockets: [Socket]
 
   init(on host: String = "127.0.0.1") throws {
-    let listener = Socket(taking: try listen(on: "\(host):0", backlog: 0))
+    let listener = Socket(taking: try listen(on: "\(host):\(FreePort.take())", backlog: 0))
     let address = listener.localAddress
     // With a backlog of 0 one connection is queued; the next are never answered.
     sockets = try [listener] + (0..<4).map { _ in try Socket(connectingTo: address) }
