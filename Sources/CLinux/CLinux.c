@@ -179,17 +179,21 @@ static int fail(int socket) {
   return -error;
 }
 
+// The first listener on an address is bound before it may be shared: another program that listens there, though it
+// shares too, is an error then. Those that join the first must share before they are bound.
+//
 // Accepted sockets inherit the listener's options, so tuning the listener saves a call a connection.
-int linux_listen(const struct linux_address *address, int backlog) {
+int linux_listen(const struct linux_address *address, int backlog, int joins) {
   union any_address system;
   socklen_t length = to_system(address, &system);
   int listener = socket(system.generic.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener < 0) return -errno;
   enable(listener, SOL_SOCKET, SO_REUSEADDR);
-  if (enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
+  if (joins && enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
   if (address->family == 6 && enable(listener, IPPROTO_IPV6, IPV6_V6ONLY) < 0) return fail(listener);
   tune(listener);
   if (bind(listener, &system.generic, length) < 0) return fail(listener);
+  if (!joins && enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
   if (listen(listener, backlog) < 0) return fail(listener);
   return listener;
 }

@@ -104,6 +104,7 @@ package final class Server: Sendable {
       sink.record(.needsRestart("listen"))
     }
     if configuration.nameServers != running.nameServers { sink.record(.needsRestart("dns")) }
+    if configuration.log != running.log { sink.record(.needsRestart("log")) }
     configuration.listeners = zip(running.listeners, namesakes).map { $1 ?? $0 }
     let policy = Policy(configuration)
     state.withLock { state in

@@ -48,7 +48,7 @@ final class Worker: @unchecked Sendable {
       do throws(Errno) {
         switch address {
         case .tcp(let wanted):
-          let socket = try TCPListener(on: wanted, loop: loop)
+          let socket = try TCPListener(on: wanted, joins: !isFirst, loop: loop)
           listeners.append(OpenListener(socket: socket, index: index))
           opened.append(.tcp(socket.localAddress ?? wanted))
         case .unix(let path):

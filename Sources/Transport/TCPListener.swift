@@ -16,9 +16,11 @@ package final class TCPListener {
   private static let backlog: Int32 = 4096
   private static let rest = Duration.milliseconds(100)
 
-  package init(on address: SocketAddress, loop: EventLoop) throws(Errno) {
+  /// An address where anybody listens already answers `addressInUse`, unless this one `joins` others of our own.
+  package init(on address: SocketAddress, joins: Bool = false, loop: EventLoop) throws(Errno) {
     var linux = address.linux
-    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog)))
+    let socket = FileDescriptor(
+      owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? 1 : 0)))
     localAddress = Self.localAddress(of: socket)
     descriptor = try PolledDescriptor(socket, on: loop)
   }

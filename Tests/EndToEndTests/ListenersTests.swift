@@ -125,4 +125,13 @@ struct ListenersTests {
     #expect(exit.status == 1)
     #expect(exit.errors.contains { $0.contains(taken.address) }, "\(exit)")
   }
+
+  @Test func `a port that another Sockeye serves is an error, not half of its clients`() throws {
+    let first = try Sockeye("default: direct\n", arguments: ["--workers", "2"])
+    let directory = try TemporaryDirectory()
+    let file = try directory.write("listen: \(first.address)\ndefault: direct\n", to: "table.yaml")
+    let exit = try Sockeye.run("serve", file)
+    #expect(exit.status == 1)
+    #expect(exit.errors.contains { $0.contains("address already in use") }, "\(exit)")
+  }
 }

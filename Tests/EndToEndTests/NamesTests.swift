@@ -42,7 +42,7 @@ struct NamesTests {
     #expect(try code(sockeye, "a.test:\(target.port)") == 0)
   }
 
-  @Test func `a name server's silence is 04, and the log says so, even if the dial may last no longer`() throws {
+  @Test func `a name server's silence is 04, and told as such, even if the dial may last no longer`() throws {
     let names = try NameServer(["silent.test": .held(Gate(), then: [])])
     let sockeye = try Sockeye(names.table + "timeouts: {dns: 600s, dial: 1s}\ndefault: direct\n")
     #expect(try code(sockeye, "silent.test:80") == 4)

@@ -16,7 +16,7 @@ private let anyPort = SocketAddress(.loopback4, port: 0)
       var address = anyPort
       for (index, loop) in loops.enumerated() {
         group.addTask(executorPreference: loop) { [address] in
-          let listener = try TCPListener(on: address, loop: loop)
+          let listener = try TCPListener(on: address, joins: index > 0, loop: loop)
           listening.yield(try #require(listener.localAddress))
           while !Task.isCancelled {
             while let connection = try listener.accept() {

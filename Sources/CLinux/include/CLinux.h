@@ -42,7 +42,7 @@ int linux_open_null(void);
 int linux_raise_descriptor_limit(void);
 
 // Sockets. All are non-blocking and close-on-exec.
-int linux_listen(const struct linux_address *address, int backlog);
+int linux_listen(const struct linux_address *address, int backlog, int joins);
 int linux_listen_unix(const char *path, int backlog);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
