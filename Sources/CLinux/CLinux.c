@@ -218,6 +218,8 @@ int linux_listen_unix(const char *path, int backlog) {
   return listener;
 }
 
+int linux_unlink(const char *path) { return unlink(path) < 0 ? -errno : 0; }
+
 int linux_accept(int listener, struct linux_address *peer) {
   union any_address system = {0};
   socklen_t length = sizeof system;

@@ -98,11 +98,11 @@ package final class Server: Sendable {
   package func reload(_ configuration: Configuration) {
     var configuration = configuration
     let running = state.withLock { $0.configuration }
-    let namesakes = running.listeners.map { old in configuration.listeners.first { $0.address == old.address }
+    var others = configuration.listeners
+    let namesakes = running.listeners.map { old in
+      others.firstIndex { $0.address == old.address }.map { others.remove(at: $0) }
     }
-    if namesakes.contains(nil) || namesakes.count != configuration.listeners.count {
-      sink.record(.needsRestart("listen"))
-    }
+    if namesakes.contains(nil) || !others.isEmpty { sink.record(.needsRestart("listen")) }
     if configuration.nameServers != running.nameServers { sink.record(.needsRestart("dns")) }
     if configuration.log != running.log { sink.record(.needsRestart("log")) }
     configuration.listeners = zip(running.listeners, namesakes).map { $1 ?? $0 }

@@ -9,6 +9,8 @@ package final class TCPListener {
   /// Where it listens: the real port, when 0 was asked for. `nil` for a Unix-domain socket.
   package let localAddress: SocketAddress?
   private var spare = TCPListener.openSpare()
+  /// The file of a Unix-domain socket, which is removed with the listener.
+  private let path: String?
   /// Until then it is left alone, since it could not accept.
   package private(set) var restsUntil: Deadline?
 
@@ -22,6 +24,7 @@ package final class TCPListener {
     let socket = FileDescriptor(
       owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? 1 : 0)))
     localAddress = Self.localAddress(of: socket)
+    path = nil
     descriptor = try PolledDescriptor(socket, on: loop)
   }
 
@@ -31,7 +34,12 @@ package final class TCPListener {
   package init(unixPath path: String, loop: EventLoop) throws(Errno) {
     let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen_unix(path, Self.backlog)))
     localAddress = nil
+    self.path = path
     descriptor = try PolledDescriptor(socket, on: loop)
+  }
+
+  deinit {
+    if let path { _ = unsafe linux_unlink(path) }
   }
 
   /// An accepted connection that nobody owns yet: make a `TCPStream` of it in the task that serves it.

@@ -73,7 +73,7 @@ private let anyPort = SocketAddress(.loopback4, port: 0)
     }
   }
 
-  @Test func `a dead socket file is replaced, a living one is not`() async throws {
+  @Test func `a living socket file is not replaced, and goes with its listener`() async throws {
     try await onLoop { loop in
       let path = "/tmp/sockeye-\(getpid())-\(UInt64.random(in: 0 ... .max)).socket"
       defer { unlink(path) }
@@ -83,6 +83,7 @@ private let anyPort = SocketAddress(.loopback4, port: 0)
         #expect(throws: Errno.addressInUse) { _ = try TCPListener(unixPath: path, loop: loop) }
         #expect(try living.accept() != nil)
       }
+      #expect(access(path, F_OK) != 0)
       let second = try TCPListener(unixPath: path, loop: loop)
       let client = try connectUnix(path)
       let connection = try await second.next(on: loop)

@@ -44,6 +44,7 @@ int linux_raise_descriptor_limit(void);
 // Sockets. All are non-blocking and close-on-exec.
 int linux_listen(const struct linux_address *address, int backlog, int joins);
 int linux_listen_unix(const char *path, int backlog);
+int linux_unlink(const char *path);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
 int linux_connect(int socket, const struct linux_address *address);
