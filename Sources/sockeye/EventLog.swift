@@ -63,24 +63,24 @@ extension Event {
     case text(String)
     case number(Int)
     case duration(Duration)
-    /// Words that stand on their own, without a key.
-    case phrase(String)
+    case failure(Failure)
 
     func text(_ key: String) -> String {
       switch self {
       case .text(let value): "\(key)=\(value.logValue)"
       case .number(let value): "\(key)=\(value)"
       case .duration(let value): "\(key)=\(value.logText)"
-      case .phrase(let words): words.printable
+      case .failure(let failure): "\(key) \(failure)".printable
       }
     }
 
     /// Durations are milliseconds here.
     var json: JSON {
       switch self {
-      case .text(let value), .phrase(let value): .string(value)
+      case .text(let value): .string(value)
       case .number(let value): .int(value)
       case .duration(let value): .int(Int(value.milliseconds))
+      case .failure(let value): value.json
       }
     }
   }
@@ -110,7 +110,7 @@ extension Event {
       fields += [("dial", .duration(dial)), ("time", .duration(time))]
       if let words = ending.words { fields.append(("end", .text(words))) }
     case .failed(let failure):
-      fields.append(("failed", .phrase("failed \(failure)")))
+      fields.append(("failed", .failure(failure)))
       fields.append(("dial", .duration(dial)))
     case .rejected, .dropped, .overLimit, .unsupported, .refused, .unauthenticated, .noRequest:
       if let words = ending.words { fields.append(("end", .text(words))) }

@@ -80,15 +80,15 @@ private struct Tracing {
     ]
     if let report {
       let steps = report.steps.map { step in
-        JSON.object([
-          JSON.Member(key: "at", value: .string(step.place.label)),
-          JSON.Member(key: "phase", value: .string(step.phase.rawValue)),
-          JSON.Member(key: "ms", value: .int(Int(step.duration.milliseconds))),
-        ])
+        JSON.object(
+          step.place.jsonMembers + [
+            JSON.Member(key: "phase", value: .string(step.phase.rawValue)),
+            JSON.Member(key: "ms", value: .int(Int(step.duration.milliseconds))),
+          ])
       }
       members.append(JSON.Member(key: "steps", value: .array(steps)))
       if case .failure(let failure) = report.result {
-        members.append(JSON.Member(key: "failure", value: .string(failure.description)))
+        members.append(JSON.Member(key: "failed", value: failure.json))
       }
       members.append(JSON.Member(key: "ms", value: .int(Int(report.duration.milliseconds))))
     }

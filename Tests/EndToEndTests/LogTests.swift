@@ -110,6 +110,26 @@ struct LogTests {
     #expect(line.hasPrefix("{") && line.hasSuffix("}"))
   }
 
+  @Test func `JSON says hop, phase and reply apart`() throws {
+    let hop = try Server { client in
+      try client.acceptRequest()
+      try client.send(SOCKS.failure(5))
+      _ = try client.receiveToEnd()
+    }
+    let table = "upstreams: {tor: \"socks5://\(hop.address)\"}\ndefault: tor\n"
+    let failed =
+      #""failed":{"hop":1,"of":1,"name":"tor","phase":"request","reply":5,"error":"reply 05 (connection refused)"}"#
+    let sockeye = try Sockeye(table, arguments: ["--log-format", "json"])
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "some.test:80").code == 5)
+    let line = try sockeye.process.line(containing: "\"some.test:80\"")
+    #expect(line.contains(failed), "\(line)")
+
+    let directory = try TemporaryDirectory()
+    let file = try directory.write(table, to: "table.yaml")
+    let exit = try Sockeye.run("trace", "--json", file, "some.test:80")
+    #expect(exit.status == 1 && exit.output.first?.contains(failed) == true, "\(exit)")
+  }
+
   @Test func `a level above info keeps good sessions to itself`() throws {
     let target = try Server.silent()
     let dead = try DeadPort()

@@ -1,0 +1,30 @@
+import Printing
+import Proxy
+
+extension Failure {
+  /// For programs: `{"hop":2,"of":2,"name":"tor","phase":"request","reply":5,"error":"…"}`; `reply` only when there was
+  /// one, and `at` in the place of the hop when it was none.
+  var json: JSON {
+    var members = place.jsonMembers
+    members.append(JSON.Member(key: "phase", value: .string(phase.rawValue)))
+    if case .reply(let code) = cause {
+      members.append(JSON.Member(key: "reply", value: .int(Int(code.rawValue))))
+    }
+    members.append(JSON.Member(key: "error", value: .string(cause.description)))
+    return .object(members)
+  }
+}
+
+extension Failure.Place {
+  var jsonMembers: [JSON.Member] {
+    switch self {
+    case .client: [JSON.Member(key: "at", value: "client")]
+    case .destination: [JSON.Member(key: "at", value: "destination")]
+    case .hop(let index, let count, let name):
+      [
+        JSON.Member(key: "hop", value: .int(index + 1)), JSON.Member(key: "of", value: .int(count)),
+        JSON.Member(key: "name", value: .string(name)),
+      ]
+    }
+  }
+}
