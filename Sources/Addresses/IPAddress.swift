@@ -73,6 +73,10 @@ extension IPAddress {
 
   /// 255.255.255.255.
   package var isBroadcast: Bool { self == .v4(.max) }
+
+  /// Whether it can be one host's. The unspecified address would reach this very host, and nobody answers TCP at a
+  /// broadcast or multicast one.
+  package var isDialable: Bool { !isUnspecified && !isBroadcast && !isMulticast }
 }
 
 // MARK: - Text

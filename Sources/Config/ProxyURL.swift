@@ -43,7 +43,7 @@ struct ProxyURL {
     guard let endpoint = Endpoint(authority) else { throw Self.violation(ofAddress: authority) }
     guard endpoint.port > 0 else { throw Violation("no proxy has port 0 (write its port)") }
     if let address = endpoint.host.address {
-      guard !address.isUnspecified, !address.isMulticast, !address.isBroadcast else {
+      guard address.isDialable else {
         throw Violation("'\(address)' is not the address of a proxy (write the one it listens on)")
       }
     }

@@ -176,6 +176,7 @@ struct ConnectRace {
   private mutating func note(_ phase: Failure.Phase, _ cause: Failure.Cause) {
     let untried: [Failure.Cause] = [
       .system(.networkUnreachable), .system(.addressNotAvailable), .system(.addressFamilyNotSupported),
+      .notDialable,
     ]
     if let verdict, !untried.contains(verdict.cause) { return }
     verdict = (phase, cause)

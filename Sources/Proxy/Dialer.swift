@@ -166,7 +166,9 @@ struct Dialer {
     case .name(let name):
       let ownListeners = ownListeners
       var race = ConnectRace(port: endpoint.port, on: loop) { address in
-        ownListeners.contains(SocketAddress(address, port: endpoint.port)) ? .ownListener : refusal(address)
+        guard address.isDialable else { return .notDialable }
+        return ownListeners.contains(SocketAddress(address, port: endpoint.port))
+          ? .ownListener : refusal(address)
       }
       if let addresses = policy.hosts.addresses(for: name) {
         race.add(addresses)

@@ -38,6 +38,8 @@ package struct Failure: Error, Hashable, Sendable {
     case credentials
     /// The address belongs to one of this program's own listeners.
     case ownListener
+    /// The name resolved to an address that is nobody's: unspecified, broadcast or multicast.
+    case notDialable
     /// A route rejects the address that the name resolved to.
     case rejected(route: String)
   }
@@ -69,7 +71,7 @@ extension SOCKS5.ReplyCode {
       self = .ttlExpired
     case (.hop, _, _), (.client, _, _):
       self = .generalFailure
-    case (.destination, _, .rejected), (.destination, _, .ownListener):
+    case (.destination, _, .rejected), (.destination, _, .ownListener), (.destination, _, .notDialable):
       self = .notAllowed
     case (.destination, _, .resolution(.overloaded)), (.destination, _, .resolution(.cancelled)):
       self = .generalFailure
@@ -122,6 +124,7 @@ extension Failure.Cause: CustomStringConvertible {
     case .method(let method): "method not offered: \(method)"
     case .credentials: "user name or password refused"
     case .ownListener: "one of our own listeners"
+    case .notDialable: "the address of no host"
     case .rejected(let route): "rejected by route '\(route)'"
     }
   }

@@ -174,6 +174,9 @@ private struct CommandValues {
       throw error(
         "'\(text)' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)")
     }
+    if let address = endpoint.host.address, !address.isDialable {
+      throw error("'\(text)' is the address of no host: to connect there is refused whatever a table says")
+    }
     return endpoint
   }
 }

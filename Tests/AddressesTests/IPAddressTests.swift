@@ -113,5 +113,6 @@ import Testing
     #expect(address.isLoopback == (kind == "loopback"))
     #expect(address.isMulticast == (kind == "multicast"))
     #expect(address.isBroadcast == (kind == "broadcast"))
+    #expect(address.isDialable == (kind == "" || kind == "loopback"))
   }
 }

@@ -26,6 +26,7 @@ struct NamesTests {
     // The first attempt would last longer than the whole test.
     let sockeye = try Sockeye(names.table + "timeouts: {dial: 600s}\ndefault: direct\n")
     #expect(try code(sockeye, "slow.test:\(target.port)") == 0)
+    withExtendedLifetime(full) {}
   }
 
   @Test func `IPv6 alone is enough`() throws {
@@ -94,11 +95,12 @@ struct NamesTests {
       // First the harmless address, then the forbidden one: a second look-up would be fooled.
       "rebind.test": .inTurn([["127.0.0.1"], ["127.0.0.66"]]),
       "mixed.test": .inTurn([["127.0.0.66", "127.0.0.1"]]),
-      "bad.test": .inTurn([["127.0.0.66"]]),
+      "bad.test": .inTurn([["127.0.0.66"]]), "wrapped.test": .addresses(["64:ff9b::7f00:42"]),
     ])
     let sockeye = try Sockeye(
       """
-      \(names.table)routes:
+      \(names.table)hosts: {override.test: 127.0.0.66}
+      routes:
         - {ip: 127.0.0.66, via: reject}
       default: direct
 
@@ -107,6 +109,8 @@ struct NamesTests {
     #expect(first.code == 0 && first.bound.hasPrefix("127.0.0.1:"), "\(first)")
     #expect(try code(sockeye, "rebind.test:\(target.port)") == 2)
     #expect(try code(sockeye, "bad.test:\(target.port)") == 2)
+    #expect(try code(sockeye, "wrapped.test:\(target.port)") == 2)
+    #expect(try code(sockeye, "override.test:\(target.port)") == 2)
     let mixed = try Socket(to: sockeye.address).requestConnect(to: "mixed.test:\(target.port)")
     #expect(mixed.code == 2 || mixed.bound.hasPrefix("127.0.0.1:"), "\(mixed)")
     #expect(!target.localAddresses.contains("127.0.0.66"))
@@ -124,6 +128,18 @@ struct NamesTests {
     let sockeye = try Sockeye(
       "\(names.table)routes:\n  - {ip: [127.0.0.0/8, \"::1\"], via: reject}\ndefault: direct\n")
     #expect(try code(sockeye, "\(host):\(target.port)") == 2)
+    #expect(target.accepted.all == [])
+  }
+
+  @Test(arguments: ["0.0.0.0", "::", "::ffff:0.0.0.0", "255.255.255.255", "224.0.0.1", "ff02::1"])
+  func `a name of nobody, everybody or many is dialled no more than its address (C13, T15)`(
+    address: String
+  ) throws {
+    let target = try Server.silent(on: "[::]:0")
+    let names = try NameServer(["name.test": .addresses([address])])
+    let sockeye = try Sockeye(names.table + "hosts: {here.test: \"\(address)\"}\ndefault: direct\n")
+    #expect(try code(sockeye, "name.test:\(target.port)") == 2)
+    #expect(try code(sockeye, "here.test:\(target.port)") == 2)
     #expect(target.accepted.all == [])
   }
 

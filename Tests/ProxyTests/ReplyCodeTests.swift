@@ -45,7 +45,9 @@ struct ReplyCodeTests {
   @Test func `what the rules refuse late is 02 all the same`() {
     #expect(SOCKS5.ReplyCode(Failure(.destination, .connect, .rejected(route: "private"))) == .notAllowed)
     #expect(SOCKS5.ReplyCode(Failure(.destination, .connect, .ownListener)) == .notAllowed)
+    #expect(SOCKS5.ReplyCode(Failure(.destination, .connect, .notDialable)) == .notAllowed)
     #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .connect, .ownListener)) == .generalFailure)
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .connect, .notDialable)) == .generalFailure)
   }
 
   @Test func `the last hop speaks for the destination`() {

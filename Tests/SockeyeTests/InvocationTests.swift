@@ -115,6 +115,10 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
       "explain t a:0",
       "'a:0' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)"
     ),
+    (
+      "trace t 0.0.0.0:80",
+      "'0.0.0.0:80' is the address of no host: to connect there is refused whatever a table says"
+    ),
     ("explain t a:1 --client lan", "--client takes an IP address, not 'lan'"),
     ("explain t a:1 --network udp --command bind", "--command bind is not made over udp"),
   ])

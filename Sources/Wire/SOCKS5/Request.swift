@@ -56,15 +56,8 @@ extension SOCKS5 {
 
 extension SOCKS5.Request {
   /// What a CONNECT to this destination is told without asking any route; `nil` for one that can be dialled.
-  ///
-  /// The unspecified address would reach this very host, and nobody answers TCP at a broadcast or multicast
-  /// one.
   package var connectRefusal: SOCKS5.ReplyCode? {
-    if let address = destination.host.address,
-      address.isUnspecified || address.isBroadcast || address.isMulticast
-    {
-      return .notAllowed
-    }
+    if let address = destination.host.address, !address.isDialable { return .notAllowed }
     return destination.port == 0 ? .generalFailure : nil
   }
 }
