@@ -67,6 +67,7 @@ struct ChainsTests {
 
       """)
     let size = 1 << 30
+    let before = try sockeye.process.residentBytes
     let download = try ChildProcess(
       try Program("sh", package: "dash"),
       ["-c", "curl -q -sS --socks5-hostname \(sockeye.address) \(target.url)bytes/\(size) | sha256sum"])
@@ -74,6 +75,8 @@ struct ChainsTests {
     let line = try sockeye.session(to: target.address)
     let down = try #require(line.firstMatch(of: #/ down=(\d+) /#).flatMap { Int($0.1) })
     #expect(down > size && down < size + 1000, "\(line)")
+    let grown = try sockeye.process.peakResidentBytes - before
+    #expect(grown < 8 << 20, "\(grown) bytes")
   }
 
   @Test func `a name of a later hop is resolved by the hop before it (J6)`() throws {

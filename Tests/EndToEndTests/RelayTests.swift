@@ -180,6 +180,48 @@ struct RelayTests {
     _ = try sockeye.session(to: target.address)
   }
 
+  @Test func `a route has an idle limit of its own (E5)`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye("routes:\n  - {ip: 127.0.0.1, via: direct, idle: 1s}\ndefault: direct\n")
+    let client = try tunnel(sockeye, to: target.address)
+    #expect(try client.receiveToEnd().bytes == [])
+    #expect(try sockeye.session(to: target.address).hasSuffix(" end=idle"))
+  }
+
+  @Test(arguments: tables)
+  func `urgent data does not get a tunnel into disorder, and is not relayed (E7)`(table: String) throws {
+    let target = try Server.echo()
+    let sockeye = try sockeye(table)
+    let client = try tunnel(sockeye, to: target.address)
+    for round: UInt8 in 0..<5 {
+      try client.send(round, 10)
+      try client.sendUrgently(99)
+      try client.send(20, round)
+      #expect(try client.receive(exactly: 4) == [round, 10, 20, round])
+    }
+    client.finish()
+    #expect(try client.receiveToEnd() == ([], .end))
+  }
+
+  @Test(arguments: tables)
+  func `urgent data among many bytes does not hold them up (E7)`(table: String) throws {
+    let half = [UInt8](repeating: 1, count: 8 << 20)
+    let arrived = Recorder<Int>()
+    let target = try Server { client in
+      var count = 0
+      while case .bytes(let bytes) = try client.receive() {
+        count += bytes.count
+        if count == 2 * half.count { arrived.record(count) }
+      }
+    }
+    let sockeye = try sockeye(table)
+    let client = try tunnel(sockeye, to: target.address)
+    try client.send(half)
+    try client.sendUrgently(2)
+    try client.send(half)
+    try arrived.wait(forCount: 1)
+  }
+
   @Test func `a tunnel of which one end is silent for ever is closed at the half-closed limit`() throws {
     let target = try Server { client in
       _ = try client.receiveToEnd()

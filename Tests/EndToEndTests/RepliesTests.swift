@@ -69,6 +69,13 @@ struct RepliesTests {
     #expect(try Socket(to: sockeye.address).requestConnect(to: full.address).code == 6)
   }
 
+  @Test func `a route has a time of its own to reach its destination`() throws {
+    let full = try FullListener()
+    let sockeye = try Sockeye(
+      "timeouts: {dial: 600s}\nroutes:\n  - {ip: 127.0.0.1, via: direct, timeout: 1s}\ndefault: reject\n")
+    #expect(try Socket(to: sockeye.address).requestConnect(to: full.address).code == 6)
+  }
+
   @Test(arguments: ["nx.test", "fail.test", "empty.test", "never.test", "garbage.test", "other.test"])
   func `a name that does not resolve is 04`(name: String) throws {
     let names = try NameServer([
@@ -81,7 +88,7 @@ struct RepliesTests {
     _ = try sockeye.session(to: "\(name):80")
   }
 
-  @Test(arguments: [2, 3] as [UInt8])
+  @Test(arguments: [2, 3, 0xF0, 0xF1] as [UInt8])
   func `what is not there yet is 07`(command: UInt8) throws {
     let sockeye = try Sockeye("default: direct\n")
     try conversation(

@@ -56,7 +56,7 @@ struct RequestTests {
     #expect(try client.request([5, 1, 0xFF] + connect.dropFirst(3)).code == 0)
   }
 
-  @Test(arguments: [0, 4, 5, 9, 0xFF] as [UInt8])
+  @Test(arguments: [0, 4, 5, 9, 0xF0, 0xF1, 0xFF] as [UInt8])
   func `an unknown command is 07, after its whole address was read (C3)`(command: UInt8) throws {
     try expect(7, for: SOCKS.request(command: command, to: echo.address))
     try expect(7, for: SOCKS.request(command: command, to: "a-long-name-of-some-host.test:80"))
@@ -83,9 +83,11 @@ struct RequestTests {
 
   @Test(arguments: [
     "127.0.0.66", "::66", "0:0::0066", "::ffff:127.0.0.66", "::FFFF:7f00:42", "10.77.0.1", "169.254.169.254",
+    "::127.0.0.66", "64:ff9b::127.0.0.66", "2002:7f00:42::1",
   ])
   func `an address in the name field is an address to the rules (C7, T12, T14)`(text: String) throws {
     try expect(2, for: SOCKS.connect(toName: text.utf8, port: echo.port))
+    try expect(2, for: SOCKS.connect(to: "[\(text)]:\(echo.port)"))
     try expectNothingHappened()
   }
 

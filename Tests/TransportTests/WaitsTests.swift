@@ -50,6 +50,16 @@ import Testing
     for _ in 0..<3 { #expect(await end(of: [readable(slot)]) == .ready(0)) }
   }
 
+  @Test mutating func `with urgent data there is one more read, for what stands behind it`() async {
+    let slot = waits.addSlot()
+    let tag = waits.tag(of: slot)
+    #expect(
+      await end(of: [readable(slot)]) { waits, _ in waits.handle([.readable, .urgent], tag: tag) }
+        == .ready(0))
+    #expect(await end(of: [readable(slot)]) == .ready(0))
+    #expect(await end(of: [readable(slot)]) == .cancelled)
+  }
+
   @Test mutating func `of two edges seen before, the one not reported is kept`() async {
     let (one, other) = (waits.addSlot(), waits.addSlot())
     for slot in [one, other] { waits.handle(.readable, tag: waits.tag(of: slot)) }

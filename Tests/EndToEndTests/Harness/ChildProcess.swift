@@ -87,6 +87,17 @@ final class ChildProcess: Sendable {
     }
   }
 
+  /// The most it ever had resident: VmHWM of /proc/PID/status, in bytes.
+  var peakResidentBytes: Int {
+    get throws {
+      let text = try String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)
+      guard let peak = text.firstMatch(of: /VmHWM:\s+(\d+) kB/), let kibibytes = Int(peak.1) else {
+        throw NeverHappened(description: "VmHWM in /proc/\(identifier)/status")
+      }
+      return kibibytes * 1024
+    }
+  }
+
   /// User and system time it has used so far.
   var processorTime: Duration {
     get throws {

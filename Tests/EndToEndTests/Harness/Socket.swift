@@ -90,6 +90,13 @@ final class Socket: Sendable {
 
   func send(_ text: String) throws { try send(Array(text.utf8)) }
 
+  /// One octet out of band, as FTP's ABOR does (RFC 793, the urgent pointer).
+  func sendUrgently(_ byte: UInt8) throws {
+    guard withUnsafePointer(to: byte, { Glibc.send(descriptor, $0, 1, Int32(MSG_OOB)) }) == 1 else {
+      throw SocketError("send out of band")
+    }
+  }
+
   func receive(upTo limit: Int = 65_536) throws -> Received {
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, initialized in

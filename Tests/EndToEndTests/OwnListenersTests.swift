@@ -1,0 +1,110 @@
+import Foundation
+import Testing
+
+/// The proxy is no way to reach the proxy (T18): not as a destination, and not as a hop.
+@Suite(.blocking)
+struct OwnListenersTests {
+  private let names: NameServer
+
+  init() throws {
+    names = try NameServer([
+      "own.test": .addresses(["127.0.0.1", "::1"]), "other.test": .addresses(["127.0.0.9"]),
+      "nowhere.test": .addresses(["0.0.0.0", "::"]),
+    ])
+  }
+
+  private func serve(_ listener: String) throws -> Sockeye {
+    try Sockeye(
+      """
+      \(names.table)listen: [{address: "\(listener)", clients: [127.0.0.0/8, "::1"]}]
+      hosts: {alias.test: 127.0.0.1}
+      default: direct
+
+      """)
+  }
+
+  private func expectRefused(_ sockeye: Sockeye, to host: String) throws {
+    let door = sockeye.address.hasPrefix("[") ? "[::1]" : "127.0.0.1"
+    let destination = "\(host):\(sockeye.port)"
+    let client = try Socket(to: "\(door):\(sockeye.port)")
+    #expect(try client.requestConnect(to: destination).code == 2, "\(destination)")
+    #expect(try client.receiveToEnd() == ([], .end))
+    let line = try sockeye.session(to: destination)
+    #expect(
+      line.hasSuffix(
+        #/ via=direct failed destination phase=connect error=\(one of our own listeners\) dial=\d+ms/#),
+      "\(line)")
+  }
+
+  @Test(arguments: ["127.0.0.1", "own.test", "alias.test", "localhost"])
+  func `a listener of ours is no destination, by address or by name (T18)`(host: String) throws {
+    try expectRefused(try serve("127.0.0.1:0"), to: host)
+  }
+
+  @Test(arguments: ["127.0.0.1", "127.0.0.9", "own.test", "other.test", "alias.test", "localhost"])
+  func `a listener on all addresses is reached by none of them (T18)`(host: String) throws {
+    try expectRefused(try serve("0.0.0.0:0"), to: host)
+  }
+
+  @Test func `nor by the addresses that this host has beside loopback (T18)`() throws {
+    let sockeye = try serve("0.0.0.0:0")
+    for address in addressesOfThisHost() { try expectRefused(sockeye, to: address) }
+  }
+
+  @Test(arguments: ["[::1]", "own.test", "localhost"])
+  func `the same over IPv6 (T18)`(host: String) throws {
+    try expectRefused(try serve("[::]:0"), to: host)
+    try expectRefused(try serve("[::1]:0"), to: host)
+  }
+
+  @Test func `the port beside ours is a destination like any other`() throws {
+    let target = try Server.silent()
+    let sockeye = try serve("0.0.0.0:0")
+    let client = try Socket(to: "127.0.0.1:\(sockeye.port)")
+    #expect(try client.requestConnect(to: target.address).code == 0)
+  }
+
+  @Test(arguments: ["own.test", "other.test", "alias.test"])
+  func `a hop whose name leads to us is refused where it is dialled (J8, T18)`(host: String) throws {
+    let port = FreePort.take()
+    let sockeye = try Sockeye(
+      """
+      \(names.table)listen: {address: "0.0.0.0:\(port)", clients: 127.0.0.0/8}
+      hosts: {alias.test: 127.0.0.1}
+      upstreams: {self: "socks5://\(host):\(port)"}
+      default: self
+
+      """)
+    let client = try Socket(to: "127.0.0.1:\(port)")
+    #expect(try client.requestConnect(to: "some.test:80").code == 1)
+    let line = try sockeye.session(to: "some.test:80")
+    #expect(
+      line.contains(" via=self failed hop=1/1 self phase=connect error=(one of our own listeners) "),
+      "\(line)")
+  }
+
+  /// The IPv4 addresses of all interfaces that are up, but those of loopback.
+  private func addressesOfThisHost() -> [String] {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return [] }
+    defer { freeifaddrs(list) }
+    return sequence(first: list) { $0?.pointee.ifa_next }.compactMap { entry in
+      guard let address = entry?.pointee.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET) else {
+        return nil
+      }
+      var text = [CChar](repeating: 0, count: 64)
+      guard
+        getnameinfo(
+          address, socklen_t(MemoryLayout<sockaddr_in>.size), &text, 64, nil, 0, NI_NUMERICHOST) == 0
+      else { return nil }
+      let host = text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+      return host.hasPrefix("127.") ? nil : host
+    }
+  }
+}
+
+extension String {
+  fileprivate func hasSuffix(_ pattern: some RegexComponent) -> Bool {
+    ranges(of: pattern).last?.upperBound == endIndex
+  }
+}
