@@ -106,11 +106,24 @@ final class TCPRelay {
   }
 
   private func step(up stepsUp: Bool, down stepsDown: Bool) {
-    do throws(RelayDirection.Fault) {
-      if stepsUp { try up.step(from: client, to: upstream, isLast: down.progress == .ended) }
-      if stepsDown { try down.step(from: upstream, to: client, isLast: up.progress == .ended) }
-    } catch {
-      return end(.reset)
+    if stepsUp {
+      do {
+        try up.step(from: client, to: upstream, isLast: down.progress == .ended)
+      } catch {
+        // Who refuses more may have said why before, as a server that answers "too large" and closes. It is not told
+        // as an end, since what follows is a reset.
+        if !error.isSource, down.progress != .ended {
+          try? down.step(from: upstream, to: client, isLast: true)
+        }
+        return end(.reset)
+      }
+    }
+    if stepsDown {
+      do {
+        try down.step(from: upstream, to: client, isLast: up.progress == .ended)
+      } catch {
+        return end(.reset)
+      }
     }
     if up.progress == .ended, down.progress == .ended { end(.finished) }
   }

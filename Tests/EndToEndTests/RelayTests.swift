@@ -86,6 +86,30 @@ struct RelayTests {
     #expect(rest.closing == .reset, "\(rest)")
   }
 
+  @Test func `what a target said before it refused more is delivered before the reset`() throws {
+    let gate = Gate()
+    let reached = Recorder<Bool>()
+    let target = try Server { client in
+      reached.record(client.hasSomethingToRead(within: 10_000))
+      try gate.wait()
+      try client.send("too large")
+      // Closed with bytes unread, which is a reset.
+    }
+    let sockeye = try Sockeye("default: direct\n", arguments: ["--workers", "1"])
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    try client.send("more")
+    _ = try reached.wait(for: "the first bytes") { $0.first }
+    // While the program is held, both come: bytes that the target will not take, and its answer.
+    sockeye.signal(SIGSTOP)
+    try client.send("and more")
+    gate.open()
+    sockeye.signal(SIGCONT)
+    let (bytes, closing) = try client.receiveToEnd()
+    #expect(bytes == Array("too large".utf8))
+    #expect(closing == .reset)
+  }
+
   @Test(arguments: tables)
   func `a client's reset is a reset for the target (E3)`(table: String) throws {
     let heard = Recorder<Received>()
