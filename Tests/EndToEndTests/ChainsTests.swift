@@ -76,7 +76,7 @@ struct ChainsTests {
     let down = try #require(line.firstMatch(of: #/ down=(\d+) /#).flatMap { Int($0.1) })
     #expect(down > size && down < size + 1000, "\(line)")
     let grown = try sockeye.process.peakResidentBytes - before
-    #expect(grown < 8 << 20, "\(grown) bytes")
+    #expect(grown < size / 64, "\(grown) bytes")
   }
 
   @Test func `a name of a later hop is resolved by the hop before it (J6)`() throws {
