@@ -13,6 +13,7 @@ package final class TCPListener {
   private let path: String?
   /// Until then it is left alone, since it could not accept.
   package private(set) var restsUntil: Deadline?
+  private var isFailing = false
 
   /// How many connections may wait to be accepted; the kernel's `somaxconn` bounds it too.
   private static let backlog: Int32 = 4096
@@ -58,8 +59,8 @@ package final class TCPListener {
 
   /// The next waiting connection; `nil` when there is none, or while the listener rests.
   ///
-  /// When it cannot accept, it throws and then rests a moment: what runs keeps running, and nothing spins. When the
-  /// process is out of descriptors, one newcomer is turned away first.
+  /// When it cannot accept, it rests a moment: what runs keeps running, and nothing spins. When the process is out of
+  /// descriptors, one newcomer is turned away first. The error is thrown once, until accepting succeeds again.
   package func accept() throws(Errno) -> Connection? {
     if let end = restsUntil {
       guard end <= .now else { return nil }
@@ -67,7 +68,9 @@ package final class TCPListener {
     }
     while true {
       do {
-        return try acceptNow()
+        let connection = try acceptNow()
+        isFailing = false
+        return connection
       } catch .wouldBlock {
         return nil
       } catch  where error.isOfTheConnection {
@@ -75,6 +78,8 @@ package final class TCPListener {
       } catch {
         if error.isShortage { turnOneAway() }
         restsUntil = .after(Self.rest)
+        if isFailing { return nil }
+        isFailing = true
         throw error
       }
     }
