@@ -30,7 +30,7 @@ struct Targets {
   }
 
   private func accept(for target: Target, on port: UInt16, loop: EventLoop) async throws {
-    let listener = try TCPListener(on: SocketAddress(.loopback4, port: port), loop: loop)
+    let listener = try TCPListener(on: SocketAddress(.loopback4, port: port), joins: true, loop: loop)
     try await withThrowingDiscardingTaskGroup { group in
       while true {
         guard let connection = try listener.accept() else {
