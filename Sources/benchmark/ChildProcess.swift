@@ -39,6 +39,9 @@ final class ChildProcess {
     waitpid(identifier, nil, 0)
   }
 
+  /// It ended by itself.
+  var hasEnded: Bool { Self.stat(of: identifier).first == "Z" }
+
   static func isInstalled(_ program: String) -> Bool {
     let directories = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? ""
     return directories.split(separator: ":").contains { unsafe access("\($0)/\(program)", X_OK) == 0 }
@@ -87,12 +90,15 @@ extension ChildProcess {
   private static func parents() -> [pid_t: pid_t] {
     var parents: [pid_t: pid_t] = [:]
     for process in Files.names(in: "/proc").compactMap({ pid_t($0) }) {
-      // "PID (name) state parent …": the name may hold anything, so the last parenthesis counts.
-      let stat = Files.read("/proc/\(process)/stat")
-      guard let end = stat.lastIndex(of: ")") else { continue }
-      let fields = stat[end...].split(separator: " ")
-      if fields.count > 2, let parent = pid_t(fields[2]) { parents[process] = parent }
+      let fields = stat(of: process)
+      if fields.count > 1, let parent = pid_t(fields[1]) { parents[process] = parent }
     }
     return parents
+  }
+
+  /// What /proc/PID/stat says from the state on. The name before it may hold anything, so the last parenthesis counts.
+  private static func stat(of process: pid_t) -> [Substring] {
+    let text = Files.read("/proc/\(process)/stat")
+    return text.lastIndex(of: ")").map { text[text.index(after: $0)...].split(separator: " ") } ?? []
   }
 }

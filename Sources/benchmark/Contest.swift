@@ -17,6 +17,7 @@ final class Contest {
   private var absent: Set<Int> = []
 
   struct Program {
+    let name: String
     let process: ChildProcess
     let port: UInt16
     /// From before the process was started until it accepted a connection.
@@ -55,18 +56,26 @@ final class Contest {
     let process = try ChildProcess(
       contender.arguments.map { $0.replacing(values) }, log: "\(directory.path)/\(name).log")
     try waitUntilListening(on: port, what: name)
-    return Program(process: process, port: port, startSeconds: Deadline.now.since(begin).seconds)
+    return Program(
+      name: name, process: process, port: port, startSeconds: Deadline.now.since(begin).seconds)
   }
 
   private func waitUntilListening(on port: UInt16, what: String) throws {
     let deadline = Deadline.after(.seconds(10))
     while !Machine.accepts(port) {
       guard Deadline.now < deadline else {
-        throw Machine.Failure(
-          description: "\(what) does not listen; it said: \(Files.read("\(directory.path)/\(what).log"))")
+        throw Machine.Failure(description: "\(what) does not listen\(lastWords(of: what))")
       }
       Machine.pause(microseconds: 100)
     }
+  }
+
+  private func ended(_ program: Program) -> Machine.Failure {
+    Machine.Failure(description: "it ended while it was measured\(lastWords(of: program.name))")
+  }
+
+  private func lastWords(of name: String) -> String {
+    "; it said: \(Files.read("\(directory.path)/\(name).log"))"
   }
 
   private func program(_ index: Int, for target: Target) throws -> Program {
@@ -118,6 +127,7 @@ final class Contest {
       load: Load(loops: loops, road: road(of: contender, program, to: target)), duration: plan.duration)
     var sample = await measurement.sample(of: figure)
     if figure == .rest { sample?[.start] = program?.startSeconds }
+    if let program, program.process.hasEnded { throw ended(program) }
     return sample
   }
 }
