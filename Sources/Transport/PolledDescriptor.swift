@@ -3,24 +3,25 @@ import CLinux
 /// A descriptor that a loop watches, and closes when this value ends. To be used on the loop's thread only.
 package struct PolledDescriptor: ~Copyable {
   package let descriptor: FileDescriptor
+  // Next to the other 32 bits: every idle tunnel holds two of these.
+  private let slot: Int32
   package let loop: EventLoop
-  private let slot: Int
 
   package init(_ descriptor: consuming FileDescriptor, on loop: EventLoop) throws(Errno) {
-    slot = try loop.addSlot(for: descriptor.rawValue)
+    slot = Int32(try loop.addSlot(for: descriptor.rawValue))
     self.descriptor = descriptor
     self.loop = loop
   }
 
   // The kernel stops watching when the descriptor closes, right after this.
   deinit {
-    loop.removeSlot(slot)
+    loop.removeSlot(Int(slot))
   }
 
   package var rawValue: Int32 { descriptor.rawValue }
 
   package func interest(in readiness: Readiness) -> Interest {
-    Interest(slot: slot, readiness: readiness)
+    Interest(slot: Int(slot), readiness: readiness)
   }
 
   /// Returns when the descriptor may be ready; throws `timedOut` or `cancelled`.

@@ -1,19 +1,19 @@
 import CLinux
 
-/// What a descriptor can be waited for, in epoll's own bits.
+/// What a descriptor can be waited for, in epoll's own bits. Those asked for here lie in the lower half.
 package struct Readiness: OptionSet, Hashable, Sendable {
-  package let rawValue: UInt32
+  package let rawValue: UInt16
 
-  package init(rawValue: UInt32) {
+  package init(rawValue: UInt16) {
     self.rawValue = rawValue
   }
 
-  package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
-  package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+  package static let readable = Readiness(rawValue: UInt16(EPOLLIN.rawValue))
+  package static let writable = Readiness(rawValue: UInt16(EPOLLOUT.rawValue))
   /// The peer ended its direction, or the descriptor failed: reading will not block any more.
-  static let ended = Readiness(rawValue: EPOLLRDHUP.rawValue)
+  static let ended = Readiness(rawValue: UInt16(EPOLLRDHUP.rawValue))
   /// An urgent octet (tcp(7)) stands among the bytes to read.
-  static let urgent = Readiness(rawValue: EPOLLPRI.rawValue)
+  static let urgent = Readiness(rawValue: UInt16(EPOLLPRI.rawValue))
 
   /// What `events` mean for those who read and write: an end can be read, and a failure both read and written.
   init(events: UInt32) {
@@ -22,7 +22,7 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
       bits |= EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue
     }
-    rawValue = bits
+    rawValue = UInt16(bits)
   }
 }
 
@@ -53,13 +53,13 @@ struct Waits {
   private struct Slot {
     var generation: UInt32 = 0
     var wait: Int32 = -1
+    /// The next slot armed by the same wait, or -1; for a free slot, the next free one.
+    var next: Int32 = -1
     /// Edges seen while nobody waited for them.
     var seen = Readiness()
     var interest = Readiness()
     /// The interest's index within its wait.
-    var position: Int32 = 0
-    /// The next slot armed by the same wait, or -1; for a free slot, the next free one.
-    var next: Int32 = -1
+    var position: Int16 = 0
   }
 
   /// `@safe`: `finish` alone resumes the continuation, and takes it out in doing so.
@@ -162,7 +162,7 @@ extension Waits {
     }
     slots[slot].wait = Int32(id.index)
     slots[slot].interest = interest.readiness
-    slots[slot].position = Int32(position)
+    slots[slot].position = Int16(position)
     slots[slot].next = waits[id.index].firstSlot
     waits[id.index].firstSlot = Int32(slot)
   }
