@@ -34,7 +34,7 @@ struct Targets {
     try await withThrowingDiscardingTaskGroup { group in
       while true {
         guard let connection = try listener.accept() else {
-          _ = await loop.wait(for: listener.interest, until: .never)
+          guard await loop.wait(for: listener.interest, until: .never) != .cancelled else { return }
           continue
         }
         group.addTask(executorPreference: loop) { await answer(connection, as: target, on: loop) }
