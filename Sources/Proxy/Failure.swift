@@ -20,6 +20,8 @@ package struct Failure: Error, Hashable, Sendable {
     case greet
     case authenticate
     case request
+    /// A hop was asked to relay datagrams.
+    case associate
     case relay
   }
 
@@ -63,6 +65,13 @@ extension SOCKS5.ReplyCode {
   /// RFC 1928 §6 has nine words for all that can go wrong; this picks the truest.
   package init(_ failure: Failure) {
     switch (failure.place, failure.phase, failure.cause) {
+    // Any hop may be the one that carries no datagrams; some close where they should say so.
+    case (.hop, .associate, .reply(.commandNotSupported)), (.hop, .associate, .closed):
+      self = .commandNotSupported
+    case (.hop, .associate, .reply(.notAllowed)):
+      self = .notAllowed
+    case (.hop, .associate, .system(.timedOut)):
+      self = .ttlExpired
     // The last hop speaks for the destination. What it says is passed on, if the client can know it.
     case (.hop(let index, let count, _), .request, .reply(let code))
     where index == count - 1 && code.rawValue <= 8:

@@ -30,6 +30,8 @@ package struct Route: Sendable {
   package var note: String?
   package var condition: Condition
   package var outcome: Outcome
+  /// Where UDP goes when `outcome` is a chain that cannot carry it; `nil`: nowhere.
+  package var udp: Outcome?
   /// For the whole dial; `nil`: the table's `timeouts.dial`.
   package var timeout: Duration?
   /// For a silent tunnel; `nil`: the table's `timeouts.idle`.
@@ -38,12 +40,13 @@ package struct Route: Sendable {
 
   package init(
     name: String? = nil, note: String? = nil, condition: Condition, outcome: Outcome,
-    timeout: Duration? = nil, idle: Duration? = nil, source: SourceLine
+    udp: Outcome? = nil, timeout: Duration? = nil, idle: Duration? = nil, source: SourceLine
   ) {
     self.name = name
     self.note = note
     self.condition = condition
     self.outcome = outcome
+    self.udp = udp
     self.timeout = timeout
     self.idle = idle
     self.source = source

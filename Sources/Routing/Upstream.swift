@@ -10,22 +10,45 @@ package struct Upstream: Hashable, Sendable {
     case local
   }
 
+  /// What it speaks.
+  package enum Kind: String, Hashable, Sendable, CaseIterable {
+    case socks5
+    /// Knows IPv4 addresses only.
+    case socks4
+    /// SOCKS4 with names, which travel unresolved.
+    case socks4a
+  }
+
+  /// Whether datagrams can pass it.
+  package enum UDPSupport: String, Hashable, Sendable, CaseIterable {
+    case yes
+    case no
+    /// Found out when the first datagram is to pass it.
+    case auto
+  }
+
   package var name: String
+  package var kind: Kind
   package var endpoint: Endpoint
+  /// For SOCKS4 the name alone counts, as the user id.
   package var credentials: Credentials?
   /// For its connect, and again for its handshake.
   package var timeout: Duration
   package var resolution: Resolution
+  package var udp: UDPSupport
 
+  /// - Parameter udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot.
   package init(
-    name: String, endpoint: Endpoint, credentials: Credentials? = nil, timeout: Duration = .seconds(10),
-    resolution: Resolution = .previous
+    name: String, kind: Kind = .socks5, endpoint: Endpoint, credentials: Credentials? = nil,
+    timeout: Duration = .seconds(10), resolution: Resolution = .previous, udp: UDPSupport? = nil
   ) {
     self.name = name
+    self.kind = kind
     self.endpoint = endpoint
     self.credentials = credentials
     self.timeout = timeout
     self.resolution = resolution
+    self.udp = udp ?? (kind == .socks5 ? .auto : .no)
   }
 }
 
@@ -59,6 +82,9 @@ package struct Chain: Hashable, Sendable {
     precondition(!hops.isEmpty)
     self.hops = hops
   }
+
+  /// False when one of the hops is known not to carry UDP.
+  package var mayCarryUDP: Bool { hops.allSatisfy { $0.udp != .no } }
 }
 
 extension Chain: CustomStringConvertible {

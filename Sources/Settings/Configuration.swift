@@ -37,6 +37,10 @@ package struct Timeouts: Hashable, Sendable {
   package var idle: Duration = .seconds(2 * 3600)
   /// For a silent tunnel of which one direction has ended.
   package var halfClosed: Duration = .seconds(600)
+  /// For an association through which no datagram passes.
+  package var udpIdle: Duration = .seconds(120)
+  /// How long BIND waits for the peer.
+  package var bind: Duration = .seconds(120)
   /// How long tunnels may go on after the program was asked to stop.
   package var drain: Duration = .seconds(30)
 
@@ -49,6 +53,10 @@ package struct Limits: Hashable, Sendable {
   package var perClient = 256
   /// Connections whose request has not been read yet.
   package var handshakes = 1024
+  /// UDP associations; those of one client count among its connections.
+  package var associations = 1024
+  /// How many destinations one association remembers: the one unused for longest makes room.
+  package var pathsPerAssociation = 512
 
   package init() {}
 }

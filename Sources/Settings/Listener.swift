@@ -16,6 +16,51 @@ package struct Listener: Hashable, Sendable {
     case none
   }
 
+  /// What its clients may speak, told apart by their first octet.
+  package enum InboundProtocol: String, Hashable, Sendable, CaseIterable {
+    case socks5
+    /// With SOCKS4a.
+    case socks4
+  }
+
+  /// How UDP ASSOCIATE is served.
+  package struct UDPService: Hashable, Sendable {
+    /// Who may answer a client through its association.
+    package enum Filtering: String, Hashable, Sendable, CaseIterable {
+      /// The addresses it has sent to, from any port.
+      case address
+      /// Everyone who learns of the port (full cone), as STUN and WebRTC like it.
+      case endpointIndependent = "endpoint-independent"
+    }
+
+    /// What clients are told to send to, in place of the address they reached the listener at.
+    package var advertise: IPAddress?
+    /// The ports to choose from; `nil`: any.
+    package var ports: ClosedRange<UInt16>?
+    package var filtering: Filtering
+
+    package init(
+      advertise: IPAddress? = nil, ports: ClosedRange<UInt16>? = nil, filtering: Filtering = .address
+    ) {
+      self.advertise = advertise
+      self.ports = ports
+      self.filtering = filtering
+    }
+  }
+
+  /// How BIND is served.
+  package struct BindService: Hashable, Sendable {
+    /// What the client is told that its peer shall connect to, in place of the address that is listened on.
+    package var advertise: IPAddress?
+    /// The ports to choose from; `nil`: any.
+    package var ports: ClosedRange<UInt16>?
+
+    package init(advertise: IPAddress? = nil, ports: ClosedRange<UInt16>? = nil) {
+      self.advertise = advertise
+      self.ports = ports
+    }
+  }
+
   package var address: Address
   /// As written in the file, for `listener` conditions and logs.
   package var id: ListenerID
@@ -23,16 +68,25 @@ package struct Listener: Hashable, Sendable {
   /// Who may connect; empty: everyone.
   package var clients: [Prefix]
   package var authentication: Authentication
+  package var protocols: Set<InboundProtocol>
+  /// `nil`: UDP ASSOCIATE is refused.
+  package var udp: UDPService?
+  /// `nil`: BIND is refused.
+  package var bind: BindService?
 
   package init(
     address: Address, id: ListenerID, users: [User] = [], clients: [Prefix] = [],
-    authentication: Authentication = .none
+    authentication: Authentication = .none, protocols: Set<InboundProtocol> = Set(InboundProtocol.allCases),
+    udp: UDPService? = UDPService(), bind: BindService? = BindService()
   ) {
     self.address = address
     self.id = id
     self.users = users
     self.clients = clients
     self.authentication = authentication
+    self.protocols = protocols
+    self.udp = udp
+    self.bind = bind
   }
 }
 
