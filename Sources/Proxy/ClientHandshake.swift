@@ -8,8 +8,8 @@ struct ClientHandshake {
   let listener: Listener
   let authenticator: Authenticator
   let deadline: Deadline
-  /// Bytes received and not yet read as a message. Behind the request they are the first bytes to relay.
-  private(set) var input: [UInt8] = []
+  /// Bytes received and not yet read as a message.
+  private var input: [UInt8] = []
 
   /// What guessing a password costs, at the least.
   private static let refusalDelay = Duration.milliseconds(500)
@@ -22,8 +22,12 @@ struct ClientHandshake {
 
   /// What the client wants, and who it is.
   struct Request {
+    /// What the client speaks, and is answered in.
+    var spoken: Listener.InboundProtocol
     var message: SOCKS5.Request
     var user: String?
+    /// What the client sent behind its request: the first bytes to relay.
+    var early: [UInt8]
   }
 
   /// Why there is no request, and what to send before closing.
@@ -37,7 +41,7 @@ struct ClientHandshake {
     let greeting: SOCKS5.Greeting = try await receive(client) { _ in [] }
     let user = try await authenticate(client, methods: greeting.methods)
     let message: SOCKS5.Request = try await receive(client) { SOCKS5.Reply($0.reply).bytes }
-    return Request(message: message, user: user)
+    return Request(spoken: .socks5, message: message, user: user, early: input)
   }
 
   /// SOCKS octets go only to a client that speaks SOCKS.

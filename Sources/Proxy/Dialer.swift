@@ -14,6 +14,14 @@ struct Connection: ~Copyable {
   let early: [UInt8]
 }
 
+/// A hop that is connected to, through those before it, and has admitted us: it waits for a request.
+struct ReachedHop: ~Copyable {
+  let hop: Hop
+  let stream: TCPStream
+  /// What it sent and nobody has read yet.
+  var input: [UInt8] = []
+}
+
 /// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
 struct Dialer {
   let loop: EventLoop
@@ -27,14 +35,22 @@ struct Dialer {
   ///
   /// - Precondition: the outcome is `direct` or a chain.
   func dial(_ request: Request, via outcome: Outcome, budget: Duration) async throws(Failure) -> Connection {
-    let start = Deadline.now
-    let deadline = start + budget
-    do {
+    try await within(budget) { deadline throws(Failure) in
       switch outcome {
-      case .chain(let chain): return try await dial(request.destination, through: chain, until: deadline)
-      case .direct: return try await dialDirectly(request, until: deadline)
+      case .chain(let chain): try await dial(request.destination, through: chain, until: deadline)
+      case .direct: try await dialDirectly(request, until: deadline)
       case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }
+    }
+  }
+
+  /// Gives one deadline to all that a dial takes, and tells of a failure after how long it came.
+  func within<Reached: ~Copyable>(
+    _ budget: Duration, _ body: (Deadline) async throws(Failure) -> Reached
+  ) async throws(Failure) -> Reached {
+    let start = Deadline.now
+    do {
+      return try await body(start + budget)
     } catch {
       var failure = error
       failure.elapsed = Deadline.now.since(start)
@@ -58,38 +74,55 @@ struct Dialer {
 
   // MARK: Through a chain
 
-  /// Connects to the first hop, then asks each hop for the next, and the last for the destination, whose name travels
-  /// unresolved.
+  /// Has the last hop connect to the destination, whose name travels unresolved.
   private func dial(
     _ destination: Endpoint, through chain: Chain, until deadline: Deadline
   ) async throws(Failure) -> Connection {
-    let hops = chain.hops.enumerated().map { Hop(upstream: $1, index: $0, count: chain.hops.count) }
-    let first = hops[0].upstream
+    var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
+    let reply = try await ask(&last, .connect, destination, until: deadline)
+    return Connection(stream: last.stream, bound: reply.bound, early: last.input)
+  }
+
+  /// Connects to the first hop of the chain, then asks each hop for the next, until the one at `index` is there and
+  /// has admitted us.
+  func reach(_ index: Int, of chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
+    let count = chain.hops.count
+    var hop = Hop(upstream: chain.hops[0], index: 0, count: count)
     let stream = try await connect(
-      to: first.endpoint, place: hops[0].place, until: min(deadline, .after(first.timeout)),
+      to: hop.upstream.endpoint, place: hop.place, until: min(deadline, .after(hop.upstream.timeout)),
       refusing: { _ in nil })
-
     var input: [UInt8] = []
-    var bound = SocketAddress(.unspecified4, port: 0)
-    for hop in hops {
-      let greeted = Deadline.now
-      try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
-      onPhase(
-        hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, Deadline.now.since(greeted))
-
-      let asked = Deadline.now
-      if hop.index + 1 < hops.count {
-        let next = hops[hop.index + 1]
-        try await open(next, through: hop, over: stream, input: &input, until: deadline)
-        onPhase(next.place, .connect, Deadline.now.since(asked))
-      } else {
-        let reply = try await hop.request(destination, over: stream, input: &input, until: deadline)
-        guard reply.code == .succeeded else { throw Failure(hop.place, .request, .reply(reply.code)) }
-        onPhase(hop.place, .request, Deadline.now.since(asked))
-        bound = reply.bound
-      }
+    try await greet(hop, over: stream, input: &input, until: deadline)
+    while hop.index < index {
+      let next = Hop(upstream: chain.hops[hop.index + 1], index: hop.index + 1, count: count)
+      try await open(next, through: hop, over: stream, input: &input, until: deadline)
+      try await greet(next, over: stream, input: &input, until: deadline)
+      hop = next
     }
-    return Connection(stream: stream, bound: bound, early: input)
+    return ReachedHop(hop: hop, stream: stream, input: input)
+  }
+
+  /// Asks something of a hop that was reached: its reply, which is a success.
+  func ask(
+    _ reached: inout ReachedHop, _ command: SOCKS5.Command, _ destination: Endpoint,
+    phase: Failure.Phase = .request, until deadline: Deadline
+  ) async throws(Failure) -> SOCKS5.Reply {
+    let asked = Deadline.now
+    let hop = reached.hop
+    let reply = try await hop.request(
+      command, destination, over: reached.stream, input: &reached.input, phase: phase, until: deadline)
+    guard reply.code == .succeeded else { throw Failure(hop.place, phase, .reply(reply.code)) }
+    onPhase(hop.place, phase, Deadline.now.since(asked))
+    return reply
+  }
+
+  private func greet(
+    _ hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
+  ) async throws(Failure) {
+    let greeted = Deadline.now
+    try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
+    onPhase(
+      hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, Deadline.now.since(greeted))
   }
 
   /// Has `hop` connect to the next one. When it says that it cannot, it is the next one that is not reached.
@@ -97,15 +130,17 @@ struct Dialer {
     _ next: Hop, through hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8],
     until deadline: Deadline
   ) async throws(Failure) {
+    let asked = Deadline.now
     let deadline = min(deadline, .after(next.upstream.timeout))
     let endpoint = try await endpoint(of: next, until: deadline)
     let reply: SOCKS5.Reply
     do {
-      reply = try await hop.request(endpoint, over: stream, input: &input, until: deadline)
+      reply = try await hop.request(.connect, endpoint, over: stream, input: &input, until: deadline)
     } catch  where error.cause == .system(.timedOut) {
       throw Failure(next.place, .connect, error.cause)
     }
     guard reply.code == .succeeded else { throw Failure(next.place, .connect, .reply(reply.code)) }
+    onPhase(next.place, .connect, Deadline.now.since(asked))
   }
 
   /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.

@@ -5,6 +5,27 @@ import Wire
 
 /// How one session went: told once, when it ends.
 package struct Event: Sendable {
+  /// What the client asked for, as the log calls it.
+  package enum Command: String, Sendable {
+    case connect
+    case bind
+    case udp
+    case resolve
+    case resolvePTR = "resolve_ptr"
+
+    /// `nil` for a command that nobody knows.
+    init?(_ command: SOCKS5.Command) {
+      switch command {
+      case .connect: self = .connect
+      case .bind: self = .bind
+      case .associate: self = .udp
+      case .resolve: self = .resolve
+      case .resolvePTR: self = .resolvePTR
+      default: return nil
+      }
+    }
+  }
+
   package enum Ending: Sendable {
     /// Both directions ended.
     case finished
@@ -35,6 +56,8 @@ package struct Event: Sendable {
   package var listener: String
   /// `nil` for a Unix-domain client.
   package var client: SocketAddress?
+  /// `connect` as long as nothing was asked for.
+  package var command: Command
   package var user: String?
   package var destination: Endpoint?
   /// The deciding route's label; `nil` before there was a verdict.

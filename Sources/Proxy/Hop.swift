@@ -30,12 +30,15 @@ struct Hop {
     guard status == .success else { throw Failure(place, .authenticate, .credentials) }
   }
 
-  /// Asks for a connection to `destination`. The reply may be a refusal.
+  /// Asks something of the hop. The reply may be a refusal.
+  ///
+  /// - Parameter phase: what a failure is told as.
   func request(
-    _ destination: Endpoint, over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
+    _ command: SOCKS5.Command, _ destination: Endpoint, over stream: borrowing TCPStream,
+    input: inout [UInt8], phase: Failure.Phase = .request, until deadline: Deadline
   ) async throws(Failure) -> SOCKS5.Reply {
-    try await send(SOCKS5.Request(.connect, to: destination).bytes, stream, .request, until: deadline)
-    return try await receive(stream, .request, input: &input, until: deadline)
+    try await send(SOCKS5.Request(command, to: destination).bytes, stream, phase, until: deadline)
+    return try await receive(stream, phase, input: &input, until: deadline)
   }
 
   private func send(

@@ -7,6 +7,7 @@ final class Occupancy: Sendable {
   private struct Counts {
     var connections = 0
     var handshakes = 0
+    var associations = 0
     var perClient: [IPAddress: Int] = [:]
   }
 
@@ -45,5 +46,18 @@ final class Occupancy: Sendable {
       guard let client, let count = counts.perClient[client] else { return }
       counts.perClient[client] = count > 1 ? count - 1 : nil
     }
+  }
+
+  /// Counts a UDP association, if there is room for one more; then it must `leaveAssociation`.
+  func enterAssociation(limit: Int) -> Bool {
+    counts.withLock { counts in
+      guard counts.associations < limit else { return false }
+      counts.associations += 1
+      return true
+    }
+  }
+
+  func leaveAssociation() {
+    counts.withLock { $0.associations -= 1 }
   }
 }

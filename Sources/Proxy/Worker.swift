@@ -14,7 +14,7 @@ final class Worker: @unchecked Sendable {
   unowned let server: Server
   private var listeners: [OpenListener] = []
   private var sessions = 0
-  /// Sessions that wait for their tunnel to be relayed.
+  /// Sessions that wait for their service to be run.
   private var opened: [Session] = []
   /// The wait of `serve`, for new connections and opened sessions.
   private var idle: WaitID?
@@ -83,7 +83,7 @@ final class Worker: @unchecked Sendable {
         group.addTask(executorPreference: loop) {
           switch phase {
           case .opening: await session.open()
-          case .relaying: await session.tunnel?.run()
+          case .serving: await session.service?.run()
           }
           session.worker.finished(phase, of: session)
         }
@@ -102,7 +102,7 @@ final class Worker: @unchecked Sendable {
   /// relay through it. So each is a task of its own, and an idle tunnel is left with a small one.
   private enum Phase {
     case opening
-    case relaying
+    case serving
   }
 
   private typealias Start = (Session, Phase) -> Void
@@ -116,7 +116,7 @@ final class Worker: @unchecked Sendable {
         interests = bells
         deadline = .after(server.policy.timeouts.drain)
       }
-      for session in opened { start(session, .relaying) }
+      for session in opened { start(session, .serving) }
       opened.removeAll(keepingCapacity: true)
 
       var next = deadline
@@ -135,7 +135,7 @@ final class Worker: @unchecked Sendable {
   }
 
   private func finished(_ phase: Phase, of session: Session) {
-    if phase == .opening, session.tunnel != nil {
+    if phase == .opening, session.service != nil {
       opened.append(session)
     } else {
       sessions -= 1

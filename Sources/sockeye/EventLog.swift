@@ -11,7 +11,7 @@ struct EventLog: EventSink {
 
   func record(_ event: Event) {
     guard event.level <= level else { return }
-    write(event.level, "connect", event.fields)
+    write(event.level, event.command.rawValue, event.fields)
   }
 
   func record(_ notice: Notice) {
