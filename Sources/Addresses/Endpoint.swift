@@ -71,6 +71,17 @@ package struct Endpoint: Hashable, Sendable {
   }
 }
 
+extension Endpoint {
+  /// The same, where the host is an address.
+  package var socketAddress: SocketAddress? { host.address.map { SocketAddress($0, port: port) } }
+
+  /// The same, its host unmapped if that is an address.
+  package var unmapped: Endpoint {
+    guard case .address(let address) = host else { return self }
+    return Endpoint(address.unmapped, port: port)
+  }
+}
+
 extension Endpoint: CustomStringConvertible {
   package var description: String {
     if case .address(.v6) = host { "[\(host)]:\(port)" } else { "\(host):\(port)" }

@@ -80,7 +80,9 @@ struct Dialer {
   ) async throws(Failure) -> Connection {
     var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
     let reply = try await ask(&last, .connect, destination, until: deadline)
-    return Connection(stream: last.stream, bound: reply.bound, early: last.input)
+    // A name is none of the client's business: many cannot even read one.
+    let bound = reply.bound.socketAddress ?? SocketAddress(.unspecified4, port: 0)
+    return Connection(stream: last.stream, bound: bound, early: last.input)
   }
 
   /// Connects to the first hop of the chain, then asks each hop for the next, until the one at `index` is there and

@@ -17,15 +17,15 @@ package enum Opening: Hashable, Sendable {
     }
   }
 
-  /// What to send before closing on a client whose protocol is not served; empty when nothing is to be said.
+  /// What to send before closing on a client whose protocol the listener does not serve; empty when nothing is to be
+  /// said.
   ///
   /// SOCKS octets go only to clients that speak SOCKS; a browser pointed at a SOCKS port gets a text it can
   /// show.
   package var refusal: [UInt8] {
     switch self {
-    case .socks4:
-      // VN 0, CD 91 (rejected or failed), then a port and an address that mean nothing.
-      [0, 0x5b, 0, 0, 0, 0, 0, 0]
+    case .socks5: SOCKS5.MethodSelection(.noneAcceptable).bytes
+    case .socks4: SOCKS4.Reply(.rejected).bytes
     case .http:
       Array(
         """
@@ -33,11 +33,10 @@ package enum Opening: Hashable, Sendable {
         Content-Type: text/plain\r
         Connection: close\r
         \r
-        This is a SOCKS5 proxy, not an HTTP proxy.\r
+        This is a SOCKS proxy, not an HTTP proxy.\r
 
         """.utf8)
-    case .socks5, .unknown:
-      []
+    case .unknown: []
     }
   }
 }

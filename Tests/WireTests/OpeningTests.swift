@@ -28,6 +28,10 @@ import Testing
     #expect(Opening.socks4.refusal == [0, 0x5b, 0, 0, 0, 0, 0, 0])
   }
 
+  @Test func `SOCKS5 is refused with no acceptable method`() {
+    #expect(Opening.socks5.refusal == [5, 0xff])
+  }
+
   @Test func `A1: what speaks no known protocol is told nothing`() {
     #expect(Opening.unknown.refusal.isEmpty)
   }

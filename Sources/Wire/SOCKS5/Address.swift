@@ -34,13 +34,11 @@ enum AddressField {
     input = rest
   }
 
-  /// What it says, where that is an address: in binary, or as text in the name field.
-  var socketAddress: SocketAddress? {
+  /// - Throws: when the name field holds neither a name nor an address.
+  func endpoint() throws(DomainName.Violation) -> Endpoint {
     switch self {
-    case .address(let address, let port):
-      SocketAddress(address, port: port)
-    case .name(let name, let port):
-      (try? Host(nameField: name))?.address.map { SocketAddress($0, port: port) }
+    case .address(let address, let port): Endpoint(address, port: port)
+    case .name(let name, let port): Endpoint(try Host(nameField: name), port: port)
     }
   }
 }
@@ -50,44 +48,28 @@ extension Endpoint {
   /// message.
   init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
     var rest = input
-    switch try AddressField(parsing: &rest) {
-    case nil:
-      return nil
-    case .address(let address, let port):
-      self.init(address, port: port)
-    case .name(let name, let port):
-      do throws(DomainName.Violation) {
-        self.init(try Host(nameField: name), port: port)
-      } catch {
-        throw .name(error)
-      }
+    guard let field = try AddressField(parsing: &rest) else { return nil }
+    do throws(DomainName.Violation) {
+      self = try field.endpoint()
+    } catch {
+      throw .name(error)
     }
     input = rest
   }
 
   func append(to output: inout [UInt8]) {
     switch host {
-    case .address(let address):
-      SocketAddress(address, port: port).append(to: &output)
+    case .address(.v4(let bits)):
+      output.append(1)
+      output.append(integer: bits)
+    case .address(.v6(let bits)):
+      output.append(4)
+      output.append(integer: bits.value)
     case .name(let name):
       output.append(3)
       // At most 253 octets: DomainName holds no more.
       output.append(UInt8(name.text.utf8.count))
       output.append(contentsOf: name.text.utf8)
-      output.append(integer: port)
-    }
-  }
-}
-
-extension SocketAddress {
-  func append(to output: inout [UInt8]) {
-    switch address {
-    case .v4(let bits):
-      output.append(1)
-      output.append(integer: bits)
-    case .v6(let bits):
-      output.append(4)
-      output.append(integer: bits.value)
     }
     output.append(integer: port)
   }

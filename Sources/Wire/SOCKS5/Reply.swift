@@ -9,23 +9,28 @@ extension SOCKS5 {
   ///     |  1  |  1  | X'00' |  1   | Variable |    2     |
   ///     +-----+-----+-------+------+----------+----------+
   ///
-  /// It is written with an address, never a name: OpenBSD's netcat refuses ATYP 03, and older versions of
-  /// curl hang on a short one. It is read with either.
+  /// Write it with an address: OpenBSD's netcat refuses ATYP 03, and older versions of curl hang on a short one. Only
+  /// the answer to a RESOLVE_PTR is a name.
   package struct Reply: Message {
     package let code: ReplyCode
-    /// 0.0.0.0:0 in a refusal, and where the peer sent a name that is no address.
-    package let bound: SocketAddress
+    /// 0.0.0.0:0 in a refusal, and where the peer sent what is neither an address nor a name.
+    package let bound: Endpoint
 
-    /// - Parameter bound: for a success, the address the destination sees; a mapped one is unmapped.
-    package init(_ code: ReplyCode, bound: SocketAddress = SocketAddress(.unspecified4, port: 0)) {
+    /// - Parameter bound: for a success, the address the destination sees, or the relay listens at, or the answer of a
+    ///   resolver; a mapped address is unmapped.
+    package init(_ code: ReplyCode, bound: Endpoint) {
       self.code = code
-      self.bound = SocketAddress(bound.address.unmapped, port: bound.port)
+      self.bound = bound.unmapped
+    }
+
+    package init(_ code: ReplyCode, bound: SocketAddress = SocketAddress(.unspecified4, port: 0)) {
+      self.init(code, bound: Endpoint(bound.address, port: bound.port))
     }
 
     /// Reads any peer's reply.
     ///
-    /// BND.ADDR is only told, never dialled, so that no name in it is a violation. Nor is an unknown ATYP in
-    /// a refusal, behind which nothing comes: it then ends with that octet.
+    /// BND.ADDR is mostly only told, so that no name in it is a violation. Nor is an unknown ATYP in a refusal, behind
+    /// which nothing comes: it then ends with that octet.
     package init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
       var rest = input
       guard let version = rest.byte() else { return nil }
@@ -34,7 +39,7 @@ extension SOCKS5 {
       let code = ReplyCode(rawValue: rawCode)
       do throws(SOCKS5.Violation) {
         guard let field = try AddressField(parsing: &rest) else { return nil }
-        if let bound = field.socketAddress { self.init(code, bound: bound) } else { self.init(code) }
+        if let bound = try? field.endpoint() { self.init(code, bound: bound) } else { self.init(code) }
       } catch {
         guard code != .succeeded, rest.byte() != nil else { throw error }
         self.init(code)
