@@ -19,8 +19,8 @@ final class CompiledRoutes: Sendable {
     case name(UInt32)
     /// The destination is below a name the condition lists: `*.example.com`.
     case below(UInt32)
-    /// The destination is an address inside a prefix the condition lists; when `embedded`, or embeds such a one.
-    case address(UInt32, embedded: Bool)
+    /// The destination is an address inside a prefix the condition lists, or for some requests embeds such a one.
+    case address(UInt32, embedded: Embedding)
     case client(UInt32)
     case user(UInt32)
     case listener(UInt32)
@@ -30,6 +30,15 @@ final class CompiledRoutes: Sendable {
     case expressions(first: UInt32, end: UInt32)
     case network(Request.Network)
     case command(Request.Command)
+  }
+
+  /// For which requests an address counts as the IPv4 address it embeds.
+  enum Embedding: Sendable {
+    case none
+    case udp
+    case all
+
+    func counts(for network: Request.Network) -> Bool { self == .all || self == .udp && network == .udp }
   }
 
   enum Truth: Sendable {
@@ -235,7 +244,9 @@ extension CompiledRoutes {
       return truth(
         addressPostings.contains(leaf, around: hits.address)
           || addressPostings.contains(leaf, around: hits.loopback)
-          || embedded && addressPostings.contains(leaf, around: hits.embedded))
+          || embedded.counts(for: request.command.network)
+            && addressPostings.contains(leaf, around: hits.embedded)
+      )
     case .client(let leaf): return truth(clientPostings.contains(leaf, around: hits.client))
     case .user(let leaf): return truth(userPostings.contains(leaf, at: hits.user))
     case .listener(let leaf):

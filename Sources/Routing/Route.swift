@@ -12,6 +12,16 @@ package enum Outcome: Hashable, Sendable {
   case drop
 }
 
+extension Outcome {
+  /// False for a chain with a hop that is known not to carry UDP.
+  package var mayCarryUDP: Bool {
+    if case .chain(let chain) = self { chain.mayCarryUDP } else { true }
+  }
+
+  /// Whether it lets nothing pass.
+  package var refuses: Bool { self == .reject || self == .drop }
+}
+
 extension Outcome: CustomStringConvertible {
   package var description: String {
     switch self {
@@ -30,7 +40,7 @@ package struct Route: Sendable {
   package var note: String?
   package var condition: Condition
   package var outcome: Outcome
-  /// Where UDP goes when `outcome` is a chain that cannot carry it; `nil`: nowhere.
+  /// Where UDP goes when `outcome` is a chain that cannot carry it; `nil`: nowhere. When it is a chain, one that may.
   package var udp: Outcome?
   /// For the whole dial; `nil`: the table's `timeouts.dial`.
   package var timeout: Duration?

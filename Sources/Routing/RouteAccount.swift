@@ -25,7 +25,8 @@ extension RouteTable {
   package func account(of request: Request) -> [RouteAccount] {
     routes.indices.map { index in
       let route = routes[index]
-      let (finding, reasons) = Witness(request: request, countsEmbedded: route.refuses).account(
+      let countsEmbedded = route.refuses(request.command.network)
+      let (finding, reasons) = Witness(request: request, countsEmbedded: countsEmbedded).account(
         of: route.condition)
       return RouteAccount(index: index, finding: finding, reasons: reasons)
     }

@@ -16,8 +16,8 @@ struct RouteCompiler {
   private(set) var globs: [Glob] = []
   private(set) var expressions: [RegularExpression] = []
   private var leafCount: UInt32 = 0
-  /// Of the route being compiled.
-  private var refuses = false
+  /// Of the route being compiled, where it is not below a `not`.
+  private var embedding = CompiledRoutes.Embedding.none
 
   /// The values of one condition in one index; the better the index, the fewer routes a request's value suggests.
   private struct Leaf {
@@ -39,7 +39,7 @@ struct RouteCompiler {
     for (number, route) in routes.enumerated() {
       starts.append(UInt32(steps.count))
       speaksOfAddresses.append(false)
-      refuses = route.refuses
+      embedding = route.refuses(.tcp) ? .all : route.refuses(.udp) ? .udp : .none
       guard let leaves = compile(route.condition, isDenied: false) else {
         unsuggested.append(UInt32(number))
         continue
@@ -143,8 +143,8 @@ struct RouteCompiler {
   /// 10.0.0.0/8 is refused" would let an address pass that merely embeds such a one, and not in other routes.
   private mutating func addAddresses(_ prefixes: [Prefix], isDenied: Bool) -> Leaf {
     speaksOfAddresses[speaksOfAddresses.count - 1] = true
-    let countsEmbedded = refuses && !isDenied
-    let leaf = nextLeaf { .address($0, embedded: countsEmbedded) }
+    let embedding = isDenied ? .none : embedding
+    let leaf = nextLeaf { .address($0, embedded: embedding) }
     return Leaf(index: .addresses, pairs: addresses.add(prefixes, leaf: leaf))
   }
 

@@ -9,6 +9,8 @@ package struct RouteTable: Sendable {
   package let routes: [Route]
   package let fallback: Outcome
   private let compiled: CompiledRoutes
+  /// For `prospects(for:)`.
+  let datagramRoutes: [Int]
 
   /// - Parameters:
   ///   - routes: in order; the first whose condition holds decides.
@@ -17,15 +19,18 @@ package struct RouteTable: Sendable {
     self.routes = routes
     self.fallback = fallback
     compiled = CompiledRoutes(routes)
+    datagramRoutes = Self.datagramRoutes(of: routes)
   }
 
+  /// The outcome of the first route that holds. When that is a chain that cannot carry the request's datagrams, the
+  /// route's `udp` takes its place; without one they are lost, and no later route is asked.
   package func verdict(for request: Request) -> Verdict {
     guard let (index, truth) = compiled.first(for: request) else {
       return Verdict(outcome: fallback, gaveUp: false, routeIndex: nil, table: self)
     }
     let gaveUp = truth == .gaveUp
-    return Verdict(
-      outcome: gaveUp ? .reject : routes[index].outcome, gaveUp: gaveUp, routeIndex: index, table: self)
+    let outcome = gaveUp ? .reject : routes[index].outcome(over: request.command.network)
+    return Verdict(outcome: outcome, gaveUp: gaveUp, routeIndex: index, table: self)
   }
 
   /// The route that refuses `address`, to which the name in `request` resolved for a direct dial; `nil` if none does.
@@ -36,13 +41,18 @@ package struct RouteTable: Sendable {
   package func refusal(of address: IPAddress, for request: Request) -> Route? {
     guard let (index, truth) = compiled.first(for: request, address: address) else { return nil }
     let route = routes[index]
-    return truth == .gaveUp || route.refuses ? route : nil
+    return truth == .gaveUp || route.refuses(request.command.network) ? route : nil
   }
 }
 
 extension Route {
+  /// What becomes of the requests its condition describes: for datagrams that its chain is known not to carry, `udp`.
+  package func outcome(over network: Request.Network) -> Outcome {
+    network == .udp && !outcome.mayCarryUDP ? udp ?? outcome : outcome
+  }
+
   /// Whether it refuses what its condition describes, so that its condition should rather hold too often.
-  package var refuses: Bool { outcome == .reject || outcome == .drop }
+  package func refuses(_ network: Request.Network) -> Bool { outcome(over: network).refuses }
 }
 
 /// What the table says of one request.
@@ -57,4 +67,20 @@ package struct Verdict: Sendable {
 
   /// The route that decided; `nil` when none did.
   package var route: Route? { routeIndex.map { table.routes[$0] } }
+
+  /// False when the outcome is a chain with a hop that is known not to carry UDP: datagrams are dropped, and never
+  /// sent another way.
+  package var carriesUDP: Bool { outcome.mayCarryUDP }
+
+  /// Whether the outcome is the route's `udp`, because the route's chain is known not to carry UDP.
+  package var isAlternative: Bool {
+    guard !gaveUp, let route, case .chain = route.outcome else { return false }
+    return outcome != route.outcome
+  }
+
+  /// Where datagrams go when the chain that is the outcome turns out not to carry them; `nil`: they are dropped.
+  package var alternative: Outcome? {
+    guard !gaveUp, !isAlternative, case .chain = outcome else { return nil }
+    return route?.udp
+  }
 }

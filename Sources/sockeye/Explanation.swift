@@ -42,7 +42,7 @@ struct Explanation {
     hosts = configuration.hosts
     let table = configuration.table
     verdict = table.verdict(for: request)
-    refusals = table.routes.filter { $0.refuses && $0.condition.speaksOfAddresses }
+    refusals = table.routes.filter { $0.refuses(request.command.network) && $0.condition.speaksOfAddresses }
 
     var judgements: [Judgement] = []
     for (route, account) in zip(table.routes, table.account(of: request)) {

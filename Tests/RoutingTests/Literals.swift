@@ -25,6 +25,18 @@ extension HostPattern: ExpressibleByStringLiteral {
   }
 }
 
+extension Outcome {
+  /// A chain whose hops carry UDP as given.
+  static func through(_ hops: Upstream.UDPSupport...) throws -> Outcome {
+    .chain(
+      Chain(
+        try hops.enumerated().map { index, udp in
+          let endpoint = Endpoint(.name(try DomainName("\(udp).test")), port: UInt16(index + 1))
+          return Upstream(name: "\(udp)\(index)", endpoint: endpoint, udp: udp)
+        }))
+  }
+}
+
 extension SourceLine {
   static func test(_ line: Int) -> SourceLine { SourceLine(file: "test.yaml", line: line) }
 }

@@ -9,22 +9,29 @@ struct NaiveTable {
   var fallback: Outcome
 
   func verdict(for request: Request) -> (outcome: Outcome, line: Int?) {
-    for route in routes where holds(route.condition, request, nil, embedded: refuses(route)) {
-      return (route.outcome, route.source.line)
+    for route in routes where holds(route.condition, request, nil, embedded: refuses(route, request)) {
+      return (outcome(of: route, request), route.source.line)
     }
     return (fallback, nil)
   }
 
   func refusal(of address: IPAddress, for request: Request) -> Int? {
     for route in routes where speaksOfAddresses(route.condition) {
-      if holds(route.condition, request, address, embedded: refuses(route)) {
-        return refuses(route) ? route.source.line : nil
+      if holds(route.condition, request, address, embedded: refuses(route, request)) {
+        return refuses(route, request) ? route.source.line : nil
       }
     }
     return nil
   }
 
-  private func refuses(_ route: Route) -> Bool { [.reject, .drop].contains(route.outcome) }
+  private func outcome(of route: Route, _ request: Request) -> Outcome {
+    guard request.command == .udp, case .chain(let chain) = route.outcome else { return route.outcome }
+    return chain.hops.contains { $0.udp == .no } ? route.udp ?? route.outcome : route.outcome
+  }
+
+  private func refuses(_ route: Route, _ request: Request) -> Bool {
+    [.reject, .drop].contains(outcome(of: route, request))
+  }
 
   private func speaksOfAddresses(_ condition: Condition) -> Bool {
     switch condition {

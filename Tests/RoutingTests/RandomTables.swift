@@ -84,10 +84,22 @@ struct RandomTables: RandomNumberGenerator {
 
   mutating func routes() throws -> [Route] {
     try (1...Int.random(in: 1...12, using: &self)).map { line in
-      Route(
-        condition: try condition(depth: 3), outcome: pick([.direct, .reject, .drop]),
+      let outcome = try outcome()
+      return Route(
+        condition: try condition(depth: 3), outcome: outcome, udp: try alternative(to: outcome),
         source: SourceLine(file: "random.yaml", line: line))
     }
+  }
+
+  mutating func outcome() throws -> Outcome {
+    try pick([
+      .direct, .reject, .drop, .through(.auto), .through(.yes), .through(.no), .through(.auto, .no),
+    ])
+  }
+
+  private mutating func alternative(to outcome: Outcome) throws -> Outcome? {
+    guard case .chain = outcome else { return nil }
+    return try pick([nil, .direct, .reject, .through(.auto, .yes)])
   }
 
   mutating func request() throws -> Request {
