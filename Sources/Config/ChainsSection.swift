@@ -76,6 +76,10 @@ extension TableReader {
           error(position, "'\(hop.name)' stands twice in this chain (a hop is passed once: remove one)")
           isBroken = true
         }
+        if let last = hops.last, let next = more.first, let fault = last.fault(reaching: next) {
+          error(position, fault)
+          isBroken = true
+        }
         hops += more
       }
       if hops.count > Self.mostHops {
@@ -124,6 +128,21 @@ extension TableReader {
       error(node, "there is no upstream, group or chain named \(quoted(node)) (did you mean '\(near)'?)")
     } else {
       error(node, "there is no upstream, group or chain named \(quoted(node)) (add it under 'upstreams')")
+    }
+  }
+}
+
+extension Upstream {
+  /// Why this hop could never connect to `next`; `nil` if it may.
+  fileprivate func fault(reaching next: Upstream) -> String? {
+    switch next.endpoint.host {
+    case .name where kind == .socks4 && next.resolution == .previous:
+      "'\(name)' speaks SOCKS4 and cannot resolve the name of '\(next.name)'"
+        + " (write 'resolve: local' at '\(next.name)', its address, or socks4a:// at '\(name)')"
+    case .address(.v6) where kind != .socks5:
+      "'\(name)' speaks SOCKS4 and cannot connect to the IPv6 address of '\(next.name)'"
+        + " (write an IPv4 address, or put a socks5 proxy before it)"
+    case .name, .address: nil
     }
   }
 }

@@ -158,7 +158,7 @@ extension TableReader {
     }
   }
 
-  private func readPorts(_ node: Node) -> ClosedRange<UInt16>? {
+  func readPorts(_ node: Node) -> ClosedRange<UInt16>? {
     guard let text = scalar(node, Self.portForm)?.text else { return nil }
     let bounds = text.split(separator: "-", omittingEmptySubsequences: false)
     let numbers = bounds.compactMap { decimal($0).flatMap { UInt16(exactly: $0) } }

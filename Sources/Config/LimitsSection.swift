@@ -4,8 +4,7 @@ import Settings
 extension TableReader {
   func readTimeouts(_ node: Node) -> Timeouts {
     var result = Timeouts()
-    let keys = Keys(
-      ["handshake", "dns", "dial", "idle", "half_closed", "drain"], later: ["udp_idle", "bind"])
+    let keys = Keys(["handshake", "dns", "dial", "idle", "half_closed", "udp_idle", "bind", "drain"])
     guard let fields = fields(node, "the 'timeouts' map", "{dial: 30s}", keys) else { return result }
     func set(_ key: String, _ path: WritableKeyPath<Timeouts, Duration>, orZero: Bool = false) {
       if let value = fields[key].flatMap({ duration($0, orZero: orZero) }) { result[keyPath: path] = value }
@@ -15,14 +14,15 @@ extension TableReader {
     set("dial", \.dial)
     set("idle", \.idle)
     set("half_closed", \.halfClosed)
+    set("udp_idle", \.udpIdle)
+    set("bind", \.bind)
     set("drain", \.drain, orZero: true)
     return result
   }
 
   func readLimits(_ node: Node) -> Limits {
     var result = Limits()
-    let keys = Keys(
-      ["connections", "per_client", "handshakes"], later: ["associations", "paths_per_association"])
+    let keys = Keys(["connections", "per_client", "handshakes", "associations", "paths_per_association"])
     guard let fields = fields(node, "the 'limits' map", "{connections: 20000}", keys) else { return result }
     func set(_ key: String, _ path: WritableKeyPath<Limits, Int>) {
       if let value = fields[key].flatMap({ integer($0, in: 1...10_000_000) }) {
@@ -32,6 +32,8 @@ extension TableReader {
     set("connections", \.connections)
     set("per_client", \.perClient)
     set("handshakes", \.handshakes)
+    set("associations", \.associations)
+    set("paths_per_association", \.pathsPerAssociation)
     return result
   }
 

@@ -5,8 +5,8 @@ import Settings
 /// `listen:`.
 extension TableReader {
   private static let keys = Keys(
-    ["address", "users", "clients", "open", "auth", "name"],
-    later: ["protocols", "udp", "bind", "table", "tls", "proxy_protocol"])
+    ["address", "users", "clients", "open", "auth", "name", "protocols", "udp", "bind"],
+    later: ["table", "tls", "proxy_protocol"])
 
   private static let addressForm = Form(
     "an address to listen on, an IP address and a port or unix:/path", "127.0.0.1:1080")
@@ -67,6 +67,9 @@ extension TableReader {
     // What stands there in error was meant to say something: one message about it is enough.
     let isOpen = fields["open"].map { bool($0) ?? true } ?? false
     let authentication = readAuthentication(fields)
+    let protocols = fields["protocols"].flatMap { readProtocols($0, authentication) }
+    let udp = fields["udp"].map(readUDPService) ?? Listener.UDPService()
+    let bind = fields["bind"].map(readBindService) ?? Listener.BindService()
 
     guard let address else { return nil }
     let isProtected = fields["clients"] != nil || fields["users"] != nil
@@ -75,7 +78,8 @@ extension TableReader {
     }
     return Listener(
       address: address.address, id: ListenerID(address: address.text, name: name), users: users,
-      clients: clients ?? [], authentication: authentication)
+      clients: clients ?? [], authentication: authentication,
+      protocols: protocols ?? Set(Listener.InboundProtocol.allCases), udp: udp, bind: bind)
   }
 
   /// An open proxy is found within hours and used for what its owner answers for.

@@ -3,6 +3,7 @@ import Routing
 
 /// The URL of an upstream: `socks5://user:password@host:port`.
 struct ProxyURL {
+  var kind: Upstream.Kind
   var endpoint: Endpoint
   /// Octets, percent-decoded; `nil` when the URL holds none.
   var username: [UInt8]?
@@ -17,8 +18,11 @@ struct ProxyURL {
     }
   }
 
-  static let laterSchemes = [
-    "socks4", "socks4a", "http", "https", "socks5+tls", "socks5h+tls", "socks4+tls", "socks4a+tls",
+  private static let kinds: [String: Upstream.Kind] = [
+    "socks5": .socks5, "socks5h": .socks5, "socks4": .socks4, "socks4a": .socks4a,
+  ]
+  private static let laterSchemes = [
+    "http", "https", "socks5+tls", "socks5h+tls", "socks4+tls", "socks4a+tls",
     "http+tls",
   ]
 
@@ -26,7 +30,7 @@ struct ProxyURL {
     guard let colon = text.firstRange(of: "://") else {
       throw Violation("expected the URL of a proxy (write it like socks5://127.0.0.1:1080)")
     }
-    try Self.check(scheme: text[..<colon.lowerBound].lowercased())
+    kind = try Self.kind(scheme: text[..<colon.lowerBound].lowercased())
 
     var authority = text[colon.upperBound...]
     // An address ends at the last '@': a password may hold one.
@@ -55,12 +59,12 @@ struct ProxyURL {
     if parts.count == 2 { password = try Self.decoded(parts[1], "password") }
   }
 
-  private static func check(scheme: String) throws(Violation) {
-    if scheme == "socks5" || scheme == "socks5h" { return }
+  private static func kind(scheme: String) throws(Violation) -> Upstream.Kind {
+    if let kind = kinds[scheme] { return kind }
     guard !laterSchemes.contains(scheme) else {
       throw Violation("the scheme '\(scheme)' is not supported yet (use a socks5 proxy)")
     }
-    let near = suggestion(for: scheme, among: ["socks5", "socks5h"]).map { "did you mean '\($0)'?" }
+    let near = suggestion(for: scheme, among: kinds.keys.sorted(by: >)).map { "did you mean '\($0)'?" }
     let isShort = scheme.utf8.count <= 20 && !scheme.contains("@") && !scheme.contains(":")
     throw Violation(
       "\(isShort ? "'\(scheme)'" : "this") is not a proxy's scheme (\(near ?? "write socks5://"))")

@@ -11,8 +11,8 @@ struct WrittenRoute {
 /// `routes:`.
 extension TableReader {
   private static let keys = Keys(
-    ["via", "name", "note", "timeout", "idle"] + conditionKeys,
-    later: laterConditionKeys + ["udp", "bind", "interface", "mark", "rewrite", "resolve"])
+    ["via", "udp", "name", "note", "timeout", "idle"] + conditionKeys,
+    later: laterConditionKeys + ["bind", "interface", "mark", "rewrite", "resolve"])
 
   private static let form = Form("a route", "{domain: corp.example, via: office}")
 
@@ -39,10 +39,31 @@ extension TableReader {
       error(fields.position, "a route needs its 'via' (write where it leads, such as 'via: direct')")
       return nil
     }
-    guard let outcome = readOutcome(via), let condition else { return nil }
+    let outcome = readOutcome(via)
+    let udp = fields["udp"].flatMap { readAlternative($0, to: outcome) }
+    guard let outcome, let condition else { return nil }
     return Route(
-      name: name ?? nil, note: note ?? nil, condition: condition, outcome: outcome, timeout: timeout ?? nil,
-      idle: idle ?? nil, source: SourceLine(file: file, line: fields.position.line))
+      name: name ?? nil, note: note ?? nil, condition: condition, outcome: outcome, udp: udp,
+      timeout: timeout ?? nil, idle: idle ?? nil,
+      source: SourceLine(file: file, line: fields.position.line))
+  }
+
+  /// `udp:`, where the datagrams go that the chain under `via` does not carry.
+  private func readAlternative(_ node: Node, to outcome: Outcome?) -> Outcome? {
+    guard let alternative = readOutcome(node) else { return nil }
+    switch outcome {
+    case .direct, .reject, .drop:
+      error(
+        node,
+        "'udp' is for what a chain cannot carry, and 'via' is none"
+          + " (remove it, or write a route with 'network: udp' before this one)")
+    case .chain, nil: break
+    }
+    guard case .chain(let chain) = alternative, let hop = chain.hops.first(where: { $0.udp == .no }) else {
+      return alternative
+    }
+    error(node, "'\(hop.name)' does not carry UDP either (write 'reject', 'direct' or another chain)")
+    return nil
   }
 }
 

@@ -5,8 +5,8 @@ import Settings
 /// `upstreams:`.
 extension TableReader {
   private static let keys = Keys(
-    ["url", "username", "password", "password_file", "timeout", "resolve"],
-    later: ["udp", "pipeline", "isolate"])
+    ["url", "username", "password", "password_file", "timeout", "resolve", "udp"],
+    later: ["pipeline", "isolate"])
 
   private static let elsewhere = "take the password from ${NAME} or 'password_file'"
 
@@ -29,15 +29,15 @@ extension TableReader {
       return nil
     }
     guard var url = readURL(urlNode) else { return nil }
+    let udp = fields["udp"].map { readUDPSupport($0, url.kind) }
     guard readCredentials(fields, into: &url) else { return nil }
     guard let timeout, let resolution else { return nil }
-    return upstream(name, url, timeout: timeout, resolution: resolution, node: urlNode)
+    return upstream(name, url, timeout: timeout, resolution: resolution, udp: udp ?? nil, node: urlNode)
   }
 
   private func upstream(
     _ name: String, _ url: ProxyURL, timeout: Duration = .seconds(10),
-    resolution: Upstream.Resolution = .previous,
-    node: Node
+    resolution: Upstream.Resolution = .previous, udp: Upstream.UDPSupport? = nil, node: Node
   ) -> Upstream? {
     names.positions[name] = node.position
     var credentials: Credentials?
@@ -48,8 +48,26 @@ extension TableReader {
         return nil
       }
     }
+    if url.kind != .socks5, credentials?.username.contains(0) == true {
+      error(node, "a SOCKS4 user id ends at its first NUL (write one without)")
+      return nil
+    }
     return Upstream(
-      name: name, endpoint: url.endpoint, credentials: credentials, timeout: timeout, resolution: resolution)
+      name: name, kind: url.kind, endpoint: url.endpoint, credentials: credentials, timeout: timeout,
+      resolution: resolution, udp: udp)
+  }
+
+  /// `nil` also for what is no more than the default.
+  private func readUDPSupport(_ node: Node, _ kind: Upstream.Kind) -> Upstream.UDPSupport? {
+    if node.kind == .scalar, ["true", "false"].contains(node.text) {
+      error(
+        node, "\(quoted(node)) is not 'yes', 'no' or 'auto' (write '\(node.text == "true" ? "yes" : "no")')")
+      return nil
+    }
+    guard let support = word(node, Upstream.UDPSupport.self) else { return nil }
+    guard kind != .socks5 else { return support }
+    if support == .yes { error(node, "SOCKS4 carries no UDP (write 'no', or remove it)") }
+    return nil
   }
 
   private func readURL(_ node: Node) -> ProxyURL? {
@@ -62,6 +80,10 @@ extension TableReader {
     do throws(ProxyURL.Violation) {
       let url = try ProxyURL(node.text)
       if url.password?.isEmpty == false { holdsSecret(node, alternative: Self.elsewhere) }
+      if url.kind != .socks5, url.password != nil {
+        self.error(node, "SOCKS4 has no passwords (remove it, with the colon before it)")
+        return nil
+      }
       return url
     } catch {
       self.error(node, error.message)
@@ -83,6 +105,11 @@ extension TableReader {
     if let field = fields.field("password_file"), fields["password"] != nil {
       error(field.key, "there is a 'password' and a 'password_file' (remove one)")
       isValid = false
+    }
+    for key in ["password", "password_file"] where url.kind != .socks5 {
+      guard let field = fields.field(key) else { continue }
+      error(field.key, "SOCKS4 has no passwords (remove it)")
+      return false
     }
     if let node = fields["username"] {
       guard let value = secret(node, "a user name of 1 to 255 octets") else { return false }

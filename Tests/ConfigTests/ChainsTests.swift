@@ -101,6 +101,34 @@ import Testing
     default: direct
     """,
     "2:19: error: 'a' stands twice in this chain (a hop is passed once: remove one)"),
+  Case(
+    """
+    upstreams:
+      old: socks4://10.0.0.1:1
+      new: socks4a://10.0.0.2:1
+      name: socks5://h:1
+      here: {url: "socks5://h:1", resolve: local}
+      six: socks5://[2001:db8::1]:1
+    chains: {a: [old, here], b: [new, name], c: [name, six], d: [name, old], e: [old, new], f: new}
+    default: [f, name, six]
+    """),
+  Case(
+    """
+    upstreams:
+      old: socks4://10.0.0.1:1
+      new: socks4a://10.0.0.2:1
+      name: socks5://h:1
+      six: {url: "socks5://[2001:db8::1]:1", resolve: local}
+    chains: {a: [old, name], b: [name, old], c: [b, six]}
+    routes: {via: [new, six]}
+    default: [old, a]
+    """,
+    "6:19: error: 'old' speaks SOCKS4 and cannot resolve the name of 'name' (write 'resolve: local' "
+      + "at 'name', its address, or socks4a:// at 'old')",
+    "6:49: error: 'old' speaks SOCKS4 and cannot connect to the IPv6 address of 'six' (write an "
+      + "IPv4 address, or put a socks5 proxy before it)",
+    "7:21: error: 'new' speaks SOCKS4 and cannot connect to the IPv6 address of 'six' (write an "
+      + "IPv4 address, or put a socks5 proxy before it)"),
 ])
 func `what may stand under 'chains'`(of: Case) {
   #expect(of.diagnostics == of.expected)

@@ -21,8 +21,11 @@ let fullExample = """
         bob: correct-horse
         file: users
       auth: required
-    - {address: "[::]:1082", clients: [10.0.0.0/8, "fc00::/7"], auth: optional}
-    - {address: 0.0.0.0:1083, open: true, auth: none}
+      protocols: [socks5]
+      udp: {advertise: 192.0.2.7, ports: 40000-40100, filtering: endpoint-independent}
+      bind: {advertise: "2001:db8::7", ports: 40000}
+    - {address: "[::]:1082", clients: [10.0.0.0/8, "fc00::/7"], auth: optional, protocols: socks4, udp: false}
+    - {address: 0.0.0.0:1083, open: true, auth: none, bind: false, udp: {ports: 9}}
 
   upstreams:
     office: socks5://alice:${OFFICE_PASSWORD}@proxy.office.example:1080
@@ -37,6 +40,9 @@ let fullExample = """
       url: socks5://10.0.0.9:1080
       username: dave
       password: "a: b"
+      udp: no
+    old: socks4://dave@10.0.0.8:1080
+    older: {url: socks4a://10.0.0.7:1080, username: erin}
 
   chains:
     abroad: [office, tor]
@@ -56,8 +62,9 @@ let fullExample = """
     - {network: udp, via: reject}
     - {command: bind, via: reject}
     - {client: 192.168.7.0/24, user: [alice, bob], listener: [office, "127.0.0.1:1080"], via: abroad}
-    - {any: [{port: 22}, {all: [{port: 80}, {not: {domain: example.com}}]}], via: tour}
+    - {any: [{port: 22}, {all: [{port: 80}, {not: {domain: example.com}}]}], via: tour, udp: reject}
     - {domain: example.net, via: [far, abroad]}
+    - {domain: example.edu, via: [old, older], udp: [far, abroad]}
 
   default: [office, tor]
   hosts: {dev.example: 127.0.0.1, "*.test": ["::1", 127.0.0.1]}
@@ -72,8 +79,8 @@ let fullExample = """
     - {to: "a.example:53", network: udp, expect: reject}
     - {to: "a.example:443", command: bind, expect: reject}
 
-  timeouts: {handshake: 5s, dns: 1500ms, dial: 20s, idle: 1h, half_closed: 2m, drain: 0s}
-  limits: {connections: 100, per_client: 10, handshakes: 20}
+  timeouts: {handshake: 5s, dns: 1500ms, dial: 20s, idle: 1h, half_closed: 2m, udp_idle: 3m, bind: 40s, drain: 0s}
+  limits: {connections: 100, per_client: 10, handshakes: 20, associations: 30, paths_per_association: 40}
   log: {level: debug, format: json}
   """
 
@@ -99,12 +106,17 @@ let fullExampleVariables = ["OFFICE_PASSWORD": "p@ss"]
             User(name: Array("alice".utf8), secret: .hash(hash6)),
             User(name: Array("bob".utf8), secret: .password(Array("correct-horse".utf8))),
             User(name: Array("carol".utf8), secret: .hash(hash5)),
-          ], authentication: .required),
+          ], authentication: .required, protocols: [.socks5],
+          udp: Listener.UDPService(
+            advertise: .v4(0xc000_0207), ports: 40000...40100, filtering: .endpointIndependent),
+          bind: Listener.BindService(advertise: IPAddress("2001:db8::7"), ports: 40000...40000)),
         Listener(
           address: .tcp(SocketAddress(.unspecified6, port: 1082)), id: ListenerID(address: "[::]:1082"),
-          clients: ["10.0.0.0/8", "fc00::/7"].compactMap { Prefix($0) }, authentication: .optional),
+          clients: ["10.0.0.0/8", "fc00::/7"].compactMap { Prefix($0) }, authentication: .optional,
+          protocols: [.socks4], udp: nil),
         Listener(
-          address: .tcp(SocketAddress(.unspecified4, port: 1083)), id: ListenerID(address: "0.0.0.0:1083")),
+          address: .tcp(SocketAddress(.unspecified4, port: 1083)), id: ListenerID(address: "0.0.0.0:1083"),
+          udp: Listener.UDPService(ports: 9...9), bind: nil),
       ])
 
     let office = Upstream(
@@ -117,19 +129,28 @@ let fullExampleVariables = ["OFFICE_PASSWORD": "p@ss"]
       timeout: .seconds(3), resolution: .local)
     let near = Upstream(
       name: "near", endpoint: try #require(Endpoint("10.0.0.9:1080")),
-      credentials: Credentials(username: Array("dave".utf8), password: Array("a: b".utf8)))
+      credentials: Credentials(username: Array("dave".utf8), password: Array("a: b".utf8)), udp: .no)
+    let old = Upstream(
+      name: "old", kind: .socks4, endpoint: try #require(Endpoint("10.0.0.8:1080")),
+      credentials: Credentials(username: Array("dave".utf8), password: []), udp: .no)
+    let older = Upstream(
+      name: "older", kind: .socks4a, endpoint: try #require(Endpoint("10.0.0.7:1080")),
+      credentials: Credentials(username: Array("erin".utf8), password: []), udp: .no)
     #expect(configuration.table.fallback == .chain(Chain([office, tor])))
     #expect(
       configuration.table.routes.map(\.outcome) == [
         .chain(Chain([office])), .chain(Chain([tor])), .reject, .direct, .drop, .reject, .reject,
         .chain(Chain([office, tor])), .chain(Chain([near, office, tor])), .chain(Chain([far, office, tor])),
+        .chain(Chain([old, older])),
       ])
+    #expect(
+      configuration.table.routes.compactMap(\.udp) == [.reject, .chain(Chain([far, office, tor]))])
     let route = configuration.table.routes[0]
     #expect(route.name == "corp")
     #expect(route.note == "for the office")
     #expect(route.timeout == .seconds(5))
     #expect(route.idle == .seconds(600))
-    #expect(route.source == SourceLine(file: "t.yaml", line: 33))
+    #expect(route.source == SourceLine(file: "t.yaml", line: 39))
 
     #expect(configuration.hosts.addresses(for: try DomainName("dev.example")) == [.loopback4])
     #expect(configuration.hosts.addresses(for: try DomainName("a.b.test")) == [.loopback6, .loopback4])
@@ -143,10 +164,14 @@ let fullExampleVariables = ["OFFICE_PASSWORD": "p@ss"]
     #expect(configuration.timeouts.dial == .seconds(20))
     #expect(configuration.timeouts.idle == .seconds(3600))
     #expect(configuration.timeouts.halfClosed == .seconds(120))
+    #expect(configuration.timeouts.udpIdle == .seconds(180))
+    #expect(configuration.timeouts.bind == .seconds(40))
     #expect(configuration.timeouts.drain == .zero)
     #expect(configuration.limits.connections == 100)
     #expect(configuration.limits.perClient == 10)
     #expect(configuration.limits.handshakes == 20)
+    #expect(configuration.limits.associations == 30)
+    #expect(configuration.limits.pathsPerAssociation == 40)
     #expect(configuration.log.level == .debug)
     #expect(configuration.log.format == .json)
   }

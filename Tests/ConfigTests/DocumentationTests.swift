@@ -89,7 +89,8 @@ import Testing
       contentsOf: Self.root.appendingPathComponent("docs/route-tables.md"), encoding: .utf8)
     // The message on an unknown key lists all that may stand there.
     let maps = [
-      "x: 1\ndefault: direct", "listen: {x: 1}\ndefault: direct", "upstreams: {a: {x: 1}}\ndefault: direct",
+      "x: 1\ndefault: direct", "listen: {x: 1}\ndefault: direct", "listen: {udp: {x: 1}}\ndefault: direct",
+      "listen: {bind: {x: 1}}\ndefault: direct", "upstreams: {a: {x: 1}}\ndefault: direct",
       "chains: {a: {x: 1}}\ndefault: direct", "routes: {x: 1}\ndefault: direct",
       "tests: {x: 1}\ndefault: direct",
       "dns: {x: 1}\ndefault: direct", "timeouts: {x: 1}\ndefault: direct", "limits: {x: 1}\ndefault: direct",

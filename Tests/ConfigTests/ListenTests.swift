@@ -241,15 +241,76 @@ import Testing
     """),
   Case(
     """
-    listen: {protocols: socks5, udp: false, bind: false, table: t, tls: {}, proxy_protocol: true}
+    listen: {table: t, tls: {}, proxy_protocol: true}
     default: direct
     """,
-    "1:10: error: 'protocols' is not supported yet (remove it)",
-    "1:29: error: 'udp' is not supported yet (remove it)",
-    "1:41: error: 'bind' is not supported yet (remove it)",
-    "1:54: error: 'table' is not supported yet (remove it)",
-    "1:64: error: 'tls' is not supported yet (remove it)",
-    "1:73: error: 'proxy_protocol' is not supported yet (remove it)"),
+    "1:10: error: 'table' is not supported yet (remove it)",
+    "1:20: error: 'tls' is not supported yet (remove it)",
+    "1:29: error: 'proxy_protocol' is not supported yet (remove it)"),
+  Case(
+    """
+    listen: [{protocols: socks4, auth: optional}, {address: 127.0.0.1:1, protocols: [socks4, socks5], users: {a: b}}]
+    default: direct
+    """),
+  Case(
+    """
+    listen: [{protocols: []}, {address: 127.0.0.1:1, protocols: [socks6, http, socks4a, ~]}]
+    default: direct
+    """,
+    "1:22: error: the list is empty: expected a protocol (write it like socks5)",
+    "1:62: error: 'socks6' is not 'socks5' or 'socks4' (did you mean 'socks5'?)",
+    "1:70: error: 'http' is not supported yet (remove it)",
+    "1:76: error: 'socks4a' is not 'socks5' or 'socks4' (did you mean 'socks4'?)",
+    "1:85: error: expected 'socks5' or 'socks4', and there is nothing (write it like socks5)"),
+  Case(
+    """
+    listen: {protocols: socks4, users: {a: b}}
+    default: direct
+    """,
+    "1:21: error: SOCKS4 has no passwords, so that nobody could pass (add 'socks5', or remove 'users')"),
+  Case(
+    """
+    listen:
+    - {udp: false, bind: false}
+    - {address: 127.0.0.1:1, udp: true, bind: true}
+    - {address: 127.0.0.1:2, udp: {}, bind: {}}
+    - {address: 127.0.0.1:3, udp: {advertise: 192.0.2.7, ports: 40000-40100, filtering: endpoint-independent}}
+    - {address: 127.0.0.1:4, udp: {filtering: address}, bind: {advertise: "2001:db8::7", ports: 40000}}
+    default: direct
+    """),
+  Case(
+    """
+    listen: {udp: no, bind: [false]}
+    default: direct
+    """,
+    "1:15: error: 'no' is not 'true', 'false' or a map (write it like {ports: 40000-40100})",
+    "1:25: error: expected 'true', 'false' or a map, not a list (write it like {ports: 40000-40100})"),
+  Case(
+    """
+    listen: {udp: , bind: off}
+    default: direct
+    """,
+    "1:15: error: expected 'true', 'false' or a map, and there is nothing (write it like {ports: 40000-40100})",
+    "1:23: error: 'off' is not 'true', 'false' or a map (write it like {ports: 40000-40100})"),
+  Case(
+    """
+    listen: {udp: {advertise: 0.0.0.0, ports: 0-9, filtering: endpoint}, bind: {advertise: nat.example, ports: 9-1}}
+    default: direct
+    """,
+    "1:27: error: '0.0.0.0' is not an IP address that clients can reach (write it like 192.0.2.7)",
+    "1:43: error: '0-9' is not a port from 1 to 65535 or a range of them (write it like 443 or 6000-6063)",
+    "1:59: error: 'endpoint' is not 'address' or 'endpoint-independent' (did you mean "
+      + "'endpoint-independent'?)",
+    "1:88: error: 'nat.example' is not an IP address that clients can reach (write it like 192.0.2.7)",
+    "1:108: error: '9-1' runs backwards (write 1-9)"),
+  Case(
+    """
+    listen: {udp: {port: 9, timeout: 1s}, bind: {filtering: address}}
+    default: direct
+    """,
+    "1:16: error: the 'udp' map has no key 'port' (did you mean 'ports'?)",
+    "1:25: error: the 'udp' map has no key 'timeout' (it may have 'advertise', 'ports', 'filtering')",
+    "1:46: error: the 'bind' map has no key 'filtering' (it may have 'advertise', 'ports')"),
   Case(
     """
     listen: {adress: 127.0.0.1:1080}

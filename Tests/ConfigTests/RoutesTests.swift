@@ -205,7 +205,7 @@ import Testing
     "1:42: error: 'x' is not a condition (write it like {domain: corp.example})"),
   Case(
     """
-    routes: {list: ads, country: DE, asn: 1, protocol: tls, sniff: true, process: curl, time: mon-fri, resolve: local, udp: reject, bind: 1.1.1.1, interface: eth0, mark: 1, rewrite: x, via: direct}
+    routes: {list: ads, country: DE, asn: 1, protocol: tls, sniff: true, process: curl, time: mon-fri, resolve: local, bind: 1.1.1.1, interface: eth0, mark: 1, rewrite: x, via: direct}
     default: direct
     """,
     "1:10: error: 'list' is not supported yet (remove it)",
@@ -216,11 +216,45 @@ import Testing
     "1:70: error: 'process' is not supported yet (remove it)",
     "1:85: error: 'time' is not supported yet (remove it)",
     "1:100: error: 'resolve' is not supported yet (remove it)",
-    "1:116: error: 'udp' is not supported yet (remove it)",
-    "1:129: error: 'bind' is not supported yet (remove it)",
-    "1:144: error: 'interface' is not supported yet (remove it)",
-    "1:161: error: 'mark' is not supported yet (remove it)",
-    "1:170: error: 'rewrite' is not supported yet (remove it)"),
+    "1:116: error: 'bind' is not supported yet (remove it)",
+    "1:131: error: 'interface' is not supported yet (remove it)",
+    "1:148: error: 'mark' is not supported yet (remove it)",
+    "1:157: error: 'rewrite' is not supported yet (remove it)"),
+  Case(
+    """
+    upstreams: {a: "socks5://h:1", b: {url: "socks5://h:2", udp: no}, c: "socks4://h:3"}
+    routes:
+    - {port: 1, via: b, udp: reject}
+    - {port: 2, via: [a, b], udp: direct}
+    - {port: 3, via: c, udp: a}
+    - {port: 4, via: a, udp: [a]}
+    - {port: 5, via: b, udp: drop}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams: {a: "socks5://h:1", b: {url: "socks5://h:2", udp: no}, c: "socks4://10.0.0.3:3"}
+    routes:
+    - {port: 1, via: direct, udp: reject}
+    - {port: 2, via: reject, udp: a}
+    - {port: 3, via: b, udp: c}
+    - {port: 4, via: b, udp: [a, b]}
+    - {port: 5, via: b, udp: offce}
+    - {port: 6, via: b, udp: }
+    - {port: 7, via: offce, udp: b}
+    default: direct
+    """,
+    "3:31: error: 'udp' is for what a chain cannot carry, and 'via' is none (remove it, or write "
+      + "a route with 'network: udp' before this one)",
+    "4:31: error: 'udp' is for what a chain cannot carry, and 'via' is none (remove it, or write "
+      + "a route with 'network: udp' before this one)",
+    "5:26: error: 'c' does not carry UDP either (write 'reject', 'direct' or another chain)",
+    "6:26: error: 'b' does not carry UDP either (write 'reject', 'direct' or another chain)",
+    "7:26: error: there is no upstream, group or chain named 'offce' (add it under 'upstreams')",
+    "8:26: error: expected 'direct', 'reject', 'drop', the name of an upstream or a "
+      + "chain, or a list, and there is nothing (write it like direct)",
+    "9:18: error: there is no upstream, group or chain named 'offce' (add it under 'upstreams')",
+    "9:30: error: 'b' does not carry UDP either (write 'reject', 'direct' or another chain)"),
   Case(
     """
     routes: {any: {country: DE}, via: direct}
@@ -243,8 +277,8 @@ import Testing
     default: direct
     """,
     "1:10: error: a route has no key 'dmain' (did you mean 'domain'?)",
-    "1:20: error: a route has no key 'xyz' (it may have 'via', 'name', 'note', "
-      + "'timeout', 'idle', 'domain', 'host', 'ip', 'port', 'network', 'command', 'client', "
+    "1:20: error: a route has no key 'xyz' (it may have 'via', 'udp', 'name', "
+      + "'note', 'timeout', 'idle', 'domain', 'host', 'ip', 'port', 'network', 'command', 'client', "
       + "'user', 'listener', 'any', 'all', 'not')"),
   Case(
     """

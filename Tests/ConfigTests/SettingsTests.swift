@@ -93,8 +93,6 @@ import Testing
     timeouts: {udp_idle: 1s, bind: 1s, dail: 1s}
     default: direct
     """,
-    "1:12: error: 'udp_idle' is not supported yet (remove it)",
-    "1:26: error: 'bind' is not supported yet (remove it)",
     "1:36: error: the 'timeouts' map has no key 'dail' (did you mean 'dial'?)"),
   Case(
     """
@@ -118,11 +116,19 @@ import Testing
       + "like 1)"),
   Case(
     """
+    timeouts: {udp_idle: 0s, bind: 2}
+    limits: {associations: 0, paths_per_association: -1}
+    default: direct
+    """,
+    "1:22: error: '0s' is out of range (write 1ms to 8760h)",
+    "1:32: error: '2' is not a duration (write it like 500ms, 10s, 2m or 1h)",
+    "2:24: error: '0' is not a number from 1 to 10000000 (write it like 1)",
+    "2:50: error: '-1' is not a number from 1 to 10000000 (write it like 1)"),
+  Case(
+    """
     limits: {associations: 1, paths_per_association: 1, conections: 1}
     default: direct
     """,
-    "1:10: error: 'associations' is not supported yet (remove it)",
-    "1:27: error: 'paths_per_association' is not supported yet (remove it)",
     "1:53: error: the 'limits' map has no key 'conections' (did you mean 'connections'?)"),
   Case(
     """

@@ -32,8 +32,6 @@ import Testing
   Case(
     """
     upstreams:
-      a: socks4://h:1
-      b: socks4a://h:1
       c: http://h:1
       d: https://h:1
       e: socks5+tls://h:1
@@ -43,15 +41,41 @@ import Testing
       i: http+tls://h:1
     default: direct
     """,
-    "2:6: error: the scheme 'socks4' is not supported yet (use a socks5 proxy)",
-    "3:6: error: the scheme 'socks4a' is not supported yet (use a socks5 proxy)",
-    "4:6: error: the scheme 'http' is not supported yet (use a socks5 proxy)",
-    "5:6: error: the scheme 'https' is not supported yet (use a socks5 proxy)",
-    "6:6: error: the scheme 'socks5+tls' is not supported yet (use a socks5 proxy)",
-    "7:6: error: the scheme 'socks5h+tls' is not supported yet (use a socks5 proxy)",
-    "8:6: error: the scheme 'socks4+tls' is not supported yet (use a socks5 proxy)",
-    "9:6: error: the scheme 'socks4a+tls' is not supported yet (use a socks5 proxy)",
-    "10:6: error: the scheme 'http+tls' is not supported yet (use a socks5 proxy)"),
+    "2:6: error: the scheme 'http' is not supported yet (use a socks5 proxy)",
+    "3:6: error: the scheme 'https' is not supported yet (use a socks5 proxy)",
+    "4:6: error: the scheme 'socks5+tls' is not supported yet (use a socks5 proxy)",
+    "5:6: error: the scheme 'socks5h+tls' is not supported yet (use a socks5 proxy)",
+    "6:6: error: the scheme 'socks4+tls' is not supported yet (use a socks5 proxy)",
+    "7:6: error: the scheme 'socks4a+tls' is not supported yet (use a socks5 proxy)",
+    "8:6: error: the scheme 'http+tls' is not supported yet (use a socks5 proxy)"),
+  Case(
+    """
+    upstreams:
+      a: socks4://h:1
+      b: SOCKS4A://alice@10.0.0.1:1
+      c: {url: "socks4://h:1", username: alice, udp: no}
+      d: {url: "socks4a://h:1", udp: auto}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams:
+      a: socks4://alice:secret@h:1
+      b: socks4a://alice:@h:1
+      c: {url: "socks4://h:1", username: alice, password: secret}
+      d: {url: "socks4a://alice@h:1", password_file: f}
+      e: socks4://al%00ice@h:1
+      f: {url: "socks4a://h:1", username: "al\\0ice"}
+      g: socks4b://h:1
+    default: direct
+    """,
+    "2:6: error: SOCKS4 has no passwords (remove it, with the colon before it)",
+    "3:6: error: SOCKS4 has no passwords (remove it, with the colon before it)",
+    "4:45: error: SOCKS4 has no passwords (remove it)",
+    "5:35: error: SOCKS4 has no passwords (remove it)",
+    "6:6: error: a SOCKS4 user id ends at its first NUL (write one without)",
+    "7:12: error: a SOCKS4 user id ends at its first NUL (write one without)",
+    "8:6: error: 'socks4b' is not a proxy's scheme (did you mean 'socks4a'?)"),
   Case(
     """
     upstreams: {a: "socks5://h", b: "socks5://h:x", c: "socks5://h:0", d: "socks5://:1", e: "socks5://", f: "socks5://h:99999", g: "socks5://h:1/x", h: "socks5://h:1?x"}
@@ -176,12 +200,33 @@ import Testing
       + "file that this user can read)"),
   Case(
     """
-    upstreams: {a: {url: "socks5://h:1", udp: auto, pipeline: no, isolate: user}}
+    upstreams: {a: {url: "socks5://h:1", pipeline: no, isolate: user}}
     default: direct
     """,
-    "1:38: error: 'udp' is not supported yet (remove it)",
-    "1:49: error: 'pipeline' is not supported yet (remove it)",
-    "1:63: error: 'isolate' is not supported yet (remove it)"),
+    "1:38: error: 'pipeline' is not supported yet (remove it)",
+    "1:52: error: 'isolate' is not supported yet (remove it)"),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", udp: auto}, b: {url: "socks5://h:2", udp: yes}, c: {url: "socks5://h:3", udp: no}}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams:
+      a: {url: "socks5://h:1", udp: maybe}
+      b: {url: "socks5://h:1", udp: false}
+      c: {url: "socks5://h:1", udp: true}
+      d: {url: "socks5://h:1", udp: {}}
+      e: {url: "socks4://h:1", udp: yes}
+      f: {url: "socks4a://h:1", udp: yes}
+    default: direct
+    """,
+    "2:33: error: 'maybe' is not 'yes', 'no' or 'auto' (write it like yes)",
+    "3:33: error: 'false' is not 'yes', 'no' or 'auto' (write 'no')",
+    "4:33: error: 'true' is not 'yes', 'no' or 'auto' (write 'yes')",
+    "5:33: error: expected 'yes', 'no' or 'auto', not a map (write it like yes)",
+    "6:33: error: SOCKS4 carries no UDP (write 'no', or remove it)",
+    "7:34: error: SOCKS4 carries no UDP (write 'no', or remove it)"),
   Case(
     """
     upstreams: {a: {ulr: "socks5://h:1"}}
