@@ -18,6 +18,13 @@ package enum IPAddress: Hashable, Sendable {
     }
   }
 
+  package var family: Family {
+    switch self {
+    case .v4: .v4
+    case .v6: .v6
+    }
+  }
+
   /// The address itself, or the IPv4 address inside `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2).
   ///
   /// Every address that comes from outside passes through here before it is matched, dialled or logged:
@@ -26,6 +33,12 @@ package enum IPAddress: Hashable, Sendable {
     guard case .v6(let bits) = self, bits.value >> 32 == 0xffff else { return self }
     return .v4(UInt32(truncatingIfNeeded: bits.value))
   }
+}
+
+/// The two kinds of address: names are asked for each separately (A and AAAA records), and a socket has one of them.
+package enum Family: Hashable, Sendable, CaseIterable {
+  case v4
+  case v6
 }
 
 /// The 128 bits of an IPv6 address, in two halves.

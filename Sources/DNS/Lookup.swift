@@ -1,12 +1,6 @@
 import Addresses
 import Transport
 
-/// The two kinds of address, which are asked for separately: A and AAAA records.
-package enum Family: Hashable, Sendable, CaseIterable {
-  case v4
-  case v6
-}
-
 /// What a name has in one family: at least one address, or the reason there is none.
 package typealias Answer = Result<[IPAddress], ResolutionFailure>
 

@@ -154,12 +154,3 @@ extension [IPAddress] {
     return addresses.isEmpty ? .failure(.noData) : .success(addresses)
   }
 }
-
-extension IPAddress {
-  fileprivate var family: Family {
-    switch self {
-    case .v4: .v4
-    case .v6: .v6
-    }
-  }
-}

@@ -193,12 +193,3 @@ struct ConnectFailure: Error {
   var phase: Failure.Phase
   var cause: Failure.Cause
 }
-
-extension IPAddress {
-  fileprivate var family: Family {
-    switch self {
-    case .v4: .v4
-    case .v6: .v6
-    }
-  }
-}
