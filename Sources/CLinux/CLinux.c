@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -127,16 +128,32 @@ int linux_raise_descriptor_limit(void) {
   return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
+// MARK: - Memory
+
+// With huge pages, the first octet would make two mebibytes resident.
+void *linux_reserve(size_t count) {
+  void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return NULL;
+  madvise(memory, count, MADV_NOHUGEPAGE);
+  return memory;
+}
+
+void linux_release(void *memory, size_t count) { munmap(memory, count); }
+
 // MARK: - Addresses
 
-union any_address {
+union ip_address {
   struct sockaddr generic;
   struct sockaddr_in v4;
   struct sockaddr_in6 v6;
+};
+
+union local_address {
+  struct sockaddr generic;
   struct sockaddr_un local;
 };
 
-static socklen_t to_system(const struct linux_address *address, union any_address *system) {
+static socklen_t to_system(const struct linux_address *address, union ip_address *system) {
   memset(system, 0, sizeof *system);
   if (address->family == 4) {
     system->v4.sin_family = AF_INET;
@@ -150,7 +167,7 @@ static socklen_t to_system(const struct linux_address *address, union any_addres
   return sizeof system->v6;
 }
 
-static void from_system(const union any_address *system, struct linux_address *address) {
+static void from_system(const union ip_address *system, struct linux_address *address) {
   memset(address, 0, sizeof *address);
   if (system->generic.sa_family == AF_INET) {
     address->family = 4;
@@ -183,24 +200,24 @@ static int fail(int socket) {
 // shares too, is an error then. Those that join the first must share before they are bound.
 //
 // Accepted sockets inherit the listener's options, so tuning the listener saves a call a connection.
-int linux_listen(const struct linux_address *address, int backlog, int joins) {
-  union any_address system;
+int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing) {
+  union ip_address system;
   socklen_t length = to_system(address, &system);
   int listener = socket(system.generic.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener < 0) return -errno;
   enable(listener, SOL_SOCKET, SO_REUSEADDR);
-  if (joins && enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
+  if (sharing == LINUX_JOINS && enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
   if (address->family == 6 && enable(listener, IPPROTO_IPV6, IPV6_V6ONLY) < 0) return fail(listener);
   tune(listener);
   if (bind(listener, &system.generic, length) < 0) return fail(listener);
-  if (!joins && enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
+  if (sharing == LINUX_SHARED && enable(listener, SOL_SOCKET, SO_REUSEPORT) < 0) return fail(listener);
   if (listen(listener, backlog) < 0) return fail(listener);
   return listener;
 }
 
 // A socket file that nobody listens on is left from an earlier run and is replaced; a living one is not.
 int linux_listen_unix(const char *path, int backlog) {
-  union any_address system = {.local = {.sun_family = AF_UNIX}};
+  union local_address system = {.local = {.sun_family = AF_UNIX}};
   if (strlen(path) >= sizeof system.local.sun_path) return -ENAMETOOLONG;
   strcpy(system.local.sun_path, path);
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -221,7 +238,7 @@ int linux_listen_unix(const char *path, int backlog) {
 int linux_unlink(const char *path) { return unlink(path) < 0 ? -errno : 0; }
 
 int linux_accept(int listener, struct linux_address *peer) {
-  union any_address system = {0};
+  union ip_address system = {0};
   socklen_t length = sizeof system;
   int connection = CHECKED(accept4(listener, &system.generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (connection >= 0) from_system(&system, peer);
@@ -235,13 +252,13 @@ int linux_tcp_socket(int family) {
 }
 
 int linux_connect(int socket, const struct linux_address *address) {
-  union any_address system;
+  union ip_address system;
   socklen_t length = to_system(address, &system);
   return connect(socket, &system.generic, length) < 0 ? -errno : 0;
 }
 
 int linux_local_address(int socket, struct linux_address *address) {
-  union any_address system = {0};
+  union ip_address system = {0};
   socklen_t length = sizeof system;
   if (getsockname(socket, &system.generic, &length) < 0) return -errno;
   from_system(&system, address);
@@ -249,7 +266,7 @@ int linux_local_address(int socket, struct linux_address *address) {
 }
 
 int linux_peer_address(int socket, struct linux_address *address) {
-  union any_address system = {0};
+  union ip_address system = {0};
   socklen_t length = sizeof system;
   if (getpeername(socket, &system.generic, &length) < 0) return -errno;
   from_system(&system, address);
@@ -271,9 +288,95 @@ int linux_reset_on_close(int socket) {
   return setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) < 0 ? -errno : 0;
 }
 
+// MARK: - Datagrams
+
+// Datagrams are never marked "don't fragment": one that is too big for a link is to arrive in pieces. Bursts wait in
+// the largest buffers the kernel allows.
+int linux_udp_socket(int family) {
+  int is_v4 = family == 4;
+  int result = CHECKED(socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (result < 0) return result;
+  int size = 4 << 20;
+  setsockopt(result, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+  setsockopt(result, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  if (is_v4) {
+    int never = IP_PMTUDISC_DONT;
+    if (setsockopt(result, IPPROTO_IP, IP_MTU_DISCOVER, &never, sizeof never) < 0) return fail(result);
+  } else {
+    int never = IPV6_PMTUDISC_DONT;
+    if (enable(result, IPPROTO_IPV6, IPV6_V6ONLY) < 0) return fail(result);
+    if (setsockopt(result, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &never, sizeof never) < 0) return fail(result);
+  }
+  return result;
+}
+
+int linux_bind(int socket, const struct linux_address *address) {
+  union ip_address system;
+  socklen_t length = to_system(address, &system);
+  return bind(socket, &system.generic, length) < 0 ? -errno : 0;
+}
+
+// Connecting a datagram socket sends nothing, but chooses the route and the address to send from.
+int linux_address_towards(const struct linux_address *destination, struct linux_address *source) {
+  int probe = linux_udp_socket(destination->family);
+  if (probe < 0) return probe;
+  int result = linux_connect(probe, destination);
+  if (result == 0) result = linux_local_address(probe, source);
+  close(probe);
+  return result;
+}
+
+int64_t linux_send_to(int socket, const void *buffer, size_t count, const struct linux_address *destination) {
+  union ip_address system;
+  socklen_t length = destination ? to_system(destination, &system) : 0;
+  return CHECKED(sendto(socket, buffer, count, MSG_NOSIGNAL, length ? &system.generic : NULL, length));
+}
+
+// An error behind some datagrams is kept by the kernel, which reports it in the next call.
+int linux_receive_datagrams(int socket, struct linux_datagram *datagrams, int count) {
+  struct mmsghdr headers[LINUX_DATAGRAM_BATCH];
+  struct iovec contents[LINUX_DATAGRAM_BATCH];
+  union ip_address sources[LINUX_DATAGRAM_BATCH];
+  if (count > LINUX_DATAGRAM_BATCH) return -EINVAL;
+  for (int index = 0; index < count; index++) {
+    contents[index] = (struct iovec){datagrams[index].bytes, datagrams[index].count};
+    headers[index].msg_hdr = (struct msghdr){
+      .msg_name = &sources[index],
+      .msg_namelen = sizeof sources[index],
+      .msg_iov = &contents[index],
+      .msg_iovlen = 1,
+    };
+  }
+  int received = CHECKED(recvmmsg(socket, headers, (unsigned)count, MSG_DONTWAIT, NULL));
+  for (int index = 0; index < received; index++) {
+    datagrams[index].count = headers[index].msg_len;
+    from_system(&sources[index], &datagrams[index].source);
+  }
+  return received;
+}
+
+// Answers how many were sent; the error is that of the first, when not even that was.
+int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count) {
+  struct mmsghdr headers[LINUX_DATAGRAM_BATCH];
+  struct iovec contents[LINUX_DATAGRAM_BATCH];
+  union ip_address destinations[LINUX_DATAGRAM_BATCH];
+  if (count > LINUX_DATAGRAM_BATCH) return -EINVAL;
+  for (int index = 0; index < count; index++) {
+    const struct linux_datagram *datagram = &datagrams[order[index]];
+    contents[index] = (struct iovec){datagram->bytes, datagram->count};
+    headers[index].msg_hdr = (struct msghdr){.msg_iov = &contents[index], .msg_iovlen = 1};
+    if (datagram->destination.family == 0) continue;
+    headers[index].msg_hdr.msg_name = &destinations[index];
+    headers[index].msg_hdr.msg_namelen = to_system(&datagram->destination, &destinations[index]);
+  }
+  return CHECKED(sendmmsg(socket, headers, (unsigned)count, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+// MARK: - The service manager
+
 // A path that begins with '@' is in the abstract namespace (sd_notify(3)).
 int linux_notify(const char *path, size_t length, const char *message) {
-  union any_address system = {.local = {.sun_family = AF_UNIX}};
+  union local_address system = {.local = {.sun_family = AF_UNIX}};
   if (length == 0 || length >= sizeof system.local.sun_path) return -ENAMETOOLONG;
   memcpy(system.local.sun_path, path, length);
   if (path[0] == '@') system.local.sun_path[0] = 0;

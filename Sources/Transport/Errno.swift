@@ -15,6 +15,7 @@ package struct Errno: Error, Hashable, Sendable {
   package static let tooManyOpenFilesInSystem = Errno(rawValue: 23)
   package static let tooManyOpenFiles = Errno(rawValue: 24)
   package static let brokenPipe = Errno(rawValue: 32)
+  package static let messageTooLarge = Errno(rawValue: 90)
   package static let addressFamilyNotSupported = Errno(rawValue: 97)
   package static let addressInUse = Errno(rawValue: 98)
   package static let addressNotAvailable = Errno(rawValue: 99)
@@ -52,6 +53,7 @@ extension Errno: CustomStringConvertible {
     case .outOfMemory: "out of memory"
     case .tooManyOpenFilesInSystem, .tooManyOpenFiles: "too many open files"
     case .brokenPipe: "broken pipe"
+    case .messageTooLarge: "message too large"
     case .addressFamilyNotSupported: "address family not supported"
     case .addressInUse: "address already in use"
     case .addressNotAvailable: "address not available"

@@ -29,6 +29,7 @@ package final class EventLoop: TaskExecutor {
     var now = Deadline.now
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: EventLoop.scratchSize, alignment: 64)
     var pipes = PipePool()
+    lazy var datagrams = DatagramBatch()
 
     deinit {
       unsafe scratch.deallocate()
@@ -230,6 +231,9 @@ extension EventLoop {
 
   /// 64 KiB for bytes on their way: valid until the calling task next suspends.
   var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch }
+
+  /// Datagrams on their way: valid until the calling task next suspends.
+  package var datagrams: DatagramBatch { own.datagrams }
 
   func takePipe() -> Pipe? { own.pipes.take() }
 

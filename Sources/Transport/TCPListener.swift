@@ -23,8 +23,22 @@ package final class TCPListener {
   package init(on address: SocketAddress, joins: Bool = false, loop: EventLoop) throws(Errno) {
     var linux = address.linux
     let socket = FileDescriptor(
-      owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? 1 : 0)))
-    localAddress = Self.localAddress(of: socket)
+      owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? LINUX_JOINS : LINUX_SHARED)))
+    localAddress = SocketAddress(localOf: socket)
+    path = nil
+    descriptor = try PolledDescriptor(socket, on: loop)
+  }
+
+  /// For one expected connection, on an address nobody shares: its own port, or a free one of `ports`. When all of these
+  /// are taken, `addressInUse`.
+  package init(
+    bindingTo address: SocketAddress, ports: ClosedRange<UInt16>? = nil, on loop: EventLoop
+  ) throws(Errno) {
+    let socket = try address.withFreePort(of: ports) { address throws(Errno) in
+      var linux = address.linux
+      return FileDescriptor(owning: try Errno.check(unsafe linux_listen(&linux, 1, LINUX_ALONE)))
+    }
+    localAddress = SocketAddress(localOf: socket)
     path = nil
     descriptor = try PolledDescriptor(socket, on: loop)
   }
@@ -101,12 +115,6 @@ package final class TCPListener {
   private static func openSpare() -> FileDescriptor? {
     guard let rawValue = try? Errno.check(linux_open_null()) else { return nil }
     return FileDescriptor(owning: rawValue)
-  }
-
-  private static func localAddress(of socket: borrowing FileDescriptor) -> SocketAddress? {
-    var linux = linux_address()
-    guard unsafe linux_local_address(socket.rawValue, &linux) == 0 else { return nil }
-    return SocketAddress(linux)
   }
 }
 

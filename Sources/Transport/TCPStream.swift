@@ -122,18 +122,18 @@ package struct TCPStream: ~Copyable {
   }
 
   /// The address of our end; `nil` on a Unix-domain socket.
-  package var localAddress: SocketAddress? {
+  package var localAddress: SocketAddress? { SocketAddress(localOf: descriptor.descriptor) }
+
+  /// The address of the other end; `nil` on a Unix-domain socket, or once the connection is gone.
+  package var peerAddress: SocketAddress? {
     var linux = linux_address()
-    guard unsafe linux_local_address(descriptor.rawValue, &linux) == 0 else { return nil }
+    guard unsafe linux_peer_address(descriptor.rawValue, &linux) == 0 else { return nil }
     return SocketAddress(linux)
   }
 
   /// Both ends have the same address: the peer is a program on this host.
   package var isConnectedToItsOwnHost: Bool {
-    var linux = linux_address()
-    guard unsafe linux_peer_address(descriptor.rawValue, &linux) == 0, let peer = SocketAddress(linux) else {
-      return false
-    }
+    guard let peer = peerAddress else { return false }
     return peer.address == localAddress?.address
   }
 }

@@ -10,8 +10,9 @@ package struct Readiness: OptionSet, Hashable, Sendable {
 
   package static let readable = Readiness(rawValue: UInt16(EPOLLIN.rawValue))
   package static let writable = Readiness(rawValue: UInt16(EPOLLOUT.rawValue))
-  /// The peer ended its direction, or the descriptor failed: reading will not block any more.
-  static let ended = Readiness(rawValue: UInt16(EPOLLRDHUP.rawValue))
+  /// The peer ended its direction, or the descriptor failed: reading will not block any more. To wait for this alone
+  /// is to learn that a client left without reading what it sent. Once true, it stays so.
+  package static let ended = Readiness(rawValue: UInt16(EPOLLRDHUP.rawValue))
   /// An urgent octet (tcp(7)) stands among the bytes to read.
   static let urgent = Readiness(rawValue: UInt16(EPOLLPRI.rawValue))
 

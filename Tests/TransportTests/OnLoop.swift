@@ -49,6 +49,35 @@ extension TCPListener {
   }
 }
 
+extension UDPSocket {
+  func boundAddress() throws -> SocketAddress {
+    let address = localAddress
+    return try #require(address)
+  }
+
+  /// Waits until there is something to receive, into the loop's batch.
+  func receive() async throws(Errno) -> Int {
+    while true {
+      let count = try loop.datagrams.receive(from: self)
+      guard count == 0 else { return count }
+      try await descriptor.wait(for: .readable, until: .never)
+    }
+  }
+}
+
+extension EventLoop {
+  /// The loop's batch with these datagrams in it.
+  func receive(_ datagrams: [[UInt8]]) async throws -> DatagramBatch {
+    let receiver = try UDPSocket(bindingTo: SocketAddress(.loopback4, port: 0), on: self)
+    let sender = try UDPSocket(.v4, on: self)
+    for datagram in datagrams { try sender.send(datagram, to: receiver.localAddress) }
+    try #require(try await receiver.receive() == datagrams.count)
+    return self.datagrams
+  }
+
+  func receiveOne(_ datagram: [UInt8]) async throws -> DatagramBatch { try await receive([datagram]) }
+}
+
 extension TCPStream {
   func readToEnd() async throws(Errno) -> [UInt8] {
     var input: [UInt8] = []
@@ -66,6 +95,15 @@ final class SharedStream: @unchecked Sendable {
   }
 }
 
+/// A socket to be kept in an array; `@unchecked` holds because one task uses it.
+final class SharedSocket: @unchecked Sendable {
+  let socket: UDPSocket
+
+  init(_ socket: consuming UDPSocket) {
+    self.socket = socket
+  }
+}
+
 /// So many bytes that do not repeat in step with any buffer.
 func pattern(_ count: Int) -> [UInt8] {
   let period = (0..<65_521).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 8) }
@@ -78,6 +116,12 @@ func pattern(_ count: Int) -> [UInt8] {
 func freeAddress(on loop: EventLoop) throws -> SocketAddress {
   let listener = try TCPListener(on: SocketAddress(.loopback4, port: 0), loop: loop)
   return try #require(listener.localAddress)
+}
+
+/// An address to which nobody is bound.
+func freePort(of address: IPAddress, on loop: EventLoop) throws -> SocketAddress {
+  let socket = try UDPSocket(bindingTo: SocketAddress(address, port: 0), on: loop)
+  return try socket.boundAddress()
 }
 
 /// A listener with room for one connection, so that the kernel leaves further ones unanswered.

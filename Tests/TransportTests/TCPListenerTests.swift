@@ -73,6 +73,27 @@ private let anyPort = SocketAddress(.loopback4, port: 0)
     }
   }
 
+  @Test func `a listener for one client takes each port of its range once, and shares none`() async throws {
+    try await onLoop { loop in
+      let ports: ClosedRange<UInt16> = 23_821...23_823
+      let listeners = try ports.map { _ in try TCPListener(bindingTo: anyPort, ports: ports, on: loop) }
+      #expect(Set(listeners.compactMap(\.localAddress?.port)) == Set(ports))
+      #expect(throws: Errno.addressInUse) {
+        _ = try TCPListener(bindingTo: anyPort, ports: ports, on: loop)
+      }
+      for listener in listeners {
+        let address = try #require(listener.localAddress)
+        for joins in [false, true] {
+          #expect(throws: Errno.addressInUse) { _ = try TCPListener(on: address, joins: joins, loop: loop) }
+        }
+        let client = try await TCPStream.connect(to: address, on: loop, until: .never)
+        let server = try TCPStream(try await listener.next(on: loop), on: loop)
+        #expect(client.peerAddress == address)
+        #expect(server.peerAddress == client.localAddress)
+      }
+    }
+  }
+
   @Test func `a living socket file is not replaced, and goes with its listener`() async throws {
     try await onLoop { loop in
       let path = "/tmp/sockeye-\(getpid())-\(UInt64.random(in: 0 ... .max)).socket"

@@ -91,6 +91,23 @@ import Testing
     }
   }
 
+  @Test(arguments: [false, true])
+  func `that the peer left is learnt before what it sent is read`(isReset: Bool) async throws {
+    try await onLoop { loop in
+      try await withConnection(on: loop) { client, server in
+        try await client.write([1], until: .never)
+        #expect(await loop.wait(for: server.interest(in: .readable), until: .never) == .ready(0))
+        #expect(await loop.wait(for: server.interest(in: .ended), until: .now) == .timedOut)
+        if isReset { client.resetOnClose() }
+        _ = consume client
+        for _ in 0..<2 {
+          #expect(await loop.wait(for: server.interest(in: .ended), until: .never) == .ready(0))
+        }
+        if !isReset { #expect(try await server.readToEnd() == [1]) }
+      }
+    }
+  }
+
   @Test func `a reset is an error, not an end`() async throws {
     try await onLoop { loop in
       try await withConnection(on: loop) { client, server in

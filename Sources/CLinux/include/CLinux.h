@@ -17,6 +17,20 @@ struct linux_address {
   uint8_t octets[16];  // network order, the first 4 for IPv4
 };
 
+// A datagram in memory. It goes to `destination`, or where its socket is connected to if that has family 0.
+struct linux_datagram {
+  uint8_t *bytes;
+  size_t count;
+  struct linux_address source;
+  struct linux_address destination;
+};
+
+// How many datagrams one call moves at most.
+#define LINUX_DATAGRAM_BATCH 32
+
+// Who else may listen on the same address: nobody, those who join later, or this one joins others.
+enum linux_sharing { LINUX_ALONE, LINUX_SHARED, LINUX_JOINS };
+
 // Threads and time.
 int linux_start_thread(void (*body)(void *), void *argument);
 void *linux_thread_owner(void);
@@ -41,8 +55,12 @@ int linux_pipe(int ends[2], int capacity);
 int linux_open_null(void);
 int linux_raise_descriptor_limit(void);
 
+// Memory whose pages take room only once they are touched; NULL when there is none.
+void *linux_reserve(size_t count);
+void linux_release(void *memory, size_t count);
+
 // Sockets. All are non-blocking and close-on-exec.
-int linux_listen(const struct linux_address *address, int backlog, int joins);
+int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing);
 int linux_listen_unix(const char *path, int backlog);
 int linux_unlink(const char *path);
 int linux_accept(int listener, struct linux_address *peer);
@@ -53,6 +71,12 @@ int linux_peer_address(int socket, struct linux_address *address);
 int linux_shutdown_write(int socket);
 int linux_reset_on_close(int socket);
 int linux_keep_alive(int socket, int seconds);
+int linux_udp_socket(int family);
+int linux_bind(int socket, const struct linux_address *address);
+int linux_address_towards(const struct linux_address *destination, struct linux_address *source);
+int64_t linux_send_to(int socket, const void *buffer, size_t count, const struct linux_address *destination);
+int linux_receive_datagrams(int socket, struct linux_datagram *datagrams, int count);
+int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count);
 int linux_notify(const char *path, size_t length, const char *message);
 
 // Signals: blocked in the calling thread and those it starts, and then waited for.
