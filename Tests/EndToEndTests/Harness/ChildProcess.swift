@@ -36,9 +36,10 @@ final class ChildProcess: Sendable {
   /// `input` must fit into a pipe; `descriptors` is the limit of open files it runs under.
   init(
     _ program: Program, _ arguments: [String], environment: [String: String] = [:], directory: String = "/",
-    input: String = "", descriptors: Int? = nil
+    input: String = "", descriptors: Int? = nil, in network: Network? = nil
   ) throws {
-    var command = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
+    // The signal comes last of what changes privileges, since each change would clear it.
+    var command = (network?.entrance ?? []) + ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
     if let descriptors { command += ["prlimit", "--nofile=\(descriptors):\(descriptors)"] }
     command += [program.path] + arguments
 
@@ -136,9 +137,11 @@ final class ChildProcess: Sendable {
   /// Runs a program to its end.
   static func run(
     _ program: Program, _ arguments: [String], environment: [String: String] = [:], directory: String = "/",
-    input: String = ""
+    input: String = "", in network: Network? = nil
   ) throws -> Exit {
-    try ChildProcess(program, arguments, environment: environment, directory: directory, input: input).wait()
+    try ChildProcess(
+      program, arguments, environment: environment, directory: directory, input: input, in: network
+    ).wait()
   }
 
   private func readLines(from descriptor: Int32, into recorders: [Recorder<String>]) {

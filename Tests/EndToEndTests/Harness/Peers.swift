@@ -20,13 +20,14 @@ final class Microsocks: Sendable {
   }
 }
 
-/// Dante's server.
+/// Dante's server: CONNECT, BIND and UDP.
 final class Dante: Sendable {
   let address: String
   let process: ChildProcess
   private let directory: TemporaryDirectory
 
-  init() throws {
+  /// `external` is the address it leaves from, by which a target knows one from another.
+  init(external: String = "127.0.0.1", in network: Network? = nil) throws {
     let port = FreePort.take()
     address = "127.0.0.1:\(port)"
     directory = try TemporaryDirectory()
@@ -36,7 +37,7 @@ final class Dante: Sendable {
       """
       logoutput: stderr
       internal: 127.0.0.1 port = \(port)
-      external: 127.0.0.1
+      external: \(external)
       clientmethod: none
       socksmethod: none
       user.privileged: \(user)
@@ -44,17 +45,18 @@ final class Dante: Sendable {
       client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }
       socks pass {
         from: 0.0.0.0/0 to: 0.0.0.0/0
-        command: connect
+        command: connect bind udpassociate bindreply udpreply
         log: connect
       }
 
       """, to: "danted.conf")
     process = try ChildProcess(
-      try Program("danted", package: "dante-server"), ["-f", file, "-p", "\(directory.path)/pid"])
-    try waitUntilAccepting(address, process)
+      try Program("danted", package: "dante-server"), ["-f", file, "-p", "\(directory.path)/pid"],
+      in: network)
+    try process.line(containing: " running")
   }
 
-  /// Whether it says it has passed a connection on to this address.
+  /// Whether it says it has passed a connection, or an association, on to this address.
   func waitForConnection(to destination: String) throws {
     let dotted = destination.replacingOccurrences(of: ":", with: ".")
     try process.line(containing: dotted)

@@ -10,9 +10,7 @@ enum SOCKS {
   }
 
   static func request(command: UInt8, to address: String) -> [UInt8] {
-    guard let colon = address.lastIndex(of: ":") else { return [] }
-    let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
-    return [5, command, 0] + encoded(host: host) + bigEndian(portNumber(of: address))
+    [5, command, 0] + encoded(address)
   }
 
   /// A request with a name field of any content.
@@ -32,6 +30,13 @@ enum SOCKS {
   static func failure(_ code: UInt8) -> [UInt8] { [5, code, 0, 1, 0, 0, 0, 0, 0, 0] }
 
   static func bigEndian(_ port: UInt16) -> [UInt8] { [UInt8(port >> 8), UInt8(port & 0xFF)] }
+
+  /// Address type, address and port.
+  static func encoded(_ address: String) -> [UInt8] {
+    guard let colon = address.lastIndex(of: ":") else { return [] }
+    let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
+    return encoded(host: host) + bigEndian(portNumber(of: address))
+  }
 
   private static func encoded(host: String) -> [UInt8] {
     var v4 = in_addr()
@@ -96,7 +101,9 @@ extension Socket {
 
   /// The destination of a request, a name in quotation marks.
   @discardableResult
-  func receiveRequest() throws -> String {
+  func receiveRequest() throws -> String { try receiveCommand().destination }
+
+  func receiveCommand() throws -> (code: UInt8, destination: String) {
     let head = try receive(exactly: 4)
     guard head.count == 4 else { throw NeverHappened(description: "a request") }
     let host: String
@@ -111,6 +118,6 @@ extension Socket {
     }
     let port = try receive(exactly: 2)
     guard port.count == 2 else { throw NeverHappened(description: "a port") }
-    return "\(host):\(UInt16(port[0]) << 8 | UInt16(port[1]))"
+    return (head[1], "\(host):\(UInt16(port[0]) << 8 | UInt16(port[1]))")
   }
 }

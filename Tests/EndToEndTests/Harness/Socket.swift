@@ -209,20 +209,28 @@ private func addressText(
   of descriptor: Int32,
   _ query: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
 ) -> String {
+  withAddressText { query(descriptor, $0, $1) }.text
+}
+
+/// What `fill` returns, and as text the address that it stored; “nowhere” when it stored none.
+func withAddressText<Result>(
+  _ fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) throws -> Result
+) rethrows -> (result: Result, text: String) {
   var storage = sockaddr_storage()
   var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-  return withUnsafeMutablePointer(to: &storage) { pointer in
-    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+  return try withUnsafeMutablePointer(to: &storage) { pointer in
+    try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+      let result = try fill(address, &length)
       var host = [CChar](repeating: 0, count: 64)
       var port = [CChar](repeating: 0, count: 8)
-      guard query(descriptor, address, &length) == 0,
+      guard
         getnameinfo(
           address, length, &host, socklen_t(host.count), &port, socklen_t(port.count),
           NI_NUMERICHOST | NI_NUMERICSERV) == 0
-      else { return "nowhere" }
+      else { return (result, "nowhere") }
       let text = host.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
       let digits = port.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-      return text.contains(":") ? "[\(text)]:\(digits)" : "\(text):\(digits)"
+      return (result, text.contains(":") ? "[\(text)]:\(digits)" : "\(text):\(digits)")
     }
   }
 }

@@ -11,7 +11,8 @@ final class Sockeye: Sendable {
 
   /// Serves `table`; without a `listen:` in it, on a free port of 127.0.0.1.
   init(
-    _ table: String, arguments: [String] = [], environment: [String: String] = [:], descriptors: Int? = nil
+    _ table: String, arguments: [String] = [], environment: [String: String] = [:], descriptors: Int? = nil,
+    in network: Network? = nil
   ) throws {
     isShortOfDescriptors = descriptors != nil
     directory = try TemporaryDirectory()
@@ -19,7 +20,7 @@ final class Sockeye: Sendable {
     let file = try directory.write(text, to: "table.yaml")
     process = try ChildProcess(
       try Sockeye.program(), ["serve", file] + arguments, environment: environment, directory: directory.path,
-      descriptors: descriptors)
+      descriptors: descriptors, in: network)
     let listeners = Sockeye.listenerCount(text)
     addresses = try process.lines.wait(for: "“listening on”") { lines in
       let found = lines.compactMap { $0.firstMatch(of: /listening on ([^\s"]+)/).map { String($0.1) } }
