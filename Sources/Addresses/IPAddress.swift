@@ -76,6 +76,17 @@ extension IPAddress {
     }
   }
 
+  /// For use inside one network: RFC 1918, RFC 6598 (shared), RFC 4193 (unique local), and link-local addresses.
+  package var isPrivate: Bool {
+    switch self {
+    case .v4(let bits):
+      bits >> 24 == 10 || bits >> 20 == 0xac1 || bits >> 16 == 0xc0a8 || bits >> 22 == 0x6440 >> 6
+        || bits >> 16 == 0xa9fe
+    case .v6(let bits):
+      bits.value >> 121 == 0xfc >> 1 || bits.value >> 118 == 0xfe80 >> 6
+    }
+  }
+
   /// 224.0.0.0/4 or `ff00::/8`.
   package var isMulticast: Bool {
     switch self {

@@ -23,13 +23,13 @@ struct ReachedHop: ~Copyable {
 }
 
 /// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
-struct Dialer {
+struct Dialer: Sendable {
   let loop: EventLoop
   let resolver: Resolver
   let policy: Policy
   let ownListeners: OwnListeners
   /// Told each phase when it is over, with its hop and how long it took; for `trace`.
-  var onPhase: (Failure.Place, Failure.Phase, Duration) -> Void = { _, _, _ in }
+  var onPhase: @Sendable (Failure.Place, Failure.Phase, Duration) -> Void = { _, _, _ in }
 
   /// Dials the request's destination within `budget`, as `outcome` says.
   ///
@@ -146,27 +146,36 @@ struct Dialer {
   }
 
   /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.
-  private func endpoint(of hop: Hop, until deadline: Deadline) async throws(Failure) -> Endpoint {
-    let upstream = hop.upstream
-    guard upstream.resolution == .local, let name = upstream.endpoint.host.name else {
-      return upstream.endpoint
+  func endpoint(of hop: Hop, until deadline: Deadline) async throws(Failure) -> Endpoint {
+    let endpoint = hop.upstream.endpoint
+    guard hop.upstream.resolution == .local else { return endpoint }
+    return Endpoint(
+      try await address(of: endpoint.host, place: hop.place, until: deadline), port: endpoint.port)
+  }
+
+  /// The first address of a host, looked up here if it is a name.
+  func address(
+    of host: Host, place: Failure.Place, until deadline: Deadline
+  ) async throws(Failure) -> IPAddress {
+    let name: DomainName
+    switch host {
+    case .address(let address): return address
+    case .name(let wanted): name = wanted
     }
-    if let address = policy.hosts.addresses(for: name)?.first {
-      return Endpoint(address, port: upstream.endpoint.port)
-    }
+    if let address = policy.hosts.addresses(for: name)?.first { return address }
     let lookup = resolver.lookup(name)
     do throws(ResolutionFailure) {
       while true {
         for family in Family.allCases {
           if case .success(let addresses)? = lookup[family], let address = addresses.first {
-            return Endpoint(address, port: upstream.endpoint.port)
+            return address
           }
         }
         if let failure = lookup.failure { throw failure }
         try await lookup.waitForAnswer(until: deadline)
       }
     } catch {
-      throw Failure(hop.place, .resolve, .resolution(error))
+      throw Failure(place, .resolve, .resolution(error))
     }
   }
 

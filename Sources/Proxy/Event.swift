@@ -66,11 +66,23 @@ package struct Event: Sendable {
   /// Bytes the destination, and the client, have taken.
   package var up: UInt64 = 0
   package var down: UInt64 = 0
+  /// What a UDP association carried; `nil` for all else.
+  package var datagrams: Datagrams?
   /// From the request to its reply.
   package var dial = Duration.zero
   /// From accept to the end.
   package var time = Duration.zero
   package var ending = Ending.finished
+}
+
+extension Event {
+  /// The datagrams of a UDP association.
+  package struct Datagrams: Sendable {
+    /// Sent on towards destinations, and to the client.
+    package let up: Int
+    package let down: Int
+    package let drops: Drops
+  }
 }
 
 /// What the server has to tell beside the sessions' ends.
@@ -79,6 +91,9 @@ package enum Notice: Sendable {
   case turnedAway(listener: String, Errno)
   /// This part of the reloaded table differs from what runs, and takes a restart to change.
   case needsRestart(String)
+  /// Datagrams that were to leave through this chain are dropped, and those of all clients for half a minute, or until
+  /// it is opened anew.
+  case pathFailed(Chain, Failure)
 }
 
 /// Takes what the server tells. Called on the loops' threads: it must not block.

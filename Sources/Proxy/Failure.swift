@@ -106,6 +106,11 @@ extension SOCKS5.ReplyCode {
   }
 }
 
+extension Failure {
+  /// A hop was reached, and said that it carries no UDP.
+  var isLackOfUDP: Bool { phase == .associate && SOCKS5.ReplyCode(self) == .commandNotSupported }
+}
+
 // MARK: - Text
 
 extension Failure.Place: CustomStringConvertible {

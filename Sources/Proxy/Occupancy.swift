@@ -48,16 +48,26 @@ final class Occupancy: Sendable {
     }
   }
 
-  /// Counts a UDP association, if there is room for one more; then it must `leaveAssociation`.
-  func enterAssociation(limit: Int) -> Bool {
-    counts.withLock { counts in
+  /// Room for one UDP association, until it ends.
+  struct AssociationSeat: ~Copyable {
+    private let occupancy: Occupancy
+
+    fileprivate init(in occupancy: Occupancy) {
+      self.occupancy = occupancy
+    }
+
+    deinit {
+      occupancy.counts.withLock { $0.associations -= 1 }
+    }
+  }
+
+  /// `nil` when there are `limit` associations.
+  func seatAssociation(limit: Int) -> AssociationSeat? {
+    let hasRoom = counts.withLock { counts in
       guard counts.associations < limit else { return false }
       counts.associations += 1
       return true
     }
-  }
-
-  func leaveAssociation() {
-    counts.withLock { $0.associations -= 1 }
+    return hasRoom ? AssociationSeat(in: self) : nil
   }
 }

@@ -9,6 +9,8 @@ package final class Server: Sendable {
   let sink: any EventSink
   let occupancy = Occupancy()
   let ownListeners = OwnListeners()
+  let ownRelays = OwnRelays()
+  let outages = Outages()
   let drainBell: Bell
   let haltBell: Bell
   private let loops: [EventLoop]

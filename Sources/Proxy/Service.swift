@@ -1,11 +1,13 @@
 /// What a session is once its client has been answered.
 enum Service {
   case tunnel(TCPRelay)
+  case association(Association, ControlConnection)
 
   /// Serves until the end.
   func run() async {
     switch self {
     case .tunnel(let relay): await relay.run()
+    case .association(let association, let control): await association.run(control)
     }
   }
 
@@ -16,6 +18,12 @@ enum Service {
       event.ending = relay.ending.map(Event.Ending.init) ?? .stopped
       event.up = relay.up.byteCount
       event.down = relay.down.byteCount
+    case .association(let association, _):
+      event.ending = association.ending.map(Event.Ending.init) ?? .stopped
+      event.up = association.up.bytes
+      event.down = association.down.bytes
+      event.datagrams = Event.Datagrams(
+        up: association.up.datagrams, down: association.down.datagrams, drops: association.drops)
     }
   }
 }
@@ -26,6 +34,17 @@ extension Event.Ending {
       switch ending {
       case .finished: .finished
       case .reset: .reset
+      case .idle: .idle
+      case .stopped: .stopped
+      }
+  }
+}
+
+extension Event.Ending {
+  fileprivate init(_ ending: Association.Ending) {
+    self =
+      switch ending {
+      case .finished: .finished
       case .idle: .idle
       case .stopped: .stopped
       }

@@ -20,9 +20,9 @@ final class Session: @unchecked Sendable {
   private var command = Event.Command.connect
   private var user: String?
   private var destination: Endpoint?
-  private var route: String?
-  private var outcome: Outcome?
-  private var dialTime = Duration.zero
+  var route: String?
+  var outcome: Outcome?
+  var dialTime = Duration.zero
   private var ending = Event.Ending.finished
   /// Once there is one, it is to be run.
   private(set) var service: Service?
@@ -68,6 +68,8 @@ final class Session: @unchecked Sendable {
         TCPRelay(
           client: client, upstream: tunnel.connection.stream, fromClient: tunnel.fromClient,
           fromUpstream: tunnel.connection.early, idle: tunnel.idle, halfClosed: policy.timeouts.halfClosed))
+    case .association(let association):
+      service = .association(association, ControlConnection(client))
     }
   }
 
@@ -86,6 +88,7 @@ final class Session: @unchecked Sendable {
   /// What a request has led to, and what is still missing of a service: the client's end.
   enum Opened: ~Copyable {
     case tunnel(Tunnel)
+    case association(Association)
   }
 
   /// A destination that is reached, and what the tunnel to it begins with.
@@ -106,7 +109,8 @@ final class Session: @unchecked Sendable {
     spoken = request.spoken
     command = Event.Command(request.message.command) ?? .connect
     user = request.user
-    destination = request.message.destination
+    // A client that associates gives a hint of where it will send from, and no destination.
+    destination = command == .udp ? nil : request.message.destination
     if isOverLimit { throw refusal(.overLimit, .generalFailure) }
     return request
   }

@@ -71,6 +71,16 @@ import CLinux
     }
   }
 
+  /// Puts a datagram that was kept (`copy`) in place of all that was here; answers where it stands.
+  package func load(_ bytes: [UInt8]) -> Int {
+    precondition(bytes.count <= Self.room, "no datagram is that long")
+    staged.removeAll(keepingCapacity: true)
+    empty(0)
+    unsafe datagrams[0].bytes.update(from: bytes, count: bytes.count)
+    unsafe datagrams[0].count = bytes.count
+    return 0
+  }
+
   /// Who sent it. An IPv4-mapped address is unmapped.
   package func source(of index: Int) -> SocketAddress {
     check(index)

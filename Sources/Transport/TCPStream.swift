@@ -76,6 +76,12 @@ package struct TCPStream: ~Copyable {
     }
   }
 
+  /// Reads what is there, up to a scratch buffer, and forgets it; answers how many bytes, 0 at the end of the stream,
+  /// and throws `wouldBlock` when nothing has arrived.
+  package func discard() throws(Errno) -> Int {
+    try unsafe readNow(into: loop.scratch)
+  }
+
   /// Writes all of `bytes`.
   package func write(_ bytes: [UInt8], until deadline: Deadline) async throws(Errno) {
     var written = 0

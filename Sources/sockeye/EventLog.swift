@@ -20,6 +20,8 @@ struct EventLog: EventSink {
       say(.warning, "turned away a connection to \(listener): \(error)")
     case .needsRestart(let part):
       say(.warning, "'\(part)' differs from what runs: restart to change it")
+    case .pathFailed(let chain, let failure):
+      write(.warning, "udp", [("via", .text(chain.description)), ("failed", .failure(failure))])
     }
   }
 
@@ -107,6 +109,7 @@ extension Event {
     switch ending {
     case .finished, .reset, .idle, .stopped:
       fields += [("up", .number(Int(up))), ("down", .number(Int(down)))]
+      if let datagrams { fields += datagrams.fields }
       fields += [("dial", .duration(dial)), ("time", .duration(time))]
       if let words = ending.words { fields.append(("end", .text(words))) }
     case .failed(let failure):
@@ -114,6 +117,17 @@ extension Event {
       fields.append(("dial", .duration(dial)))
     case .rejected, .dropped, .overLimit, .unsupported, .refused, .unauthenticated, .noRequest:
       if let words = ending.words { fields.append(("end", .text(words))) }
+    }
+    return fields
+  }
+}
+
+extension Event.Datagrams {
+  fileprivate var fields: [(key: String, value: Event.Field)] {
+    var fields = [("datagrams_up", Event.Field.number(up)), ("datagrams_down", .number(down))]
+    if !drops.entries.isEmpty {
+      let text = drops.entries.map { "\($0.drop.rawValue):\($0.count)" }.joined(separator: ",")
+      fields.append(("dropped", .text(text)))
     }
     return fields
   }

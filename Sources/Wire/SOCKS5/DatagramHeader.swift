@@ -34,6 +34,13 @@ extension SOCKS5 {
       self.peer = peer.unmapped
     }
 
+    /// The header as it is sent.
+    package var bytes: [UInt8] {
+      var output: [UInt8] = []
+      append(to: &output)
+      return output
+    }
+
     /// Reads the header at the front of `datagram`; behind its `byteCount` octets stands the payload, which may be
     /// empty.
     ///

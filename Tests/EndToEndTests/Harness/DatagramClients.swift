@@ -124,9 +124,11 @@ final class OpenVPN: Sendable {
   func pass(_ line: String) throws -> [String] {
     let netcat = try Program("nc.openbsd", package: "netcat-openbsd")
     let listener = try ChildProcess(
-      netcat, ["-n", "-v", "-l", "-N", OpenVPN.inside.server, "8080"], input: line + "\n", in: networks.server)
+      netcat, ["-n", "-v", "-l", "-N", OpenVPN.inside.server, "8080"], input: line + "\n", in: networks.server
+    )
     try listener.line(containing: "Listening")
-    return try ChildProcess.run(netcat, ["-n", "-d", OpenVPN.inside.server, "8080"], in: networks.client).output
+    return try ChildProcess.run(netcat, ["-n", "-d", OpenVPN.inside.server, "8080"], in: networks.client)
+      .output
   }
 
   /// Makes a key and a certificate for it; the certificate's fingerprint.

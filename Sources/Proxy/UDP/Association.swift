@@ -1,0 +1,241 @@
+import Addresses
+import Routing
+import Settings
+import Transport
+import Wire
+
+/// One client's UDP ASSOCIATE (RFC 1928 §7): the relay socket that it sends to, for as long as it holds its control
+/// connection.
+///
+/// One task serves these two and the sockets towards direct destinations; each chain in use, and each name being looked
+/// up, has a task of its own. Where a datagram goes is for `Dispatch` to say.
+///
+/// `@unchecked` holds because its tasks run on the worker's loop: its variables are touched by one thread.
+final class Association: @unchecked Sendable {
+  enum Ending {
+    /// The client closed its control connection, or its direction of it.
+    case finished
+    case idle
+    case stopped
+  }
+
+  /// For whom it is, and by what rules.
+  struct Terms {
+    let client: IPAddress?
+    let user: String?
+    let listener: ListenerID
+    let service: Listener.UDPService
+    let policy: Policy
+
+    /// What the routes are asked about a datagram to `destination`.
+    func request(to destination: Endpoint) -> Request {
+      Request(.udp, to: destination, client: client, user: user, listener: listener)
+    }
+  }
+
+  let terms: Terms
+  unowned let worker: Worker
+  private let seat: Occupancy.AssociationSeat
+  private let relay: UDPSocket
+  /// Datagrams come from the address of the control connection (G7).
+  private let client: IPAddress
+  /// Learnt from the first datagram that is one, unless the client told it (G1, G2).
+  private var port: UInt16?
+  private(set) lazy var dispatch = Dispatch(for: self)
+  /// The control connection, the relay, and then the sockets towards direct destinations as they were opened.
+  private var interests: [Interest] = []
+
+  private var lastUse: Deadline
+  private let idle: Deadline.Interval
+  private var isBusy = false
+  /// Tasks to be started, and the wait that is ended for them.
+  private var unstarted: [@Sendable () async -> Void] = []
+  private var wait: WaitID?
+  private(set) var ending: Ending?
+  var up = Traffic()
+  private(set) var down = Traffic()
+  var drops = Drops()
+  /// The header that names the source of the latest answer: most come in a row.
+  private var latest: (source: SocketAddress, header: [UInt8])?
+
+  /// Datagrams, and the octets of their payloads.
+  struct Traffic {
+    var datagrams = 0
+    var bytes: UInt64 = 0
+
+    mutating func count(_ payload: Int) {
+      datagrams += 1
+      bytes += UInt64(payload)
+    }
+  }
+
+  /// How many batches are moved before others on the loop have their turn.
+  static let rounds = 4
+
+  /// - Parameters:
+  ///   - local: the address at which the client reached us; a client of a Unix-domain socket is on this machine.
+  ///   - hint: where the client says it will send from (RFC 1928 §4). Its port counts if its address is the client's,
+  ///     or none: any other address would open the relay to a stranger.
+  init(
+    _ seat: consuming Occupancy.AssociationSeat, at local: IPAddress?, hint: Endpoint, terms: Terms,
+    worker: Worker
+  ) throws(Errno) {
+    relay = try UDPSocket(
+      bindingTo: SocketAddress(local ?? .loopback4, port: 0), ports: terms.service.ports, on: worker.loop)
+    client = terms.client ?? .loopback4
+    if let address = hint.host.address, address.isUnspecified || address == client, hint.port != 0 {
+      port = hint.port
+    }
+    self.seat = seat
+    self.terms = terms
+    self.worker = worker
+    lastUse = .now
+    idle = Deadline.Interval(terms.policy.timeouts.udpIdle)
+    if let address = relay.localAddress { worker.server.ownRelays.add(address) }
+  }
+
+  deinit {
+    if let address = relay.localAddress { worker.server.ownRelays.remove(address) }
+  }
+
+  var loop: EventLoop { worker.loop }
+
+  /// Where the client is to send: BND of the reply (G3).
+  var bound: SocketAddress {
+    let local = relay.localAddress ?? SocketAddress(.unspecified4, port: 0)
+    return SocketAddress(terms.service.advertise ?? local.address, port: local.port)
+  }
+
+  // MARK: Life
+
+  /// Relays for as long as the client holds its control connection, and until `ending` is known.
+  func run(_ control: ControlConnection) async {
+    interests = [control.interest, relay.interest(in: .readable)] + interests
+    await withDiscardingTaskGroup { group in
+      while ending == nil {
+        for task in unstarted { group.addTask(executorPreference: loop) { await task() } }
+        unstarted = []
+        if isBusy { await takeTurns(control) } else { await wait(control) }
+      }
+      group.cancelAll()
+    }
+  }
+
+  /// Runs `task` beside this one, until it ends or the association does.
+  func start(_ task: @escaping @Sendable () async -> Void) {
+    unstarted.append(task)
+    wake()
+  }
+
+  /// Waits for one more socket, whose answers `dispatch.direct` takes.
+  func watch(_ outlet: Outlet) {
+    interests.append(outlet.socket.interest(in: .readable))
+    wake()
+  }
+
+  private func wake() {
+    if let wait { loop.wake(wait) }
+  }
+
+  private func wait(_ control: ControlConnection) async {
+    let wakeup = await loop.wait(for: interests, until: lastUse + idle) { wait = $0 }
+    wait = nil
+    switch wakeup {
+    case .ready(let position): move(position, control)
+    case .timedOut where lastUse + idle <= loop.now: ending = .idle
+    case .timedOut: break
+    case .cancelled: ending = .stopped
+    }
+  }
+
+  /// Lets others on the loop have their turn, and then every socket: the busy one must not keep the others waiting.
+  private func takeTurns(_ control: ControlConnection) async {
+    await Task.yield()
+    isBusy = false
+    for position in interests.indices { move(position, control) }
+    if Task.isCancelled { ending = .stopped }
+  }
+
+  /// Moves what is there on one of the sockets.
+  private func move(_ position: Int, _ control: ControlConnection) {
+    let hasMore: Bool
+    switch position {
+    case 0: hasMore = listen(to: control)
+    case 1: hasMore = receive()
+    default: hasMore = dispatch.direct.receive(at: position - 2)
+    }
+    if hasMore { isBusy = true }
+  }
+
+  private func listen(to control: ControlConnection) -> Bool {
+    switch control.listen() {
+    case .silence: return false
+    case .noise: return true
+    case .end:
+      ending = .finished
+      return false
+    }
+  }
+
+  // MARK: From the client
+
+  /// True when there may be more.
+  private func receive() -> Bool {
+    let batch = loop.datagrams
+    for _ in 0..<Self.rounds {
+      // What fails here is an ICMP message about an answer that the client did not want.
+      guard let count = try? batch.receive(from: relay), count > 0 else { return false }
+      lastUse = loop.now
+      for slot in 0..<count { accept(slot, in: batch) }
+      dispatch.flush()
+      if count < DatagramBatch.capacity { return false }
+    }
+    return true
+  }
+
+  private func accept(_ slot: Int, in batch: DatagramBatch) {
+    let source = batch.source(of: slot)
+    guard source.address == client, port == nil || port == source.port else { return drops.count(.stranger) }
+    let header: SOCKS5.DatagramHeader
+    let headerSize: Int
+    do {
+      (header, headerSize) = try batch.withBytes(of: slot) { bytes throws(SOCKS5.DatagramHeader.Violation) in
+        try SOCKS5.DatagramHeader.parse(bytes)
+      }
+    } catch {
+      return drops.count(Drop(error))
+    }
+    port = source.port
+    batch.dropFirst(headerSize, of: slot)
+    dispatch.forward(slot, to: header.peer)
+  }
+
+  // MARK: To the client
+
+  /// Puts an answer among those that `flush` sends to the client, with its true source (G15).
+  func deliver(_ slot: Int, from source: SocketAddress) {
+    guard let port else { return }
+    let batch = loop.datagrams
+    let payload = batch.byteCount(of: slot)
+    if latest?.source != source {
+      latest = (source, SOCKS5.DatagramHeader(Endpoint(source.address, port: source.port)).bytes)
+    }
+    guard let header = latest?.header, batch.prepend(header, to: slot, towards: client) else {
+      return drops.count(.tooLarge)
+    }
+    batch.stage(slot, to: SocketAddress(client, port: port))
+    down.count(payload)
+  }
+
+  func flush() {
+    lastUse = loop.now
+    send(on: relay)
+  }
+
+  /// Sends what is staged in the loop's batch, and counts what the kernel does not take.
+  func send(on socket: borrowing UDPSocket) {
+    for failure in loop.datagrams.send(on: socket).failures {
+      drops.count(failure.error == .messageTooLarge ? .tooLarge : .unsent)
+    }
+  }
+}

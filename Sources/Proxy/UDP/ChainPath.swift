@@ -1,0 +1,107 @@
+import Addresses
+import Routing
+import Transport
+
+/// One association's way through one chain, from its first datagram until it is idle or a hop ends it.
+///
+/// `@unchecked` holds because it belongs to an association, whose tasks run on one thread.
+final class ChainPath: @unchecked Sendable {
+  let chain: Chain
+  let contacts = Contacts()
+  /// What waits for it to be opened.
+  let waiting = WaitingDatagrams()
+  /// `nil` until it is opened.
+  private(set) var nested: NestedAssociation?
+  private(set) var hasEnded = false
+  /// The destination has been heard through it.
+  private(set) var hasAnswered = false
+  var lastUse = Deadline.now
+  private unowned let association: Association
+  private var refusals = 0
+
+  /// How many ICMP refusals in a row, without an answer, mean that the first hop's relay is gone.
+  private static let refusalLimit = 3
+
+  init(_ chain: Chain, of association: Association) {
+    self.chain = chain
+    self.association = association
+  }
+
+  /// Opens it, within the time for a whole dial.
+  func open() async throws(Failure) {
+    let worker = association.worker
+    let policy = association.terms.policy
+    let dialer = Dialer(
+      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
+    nested = try await NestedAssociation.open(chain, by: dialer, budget: policy.timeouts.dial)
+    lastUse = .now
+  }
+
+  /// Opens it, if that was not done, and brings answers until nobody has used it for the idle limit. Throws why it ended
+  /// otherwise.
+  func run(onOpen: () -> Void) async throws(Failure) {
+    defer { hasEnded = true }
+    if nested == nil { try await open() }
+    guard let nested else { return }
+    onOpen()
+    let idle = Deadline.Interval(association.terms.policy.timeouts.udpIdle)
+    let interests = nested.interests
+    while true {
+      switch await association.loop.wait(for: interests, until: lastUse + idle) {
+      case .ready(0):
+        while try receive(nested) {
+          await Task.yield()
+          if Task.isCancelled { return }
+        }
+      case .ready(let position):
+        while try nested.listen(to: position - 1) {
+          await Task.yield()
+          if Task.isCancelled { return }
+        }
+      case .timedOut where lastUse + idle <= association.loop.now:
+        return
+      case .timedOut:
+        break
+      case .cancelled:
+        return
+      }
+    }
+  }
+
+  /// True when there may be more.
+  private func receive(_ nested: NestedAssociation) throws(Failure) -> Bool {
+    let batch = association.loop.datagrams
+    for _ in 0..<Association.rounds {
+      let count: Int
+      do {
+        count = try batch.receive(from: nested.outlet.socket)
+      } catch {
+        try note(error)
+        continue
+      }
+      guard count > 0 else { return false }
+      for slot in 0..<count { deliver(slot, nested) }
+      lastUse = association.loop.now
+      association.flush()
+      if count < DatagramBatch.capacity { return false }
+    }
+    return true
+  }
+
+  private func deliver(_ slot: Int, _ nested: NestedAssociation) {
+    guard let source = nested.unwrap(slot, in: association.loop.datagrams) else {
+      return association.drops.count(.foreign)
+    }
+    let letsAnyone = association.terms.service.filtering == .endpointIndependent
+    guard letsAnyone || contacts.contains(source) else { return association.drops.count(.unsolicited) }
+    refusals = 0
+    hasAnswered = true
+    association.deliver(slot, from: source)
+  }
+
+  private func note(_ error: Errno) throws(Failure) {
+    refusals += 1
+    guard refusals >= Self.refusalLimit else { return }
+    throw Failure(.hop(0, of: chain.hops.count, name: chain.hops[0].name), .relay, .system(error))
+  }
+}

@@ -1,0 +1,243 @@
+import Addresses
+import DNS
+import Routing
+import Transport
+import Wire
+
+/// Where the datagrams of one association go.
+///
+/// Each destination gets its own verdict, once; what came of it is remembered as a flow. So different destinations leave
+/// by different ways at the same time. What a chain cannot carry is dropped, and never sent another way.
+///
+/// `@unchecked` holds because it belongs to an association, whose tasks run on one thread.
+final class Dispatch: @unchecked Sendable {
+  private unowned let association: Association
+  private let terms: Association.Terms
+  private var flows: RecencyMap<Endpoint, Flow>
+  private var paths: [Chain: ChainPath] = [:]
+  let direct: DirectPath
+  private var namesAwaited = 0
+  private var bytesWaiting = 0
+  /// By which the datagrams staged in the loop's batch leave.
+  private var stagedOutlet: Outlet?
+
+  /// How many names may be looked up at once, and how many bytes may wait for names and paths.
+  private static let namesLimit = 64
+  private static let waitingLimit = 256 * 1024
+  /// How long the address of a name is used before the resolver, which has a cache, is asked again.
+  private static let nameLifetime = Duration.seconds(30)
+  /// How long there is no way, where the reason is remembered elsewhere.
+  private static let failureLifetime = Duration.seconds(1)
+
+  init(for association: Association) {
+    self.association = association
+    terms = association.terms
+    flows = RecencyMap(capacity: terms.policy.limits.pathsPerAssociation)
+    direct = DirectPath(for: association)
+  }
+
+  private var loop: EventLoop { association.loop }
+  private var server: Server { association.worker.server }
+
+  // MARK: Forwarding
+
+  /// Sends a payload of the loop's batch on its way, or drops it; `flush` ends a series.
+  func forward(_ slot: Int, to destination: Endpoint) {
+    let batch = loop.datagrams
+    let payload = batch.byteCount(of: slot)
+    switch flow(to: destination).decision.way {
+    case .nowhere(let drop):
+      return association.drops.count(drop)
+    case .awaited(let name):
+      return wait(slot, destination, in: name.waiting)
+    case .direct(let address):
+      guard let outlet = direct.outlet(towards: address.address) else {
+        return association.drops.count(.unsent)
+      }
+      stage(slot, to: address, on: outlet)
+    case .chain(let path, let header):
+      guard let nested = path.nested else { return wait(slot, destination, in: path.waiting) }
+      guard nested.wrap(slot, in: batch, behind: header) else { return association.drops.count(.tooLarge) }
+      path.lastUse = loop.now
+      stage(slot, to: nil, on: nested.outlet)
+    }
+    association.up.count(payload)
+  }
+
+  private func stage(_ slot: Int, to address: SocketAddress?, on outlet: Outlet) {
+    if stagedOutlet !== outlet { flush() }
+    stagedOutlet = outlet
+    loop.datagrams.stage(slot, to: address)
+  }
+
+  /// Sends what is staged.
+  func flush() {
+    guard let outlet = stagedOutlet else { return }
+    stagedOutlet = nil
+    association.send(on: outlet.socket)
+  }
+
+  // MARK: Waiting
+
+  private func wait(_ slot: Int, _ destination: Endpoint, in waiting: WaitingDatagrams) {
+    let batch = loop.datagrams
+    let size = batch.byteCount(of: slot)
+    guard !waiting.isFull, bytesWaiting + size <= Self.waitingLimit else {
+      return association.drops.count(.queue)
+    }
+    bytesWaiting += size
+    waiting.add(batch.copy(of: slot), to: destination)
+  }
+
+  /// Forwards what waited for a name or a path, whatever became of that.
+  private func release(_ waiting: WaitingDatagrams) {
+    for datagram in waiting.takeAll() {
+      bytesWaiting -= datagram.payload.count
+      forward(loop.datagrams.load(datagram.payload), to: datagram.destination)
+      flush()
+    }
+  }
+
+  // MARK: Deciding
+
+  private func flow(to destination: Endpoint) -> Flow {
+    if let flow = flows.use(destination) {
+      if flow.isStale(at: loop.now) { flow.decision = decide(destination) }
+      return flow
+    }
+    let flow = Flow(decide(destination))
+    _ = flows.insert(flow, for: destination)
+    return flow
+  }
+
+  private func decide(_ destination: Endpoint) -> Flow.Decision {
+    guard destination.port != 0, destination.host.address?.isDialable != false else {
+      return .nowhere(.refused)
+    }
+    let request = terms.request(to: destination)
+    let verdict = terms.policy.table.verdict(for: request)
+    return decide(request, verdict.outcome, alternative: verdict.alternative)
+  }
+
+  private func decide(_ request: Request, _ outcome: Outcome, alternative: Outcome?) -> Flow.Decision {
+    switch outcome {
+    case .reject, .drop: .nowhere(.rejected)
+    case .direct: decideDirectly(request)
+    case .chain(let chain): decide(request, through: chain, alternative: alternative)
+    }
+  }
+
+  // MARK: Directly
+
+  private func decideDirectly(_ request: Request) -> Flow.Decision {
+    switch request.destination.host {
+    case .address(let address):
+      return direct.decide(SocketAddress(address, port: request.destination.port))
+    case .name(let name):
+      if let addresses = terms.policy.hosts.addresses(for: name) {
+        return direct.decide(request, among: addresses)
+      }
+      let lookup = association.worker.resolver.lookup(name)
+      if lookup.suffices { return decide(request, lookup) }
+      guard namesAwaited < Self.namesLimit else { return .nowhere(.queue) }
+      return wait(for: lookup, of: request)
+    }
+  }
+
+  /// What a name that was looked up leads to.
+  private func decide(_ request: Request, _ lookup: Lookup) -> Flow.Decision {
+    let addresses = Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
+    var decision = direct.decide(request, among: addresses)
+    decision.expiry = loop.now + (addresses.isEmpty ? Self.failureLifetime : Self.nameLifetime)
+    return decision
+  }
+
+  /// Lets datagrams to the name wait, and others pass them.
+  private func wait(for lookup: Lookup, of request: Request) -> Flow.Decision {
+    let name = AwaitedName(lookup)
+    let deadline = Deadline.after(terms.policy.timeouts.dns)
+    namesAwaited += 1
+    association.start { [self] in
+      while !name.lookup.suffices, (try? await name.lookup.waitForAnswer(until: deadline)) != nil {}
+      namesAwaited -= 1
+      flows.use(request.destination)?.decision = decide(request, name.lookup)
+      if !Task.isCancelled { release(name.waiting) }
+    }
+    return Flow.Decision(way: .awaited(name))
+  }
+
+  // MARK: Through a chain
+
+  private func decide(_ request: Request, through chain: Chain, alternative: Outcome?) -> Flow.Decision {
+    if let path = paths[chain] { return decide(request, by: path) }
+    if let failure = server.outages.failure(of: chain) ?? chain.lackOfUDP {
+      report(failure, of: chain, isOutage: true)
+      if failure.isLackOfUDP, let alternative { return decide(request, alternative, alternative: nil) }
+      return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
+    }
+    let path = ChainPath(chain, of: association)
+    add(path)
+    return decide(request, by: path)
+  }
+
+  private func decide(_ request: Request, by path: ChainPath) -> Flow.Decision {
+    let destination = request.destination
+    let contact: Contacts.Contact =
+      switch destination.host {
+      case .address(let address): .address(address)
+      case .name: .named(port: destination.port)
+      }
+    return Flow.Decision(
+      way: .chain(path, header: SOCKS5.DatagramHeader(destination).bytes), contact: path.contacts.add(contact)
+    )
+  }
+
+  /// Opens a path before anything is to leave by it.
+  func open(_ chain: Chain) async throws(Failure) {
+    if let failure = server.outages.failure(of: chain) { throw failure }
+    let path = ChainPath(chain, of: association)
+    do {
+      try await path.open()
+    } catch {
+      _ = server.outages.note(error, of: chain, isOutage: true)
+      throw error
+    }
+    add(path)
+  }
+
+  /// Sends by this path what is to leave through its chain, until it ends.
+  private func add(_ path: ChainPath) {
+    paths[path.chain] = path
+    association.start { [self] in
+      do throws(Failure) {
+        try await path.run { release(path.waiting) }
+      } catch {
+        report(error, of: path.chain, isOutage: !path.hasAnswered)
+      }
+      paths[path.chain] = nil
+      if !Task.isCancelled { release(path.waiting) }
+    }
+  }
+
+  /// Tells the log, once in a while, and lets the chain rest if it is out of use.
+  private func report(_ failure: Failure, of chain: Chain, isOutage: Bool) {
+    guard server.outages.note(failure, of: chain, isOutage: isOutage) else { return }
+    server.sink.record(.pathFailed(chain, failure))
+  }
+}
+
+extension Lookup {
+  /// Nothing tells of a datagram which family works: IPv4 does nearly everywhere, and IPv6 is not waited for.
+  fileprivate var suffices: Bool {
+    if case .success? = v4 { true } else { isComplete }
+  }
+}
+
+extension Chain {
+  /// The hop that is known not to carry UDP.
+  var lackOfUDP: Failure? {
+    guard let index = hops.firstIndex(where: { $0.udp == .no }) else { return nil }
+    return Failure(
+      .hop(index, of: hops.count, name: hops[index].name), .associate, .reply(.commandNotSupported))
+  }
+}

@@ -1,0 +1,68 @@
+/// A dictionary of bounded size: when it is full, the entry that was unused for longest makes room.
+struct RecencyMap<Key: Hashable, Value> {
+  private struct Entry {
+    var key: Key
+    var value: Value
+    /// Positions in `entries`, or -1.
+    var newer = -1
+    var older = -1
+  }
+
+  /// At least one.
+  let capacity: Int
+  private var places: [Key: Int] = [:]
+  private var entries: [Entry] = []
+  private var newest = -1
+  private var oldest = -1
+
+  init(capacity: Int) {
+    precondition(capacity > 0)
+    self.capacity = capacity
+  }
+
+  var count: Int { entries.count }
+
+  var values: some Sequence<Value> { entries.lazy.map(\.value) }
+
+  /// The value, which now is the one used last.
+  mutating func use(_ key: Key) -> Value? {
+    guard let place = places[key] else { return nil }
+    if place != newest {
+      unlink(place)
+      linkAsNewest(place)
+    }
+    return entries[place].value
+  }
+
+  /// Adds a value for a key that has none, and returns the one that made room for it.
+  mutating func insert(_ value: Value, for key: Key) -> Value? {
+    precondition(places[key] == nil)
+    guard entries.count == capacity else {
+      entries.append(Entry(key: key, value: value))
+      places[key] = entries.count - 1
+      linkAsNewest(entries.count - 1)
+      return nil
+    }
+    let place = oldest
+    unlink(place)
+    let displaced = entries[place]
+    places[displaced.key] = nil
+    entries[place] = Entry(key: key, value: value)
+    places[key] = place
+    linkAsNewest(place)
+    return displaced.value
+  }
+
+  private mutating func unlink(_ place: Int) {
+    let (newer, older) = (entries[place].newer, entries[place].older)
+    if newer >= 0 { entries[newer].older = older } else { newest = older }
+    if older >= 0 { entries[older].newer = newer } else { oldest = newer }
+  }
+
+  private mutating func linkAsNewest(_ place: Int) {
+    entries[place].newer = -1
+    entries[place].older = newest
+    if newest >= 0 { entries[newest].newer = place } else { oldest = place }
+    newest = place
+  }
+}
