@@ -59,65 +59,10 @@ extension TableReader {
           + " (remove it, or write a route with 'network: udp' before this one)")
     case .chain, nil: break
     }
-    guard case .chain(let chain) = alternative, let hop = chain.hops.first(where: { $0.udp == .no }) else {
+    guard case .chain(let chain) = alternative, let hop = chain.hopWithoutUDP else {
       return alternative
     }
     error(node, "'\(hop.name)' does not carry UDP either (write 'reject', 'direct' or another chain)")
     return nil
-  }
-}
-
-// MARK: - Warnings
-
-extension TableReader {
-  /// Warns of an `ip` route to a proxy that connections by name pass by.
-  ///
-  /// An `ip` condition sees what the client asks for, and a name is not an address. Nothing is lost when names take
-  /// another proxy or are refused; but when they go direct, they reach from here what was to be reached through
-  /// the proxy. A route for names with the same outcome shows that they were thought of.
-  func warnOfBypassedPrefixes(_ routes: [WrittenRoute], fallback: Outcome) {
-    guard fallback == .direct else { return }
-    var named: Set<Outcome> = []
-    for written in routes where written.route.condition.speaksOfNames { named.insert(written.route.outcome) }
-    for written in routes where written.route.condition.needsAddress {
-      guard case .chain = written.route.outcome, !named.contains(written.route.outcome) else { continue }
-      warning(
-        written.position,
-        "a client that asks for a name passes this route by, and goes direct to whatever address the name has"
-          + " (add a 'domain' route to '\(written.route.outcome)' for the names in these ranges)")
-    }
-  }
-}
-
-extension TableReader {
-  /// Warns of a route that never decides, because earlier ones take all it describes.
-  func warnOfHiddenRoutes(_ routes: [WrittenRoute], in table: RouteTable) {
-    for hidden in table.hiddenRoutes() {
-      warning(
-        routes[hidden.index].position,
-        "the route at line \(routes[hidden.by].position.line) takes all that this one describes"
-          + " (move this one before it, or remove it)")
-    }
-  }
-}
-
-extension Condition {
-  /// Whether only a destination that is an address can meet it.
-  fileprivate var needsAddress: Bool {
-    switch self {
-    case .ip: true
-    case .all(let conditions): conditions.contains(where: \.needsAddress)
-    case .any(let conditions): !conditions.isEmpty && conditions.allSatisfy(\.needsAddress)
-    default: false
-    }
-  }
-
-  fileprivate var speaksOfNames: Bool {
-    switch self {
-    case .domain, .host: true
-    case .all(let conditions), .any(let conditions): conditions.contains(where: \.speaksOfNames)
-    case .not(let condition): condition.speaksOfNames
-    default: false
-    }
   }
 }

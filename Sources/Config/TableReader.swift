@@ -58,6 +58,7 @@ final class TableReader {
     let routeTable = RouteTable(routes: routes.map(\.route), fallback: fallback)
     warnOfBypassedPrefixes(routes, fallback: fallback)
     warnOfHiddenRoutes(routes, in: routeTable)
+    warnOfLostUDP(routes, in: routeTable, default: table["default"]?.position)
     run(tests, on: routeTable)
     guard !self.log.hasErrors else { return nil }
     return Configuration(

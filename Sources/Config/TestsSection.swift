@@ -84,12 +84,15 @@ extension TableReader {
   func run(_ tests: [TableTest], on table: RouteTable) {
     for test in tests {
       let verdict = table.verdict(for: test.request)
-      guard verdict.outcome != test.expected else { continue }
+      let isLost = test.request.command == .udp && !verdict.carriesUDP
+      guard test.expected != (isLost ? .drop : verdict.outcome) else { continue }
       let decided = verdict.route.map { "the route '\($0.label)' (\($0.source))" } ?? "the default"
+      let fate =
+        isLost ? "drops it, since '\(verdict.outcome)' carries no UDP" : "sends it to '\(verdict.outcome)'"
       error(
         test.position,
         "this test fails: \(test.request.destination) was to go to '\(test.expected)', but \(decided)"
-          + " sends it to '\(verdict.outcome)' (mend the routes or the test)")
+          + " \(fate) (mend the routes or the test)")
     }
   }
 }

@@ -69,6 +69,27 @@ extension RouteTable {
   }
 }
 
+extension RouteTable {
+  /// The routes that may be asked about a datagram and would lose it, since their chain is known not to carry UDP
+  /// and they name no alternative; `nil` among them, and last, is the default.
+  ///
+  /// - Parameter listeners: those at which datagrams come in.
+  package func routesLosingUDP(at listeners: [ListenerID]) -> [Int?] {
+    let names = Set(listeners.flatMap { [$0.address, $0.name].compactMap(\.self) })
+    var losing: [Int?] = []
+    for (index, route) in routes.enumerated() {
+      let truth = route.condition.truth { leaf in
+        if case .listener(let values) = leaf, !values.contains(where: names.contains) { return .fails }
+        return leaf.truthOfDatagrams ?? .maybe
+      }
+      if truth != .fails, !route.outcome(over: .udp).mayCarryUDP { losing.append(index) }
+      if truth == .holds { return losing }
+    }
+    if !fallback.mayCarryUDP { losing.append(nil) }
+    return losing
+  }
+}
+
 /// The outcomes met so far.
 private struct Gathering {
   private(set) var prospects: [Prospect] = []

@@ -84,7 +84,10 @@ package struct Chain: Hashable, Sendable {
   }
 
   /// False when one of the hops is known not to carry UDP.
-  package var mayCarryUDP: Bool { hops.allSatisfy { $0.udp != .no } }
+  package var mayCarryUDP: Bool { hopWithoutUDP == nil }
+
+  /// The first hop that is known not to carry UDP.
+  package var hopWithoutUDP: Upstream? { hops.first { $0.udp == .no } }
 }
 
 extension Chain: CustomStringConvertible {

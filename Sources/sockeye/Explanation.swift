@@ -27,9 +27,20 @@ struct Explanation {
     case here
   }
 
+  /// Why nothing gets to the destination, whatever the verdict.
+  enum Obstacle {
+    /// The listener does not serve the command, and no route is asked.
+    case notServed(Listener)
+    /// The chain does not carry UDP, because of this hop.
+    case lost(at: Upstream)
+    /// The last hop speaks SOCKS4 and cannot be told this destination.
+    case unspeakable(to: Upstream, name: Bool)
+  }
+
   private let request: Request
   private let verdict: Verdict
   private let judgements: [Judgement]
+  private let listener: Listener?
   private let hosts: HostOverrides
   /// Routes that may still refuse an address to which the name resolves.
   private let refusals: [Route]
@@ -39,12 +50,17 @@ struct Explanation {
   init(of request: Request, by configuration: Configuration, all: Bool) {
     self.request = request
     self.all = all
+    listener = configuration.listeners.first { $0.id == request.listener }
     hosts = configuration.hosts
     let table = configuration.table
     verdict = table.verdict(for: request)
     refusals = table.routes.filter { $0.refuses(request.command.network) && $0.condition.speaksOfAddresses }
 
     var judgements: [Judgement] = []
+    if let listener, !listener.serves(request.command) {
+      self.judgements = judgements
+      return
+    }
     for (route, account) in zip(table.routes, table.account(of: request)) {
       let word: Judgement.Word
       if let decided = verdict.routeIndex, account.index >= decided {
@@ -59,14 +75,45 @@ struct Explanation {
     self.judgements = judgements
   }
 
+  /// Empty when nothing passes them.
   private var hops: [Upstream] {
     guard case .chain(let chain) = verdict.outcome else { return [] }
-    return chain.hops
+    switch obstacle {
+    case .notServed, .lost: return []
+    case .unspeakable, nil: return chain.hops
+    }
+  }
+
+  private var obstacle: Obstacle? {
+    if let listener, !listener.serves(request.command) { return .notServed(listener) }
+    guard case .chain(let chain) = verdict.outcome else { return nil }
+    if request.command == .udp, let hop = chain.hopWithoutUDP { return .lost(at: hop) }
+    guard let last = chain.hops.last else { return nil }
+    switch (last.kind, request.destination.host) {
+    case (.socks4, .name): return .unspeakable(to: last, name: true)
+    case (.socks4, .address(.v6)), (.socks4a, .address(.v6)): return .unspeakable(to: last, name: false)
+    default: return nil
+    }
+  }
+
+  /// Where the request goes in the end.
+  private var fate: Outcome {
+    switch obstacle {
+    case .notServed: .reject
+    case .lost: .drop
+    case .unspeakable, nil: verdict.outcome
+    }
+  }
+
+  /// Where datagrams go when the chain turns out not to carry them; `nil` when that is known, or they are none.
+  private var otherwise: Outcome? {
+    guard request.command == .udp, hops.contains(where: { $0.udp == .auto }) else { return nil }
+    return verdict.alternative ?? .drop
   }
 
   /// `nil` when there is no name, or nobody asks for its address.
   private var resolver: Resolver? {
-    guard let name = request.destination.host.name else { return nil }
+    guard obstacle == nil, let name = request.destination.host.name else { return nil }
     switch verdict.outcome {
     case .chain(let chain): return chain.hops.last.map { .hop($0.name) }
     case .direct: return hosts.addresses(for: name).map(Resolver.hosts) ?? .here
@@ -83,18 +130,45 @@ struct Explanation {
   }
 }
 
+extension Listener {
+  fileprivate func serves(_ command: Request.Command) -> Bool {
+    switch command {
+    case .connect: true
+    case .bind: bind != nil
+    case .udp: udp != nil && protocols.contains(.socks5)
+    }
+  }
+}
+
 // MARK: - Text
 
 extension Explanation {
   /// For people, several lines.
   var text: String {
-    var lines = ["\(request.destination)  \(request.command.network)  →  \(verdict.outcome)"]
+    var lines = ["\(request.destination)  \(request.command.network)  →  \(fate)"]
+    if case .notServed(let listener) = obstacle {
+      lines.append(
+        "  the listener '\(listener.id.name ?? listener.id.address)' does not serve \(request.command)")
+      return lines.map(\.printable).joined(separator: "\n")
+    }
     for judgement in judgements { lines += described(judgement) }
     if verdict.route == nil { lines.append("  no route holds: the default decides") }
     if verdict.gaveUp { lines.append("  a regular expression reached its limits: refused to be safe") }
+    if verdict.isAlternative, case .chain(let chain) = verdict.route?.outcome, let hop = chain.hopWithoutUDP {
+      lines.append("  by its 'udp' key: '\(hop.name)' does not carry UDP")
+    }
     for (index, hop) in hops.enumerated() {
       let user = hop.credentials.map { "  (\($0))" } ?? ""
-      lines.append("  hop \(index + 1)  \(hop.name)  socks5://\(hop.endpoint)\(user)")
+      lines.append("  hop \(index + 1)  \(hop.name)  \(hop.kind)://\(hop.endpoint)\(user)")
+    }
+    if let otherwise { lines.append("  if a hop turns out to carry no UDP: \(otherwise)") }
+    switch obstacle {
+    case .lost(let hop): lines.append("  UDP is dropped: '\(hop.name)' does not carry it")
+    case .unspeakable(let hop, name: true):
+      lines.append("  fails: '\(hop.name)' speaks SOCKS4, which takes no names (socks4a does)")
+    case .unspeakable(let hop, name: false):
+      lines.append("  fails: '\(hop.name)' speaks SOCKS4, which knows no IPv6 addresses")
+    case .notServed, nil: break
     }
     switch resolver {
     case .hop(let name): lines.append("  the name is resolved by: \(name)")
@@ -133,6 +207,15 @@ extension Explanation {
     add("network", .string(request.command.network.rawValue))
     add("command", .string(request.command.rawValue))
     add("outcome", .string(outcomeWord))
+    if case .notServed = obstacle {} else if verdict.isAlternative { add("by_udp_key", .bool(true)) }
+    if let otherwise { add("udp_otherwise", .string(otherwise.description)) }
+    switch obstacle {
+    case .notServed: add("obstacle", "the listener does not serve the command")
+    case .lost(let hop): add("obstacle", .string("\(hop.name) carries no UDP"))
+    case .unspeakable(let hop, name: true): add("obstacle", .string("\(hop.name) takes no names"))
+    case .unspeakable(let hop, name: false): add("obstacle", .string("\(hop.name) takes no IPv6 addresses"))
+    case nil: break
+    }
     add("hops", .array(hops.map(Self.json)))
     add("route", judgements.first { $0.word == .taken }.map(json) ?? .null)
     switch resolver {
@@ -147,7 +230,7 @@ extension Explanation {
   }
 
   private var outcomeWord: String {
-    switch verdict.outcome {
+    switch fate {
     case .direct: "direct"
     case .chain: "chain"
     case .reject: "reject"
@@ -166,7 +249,8 @@ extension Explanation {
 
   private static func json(_ hop: Upstream) -> JSON {
     [
-      "name": .string(hop.name), "protocol": "socks5", "endpoint": .string(hop.endpoint.description),
+      "name": .string(hop.name), "protocol": .string(hop.kind.rawValue),
+      "endpoint": .string(hop.endpoint.description),
       "user": hop.credentials.map { .string(String(decoding: $0.username, as: UTF8.self)) } ?? nil,
     ]
   }

@@ -69,7 +69,7 @@ enum Help {
     Says what TABLE decides for each DESTINATION (HOST:PORT) and which route does. Opens no
     connection and resolves no name.
 
-      --network NETWORK    tcp (default) or udp
+      --network NETWORK    tcp (default) or udp: where a datagram goes
       --command COMMAND    connect (default), bind or udp
       --user NAME          as if this user asked
       --client ADDRESS     as if the client had this address

@@ -110,7 +110,8 @@ import Testing
       here: {url: "socks5://h:1", resolve: local}
       six: socks5://[2001:db8::1]:1
     chains: {a: [old, here], b: [new, name], c: [name, six], d: [name, old], e: [old, new], f: new}
-    default: [f, name, six]
+    routes: {network: tcp, via: [f, name, six]}
+    default: direct
     """),
   Case(
     """

@@ -73,6 +73,26 @@ import Testing
     - {to: "a:1", network: udp, expect: reject}
     default: direct
     """),
+  Case(
+    """
+    upstreams: {a: {url: "socks5://h:1", udp: no}, b: "socks5://h:2"}
+    routes: [{port: 1, via: a, udp: b}, {port: 2, via: b}, {network: tcp, via: a}, {port: 3, via: a}]
+    tests:
+    - {to: "a:1", expect: a}
+    - {to: "a:1", network: udp, expect: b}
+    - {to: "a:2", command: udp, expect: b}
+    - {to: "a:3", command: bind, expect: a}
+    - {to: "a:3", network: udp, expect: drop}
+    - {to: "a:3", network: udp, expect: a}
+    - {to: "a:1", network: udp, expect: a}
+    default: direct
+    """,
+    "2:80: warning: 'a' carries no UDP: this route drops it (write 'udp: reject' to say so, 'udp: direct' "
+      + "if it may go around the chain, or 'network: tcp' to leave it to later routes)",
+    "9:3: error: this test fails: a:3 was to go to 'a', but the route 'line 2' (t.yaml:2) drops it, "
+      + "since 'a' carries no UDP (mend the routes or the test)",
+    "10:3: error: this test fails: a:1 was to go to 'a', but the route 'line 2' (t.yaml:2) "
+      + "sends it to 'b' (mend the routes or the test)"),
 ])
 func `what may stand under 'tests', and whether it holds`(of: Case) {
   #expect(of.diagnostics == of.expected)

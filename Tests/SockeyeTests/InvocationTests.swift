@@ -61,6 +61,22 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     #expect(options.all && options.json)
   }
 
+  @Test(
+    arguments: [
+      ("", .connect), ("--network tcp", .connect), ("--network udp", .udp), ("--command udp", .udp),
+      ("--command udp --network udp", .udp), ("--command bind", .bind),
+      ("--command bind --network tcp", .bind),
+    ] as [(String, Request.Command)])
+  func `a network is enough for explain, and so is a command`(options: String, command: Request.Command)
+    throws
+  {
+    guard case .explain(let explain) = try Invocation(words("explain t.yaml a:1 " + options)) else {
+      Issue.record("not explain")
+      return
+    }
+    #expect(explain.command == command)
+  }
+
   @Test func `trace takes one destination`() throws {
     guard case .trace(let options) = try Invocation(words("trace t.yaml a.example:1 --json")) else {
       Issue.record("not trace")
@@ -120,6 +136,7 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
       "'0.0.0.0:80' is the address of no host: to connect there is refused whatever a table says"
     ),
     ("explain t a:1 --client lan", "--client takes an IP address, not 'lan'"),
+    ("explain t a:1 --network tcp --command udp", "--command udp is not made over tcp"),
     ("explain t a:1 --network udp --command bind", "--command bind is not made over udp"),
   ])
   func `a wrong command line says what is wrong`(line: String, message: String) {
