@@ -70,6 +70,9 @@ extension TableReader {
     let protocols = fields["protocols"].flatMap { readProtocols($0, authentication) }
     let udp = fields["udp"].map(readUDPService) ?? Listener.UDPService()
     let bind = fields["bind"].map(readBindService) ?? Listener.BindService()
+    if let field = fields.field("udp"), udp != nil, protocols == [.socks4] {
+      error(field.key, "SOCKS4 has no UDP (remove 'udp', or add 'socks5' to 'protocols')")
+    }
 
     guard let address else { return nil }
     let isProtected = fields["clients"] != nil || fields["users"] != nil

@@ -305,6 +305,12 @@ import Testing
     "1:108: error: '9-1' runs backwards (write 1-9)"),
   Case(
     """
+    listen: [{protocols: socks4, udp: {ports: 9}}, {protocols: socks4, udp: false, address: 127.0.0.1:1}]
+    default: direct
+    """,
+    "1:30: error: SOCKS4 has no UDP (remove 'udp', or add 'socks5' to 'protocols')"),
+  Case(
+    """
     listen: {udp: {port: 9, timeout: 1s}, bind: {filtering: address}}
     default: direct
     """,
