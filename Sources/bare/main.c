@@ -23,6 +23,7 @@ static const struct {
   {"relay-copy", RELAY_COPY, 2},
   {"socks-splice", SOCKS_SPLICE, 1},
   {"socks-chain", SOCKS_CHAIN, 2},
+  {"udp-chain", UDP_CHAIN, 3},
 };
 
 static void usage(void) {
@@ -30,6 +31,7 @@ static void usage(void) {
         "       bare relay-copy PORT TARGET_PORT\n"
         "       bare socks-splice PORT\n"
         "       bare socks-chain PORT UPSTREAM_PORT\n"
+        "       bare udp-chain PORT FIRST_UPSTREAM_PORT SECOND_UPSTREAM_PORT\n"
         "All ports are of 127.0.0.1.\n",
         stderr);
   exit(2);
@@ -63,15 +65,15 @@ static int listen_on(const struct sockaddr_in *address) {
   return listener;
 }
 
-static struct loop *make_loop(enum job job, const struct sockaddr_in *address,
-                              const struct sockaddr_in *target) {
+static struct loop *make_loop(enum job job, const struct sockaddr_in addresses[3]) {
   struct loop *loop = calloc(1, sizeof *loop);
   if (!loop) fail("calloc");
   loop->job = job;
-  loop->target = *target;
+  loop->target = addresses[1];
+  loop->second = addresses[2];
   loop->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (loop->epoll < 0) fail("epoll_create1");
-  loop->listener = listen_on(address);
+  loop->listener = listen_on(&addresses[0]);
   struct epoll_event event = {.events = EPOLLIN | EPOLLET};
   if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->listener, &event) != 0) fail("epoll_ctl");
   return loop;
@@ -107,8 +109,13 @@ static void *run(void *argument) {
       uintptr_t data = events[index].data.u64;
       if (data == 0) {
         accept_clients(loop);
+        continue;
+      }
+      struct tunnel *tunnel = (struct tunnel *)(data & ~(uintptr_t)3);
+      if (data & DATAGRAMS) {
+        association_handle(loop, tunnel, data & 1);
       } else {
-        tunnel_handle(loop, (struct tunnel *)(data & ~(uintptr_t)1), data & 1, events[index].events);
+        tunnel_handle(loop, tunnel, data & 1, events[index].events);
       }
     }
     if (!loop->ended) continue;
@@ -123,18 +130,17 @@ int main(int count, char **arguments) {
   for (size_t index = 0; index < sizeof jobs / sizeof *jobs; index++) {
     if (strcmp(arguments[1], jobs[index].name) != 0) continue;
     if (count != 2 + jobs[index].ports) usage();
-    struct sockaddr_in address = loopback(arguments[2]);
-    struct sockaddr_in target = {0};
-    if (jobs[index].ports == 2) target = loopback(arguments[3]);
+    struct sockaddr_in addresses[3] = {0};
+    for (int port = 0; port < jobs[index].ports; port++) addresses[port] = loopback(arguments[2 + port]);
 
     signal(SIGPIPE, SIG_IGN);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     for (long other = 1; other < cores; other++) {
       pthread_t thread;
-      struct loop *loop = make_loop(jobs[index].job, &address, &target);
+      struct loop *loop = make_loop(jobs[index].job, addresses);
       if (pthread_create(&thread, NULL, run, loop) != 0) fail("pthread_create");
     }
-    run(make_loop(jobs[index].job, &address, &target));
+    run(make_loop(jobs[index].job, addresses));
   }
   usage();
 }

@@ -1,4 +1,5 @@
-// A tunnel from accept to the first relayed byte: RFC 1928 §3–6, CONNECT to addresses, no authentication.
+// A tunnel from accept to the first relayed byte: RFC 1928 §3–6, CONNECT to addresses and UDP ASSOCIATE, no
+// authentication.
 
 #define _GNU_SOURCE
 #include "bare.h"
@@ -120,8 +121,19 @@ static ssize_t parse_message(const struct buffer *input) {
   return input->count < length ? MORE : (ssize_t)length;
 }
 
+// The client has nothing more to say, so its handshake is dropped here.
+static bool associate(struct loop *loop, struct tunnel *tunnel) {
+  uint8_t message[HEADER];
+  if (!association_start(loop, tunnel, message)) return refuse(loop, tunnel, 0);
+  free(tunnel->handshake);
+  tunnel->handshake = NULL;
+  tunnel->phase = ASSOCIATED;
+  return send_all(tunnel->descriptor[CLIENT], message, sizeof message);
+}
+
 static bool dial_request(struct loop *loop, struct tunnel *tunnel, const uint8_t *request) {
-  if (request[1] != 1) {
+  if (request[1] == 3 && loop->job != SOCKS_CHAIN) return associate(loop, tunnel);
+  if (request[1] != 1 || loop->job == UDP_CHAIN) {
     reply(tunnel, 7);
     return false;
   }
@@ -201,6 +213,7 @@ static bool step(struct loop *loop, struct tunnel *tunnel, enum side side, uint3
     if (side == CLIENT || !is_readable) return true;
     return on_upstream_bytes(loop, tunnel) && !(is_ending && tunnel->phase != RELAYING);
   case RELAYING: return relay_handle(loop, tunnel, side, events);
+  case ASSOCIATED: return !is_ending;
   case OVER: return true;
   }
 }
@@ -233,6 +246,7 @@ void tunnel_end(struct loop *loop, struct tunnel *tunnel) {
   if (tunnel->descriptor[TARGET] >= 0) close(tunnel->descriptor[TARGET]);
   direction_drop(&tunnel->from[CLIENT]);
   direction_drop(&tunnel->from[TARGET]);
+  association_end(tunnel);
   free(tunnel->handshake);
   tunnel->next = loop->ended;
   loop->ended = tunnel;
