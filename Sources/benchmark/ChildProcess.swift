@@ -15,11 +15,20 @@ final class ChildProcess {
     unsafe posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     unsafe posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
 
+    // The loop's threads and those that wait for signals hold some back; a child would inherit that.
+    var attributes = unsafe posix_spawnattr_t()
+    var noSignals = sigset_t()
+    unsafe sigemptyset(&noSignals)
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
     var vector = unsafe arguments.map { unsafe strdup($0) }
     unsafe vector.append(nil)
     defer { unsafe vector.forEach { unsafe free($0) } }
     var identifier: pid_t = 0
-    let error = unsafe posix_spawnp(&identifier, arguments[0], &actions, nil, vector, environ)
+    let error = unsafe posix_spawnp(&identifier, arguments[0], &actions, &attributes, vector, environ)
     guard error == 0 else {
       throw Machine.Failure(
         description: "cannot start \(arguments[0]): \(unsafe String(cString: strerror(error)))")

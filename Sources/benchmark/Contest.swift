@@ -9,7 +9,8 @@ final class Contest {
   private let targets: ChildProcess
   private let targetPorts: [UInt16]
   private var ports: FreePorts
-  private var upstream: Program?
+  /// Those a chain goes through, in order; started when the first chain is.
+  private var upstreams: [Program] = []
   private let contenders: [Contender]
   /// By the contender's place, and for relays by the target as well.
   private var programs: [Int: [Target: Program]] = [:]
@@ -47,7 +48,7 @@ final class Contest {
     let file = "\(directory.path)/\(name).conf"
     let values = [
       "{port}": "\(port)", "{target}": "\(targetPorts[target.rawValue])", "{file}": file,
-      "{upstream}": "\(upstream?.port ?? 9)",
+      "{upstream}": "\(upstreams.first?.port ?? 9)", "{second}": "\(upstreams.last?.port ?? 9)",
     ]
     if let configuration = contender.configuration {
       try Files.write(configuration.replacing(values), to: file)
@@ -82,8 +83,8 @@ final class Contest {
     let contender = contenders[index]
     let key = contender.role == .relay ? target : .closing
     if let program = programs[index]?[key] { return program }
-    if contender.role == .chain, upstream == nil {
-      upstream = try start(.upstream(in: Machine.programDirectory), target: target)
+    if contender.role == .chain || contender.role == .datagramChain, upstreams.isEmpty {
+      upstreams = try (0..<2).map { _ in try start(.upstream(in: Machine.programDirectory), target: target) }
     }
     let program = try start(contender, target: target)
     programs[index, default: [:]][key] = program
@@ -119,7 +120,7 @@ final class Contest {
     let program: Program? =
       switch (figure, contender.role) {
       case (_, .direct): nil
-      case (.rest, _): try start(contender, target: target)
+      case (.rest, _), (.associations, _): try start(contender, target: target)
       default: try self.program(index, for: target)
       }
     let measurement = Measurement(
@@ -139,6 +140,7 @@ extension Figure {
     case .down1, .down8: .source
     case .up1, .up8: .sink
     case .roundTrips, .rest: .echo
+    case .echo1, .echo1Large, .echo32, .echo32Large, .echoHops, .paced, .associations: .datagrams
     }
   }
 }

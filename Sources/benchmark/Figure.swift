@@ -14,6 +14,17 @@ enum Figure: String, CaseIterable {
   case roundTrips = "round-trips"
   /// A fresh process: how soon it listens, and what it holds then and with 5,000 idle tunnels.
   case rest
+  /// Datagrams there and back, through one association and through 32: of 64 octets and of 1,200.
+  case echo1 = "udp-1-64"
+  case echo1Large = "udp-1-1200"
+  case echo32 = "udp-32-64"
+  case echo32Large = "udp-32-1200"
+  /// The same of 64 octets through 32 associations and two hops behind the contender.
+  case echoHops = "udp-hops"
+  /// Datagrams of 1,200 octets at a fixed rate that all can keep up with: how many are lost.
+  case paced = "udp-paced"
+  /// What a fresh process holds with 1,000 associations that have each passed one datagram there and back.
+  case associations = "udp-rest"
   /// How fast a large table is read and asked.
   case verdicts
 }
@@ -26,6 +37,8 @@ enum Quantity {
   case processor
   /// Seconds.
   case median, percentile99, start, load
+  /// Of all that were sent.
+  case lost
   /// Bytes.
   case resident, perTunnel
 }

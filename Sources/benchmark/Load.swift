@@ -22,7 +22,7 @@ struct Load {
   /// A worker that fails this often has nothing to measure.
   private static let tolerance = 100
 
-  private func run(_ count: Int, _ worker: @escaping @Sendable (EventLoop) async -> Tally) async -> Tally {
+  func run(_ count: Int, _ worker: @escaping @Sendable (EventLoop) async -> Tally) async -> Tally {
     await withTaskGroup { group in
       for index in 0..<count {
         let loop = loops[index % loops.count]

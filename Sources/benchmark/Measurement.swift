@@ -11,6 +11,11 @@ struct Measurement {
   /// How many tunnels stand idle in `hold`.
   static let idleTunnels = 5000
 
+  /// How many associations stand idle in `holdAssociations`.
+  static let idleAssociations = 1000
+  /// What `offer` sends, datagrams a second in all.
+  static let offeredRate = 20_000
+
   /// `nil` when nothing succeeded.
   func sample(of figure: Figure) async -> Sample? {
     switch figure {
@@ -21,7 +26,17 @@ struct Measurement {
     case .up1: await flow { await $0.send(streams: 1, until: $1, counter: $2) }
     case .up8: await flow { await $0.send(streams: 8, until: $1, counter: $2) }
     case .roundTrips: await flow { await $0.makeRoundTrips(tunnels: 64, until: $1, counter: $2) }
-    case .rest: await hold()
+    case .rest: await hold(Self.idleTunnels) { await $0.hold(Self.idleTunnels, atOnce: 50, counter: $1) }
+    case .echo1: await flow { await $0.echo(associations: 1, octets: 64, until: $1, counter: $2) }
+    case .echo1Large: await flow { await $0.echo(associations: 1, octets: 1200, until: $1, counter: $2) }
+    case .echo32, .echoHops:
+      await flow { await $0.echo(associations: 32, octets: 64, until: $1, counter: $2) }
+    case .echo32Large: await flow { await $0.echo(associations: 32, octets: 1200, until: $1, counter: $2) }
+    case .paced: await offer()
+    case .associations:
+      await hold(Self.idleAssociations) {
+        await $0.holdAssociations(Self.idleAssociations, atOnce: 50, counter: $1)
+      }
     case .verdicts: nil
     }
   }
@@ -62,27 +77,43 @@ struct Measurement {
     return sample(of: tally, count: count, seconds: seconds, processor: processor)
   }
 
-  private func hold() async -> Sample? {
+  private func offer() async -> Sample? {
+    await waitUntilQuiet()
+    let (sent, returned) = (Load.Counter(), Load.Counter())
+    let before = process?.processorSeconds
+    let tally = await load.offer(
+      Self.offeredRate, associations: 32, octets: 1200, until: .after(duration), sent: sent,
+      returned: returned)
+    let processor = process.map { $0.processorSeconds - (before ?? 0) }
+    report(tally)
+    let sample = sample(of: tally, count: returned.value, seconds: duration.seconds, processor: processor)
+    return sample?.merging([.lost: 1 - Double(returned.value) / Double(sent.value)]) { $1 }
+  }
+
+  /// Lets `open` make `count` of something, and shares among them what the process has grown by.
+  private func hold(_ count: Int, _ open: @escaping @Sendable (Load, Load.Counter) async -> Tally) async
+    -> Sample?
+  {
     guard let process else { return nil }
     await waitUntilQuiet()
     let resident = process.residentBytes
     let counter = Load.Counter()
     let load = load
-    let holding = Task { await load.hold(Self.idleTunnels, atOnce: 50, counter: counter) }
+    let holding = Task { await open(load, counter) }
     let limit = Deadline.after(.seconds(20))
-    while counter.value < Self.idleTunnels, Deadline.now < limit {
+    while counter.value < count, Deadline.now < limit {
       await Machine.sleep(until: .after(.milliseconds(20)))
     }
     await waitUntilQuiet()
     let grown = process.residentBytes - resident
-    let isComplete = counter.value == Self.idleTunnels
+    let isComplete = counter.value == count
     holding.cancel()
     report(await holding.value)
     guard isComplete else {
-      say("\(name): \(counter.value) of \(Self.idleTunnels) idle tunnels stood")
+      say("\(name): \(counter.value) of \(count) stood idle")
       return [.resident: resident]
     }
-    return [.resident: resident, .perTunnel: grown / Double(Self.idleTunnels)]
+    return [.resident: resident, .perTunnel: grown / Double(count)]
   }
 
   private func sample(of tally: Tally, count: Int, seconds: Double, processor: Double?) -> Sample? {

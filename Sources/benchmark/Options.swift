@@ -28,7 +28,8 @@ enum Options {
       --peer NAME=COMMAND
                          measure this SOCKS5 server too; may be repeated. In the command, which a shell runs,
                          {port} is the port of 127.0.0.1 to listen on, and {upstream} that of the SOCKS5 server to
-                         go through: a command that names one is measured in 'chain' only
+                         go through: a command that names one is measured in 'chain' only. One that names {second}
+                         too is measured in 'udp-hops' only, and sends datagrams through both
       --help             this text
 
     microsocks and danted are measured where they are installed:

@@ -12,8 +12,17 @@ struct Report: CustomStringConvertible {
       tunnels("New tunnels through one upstream", .chain, single: .chainSingle, against: Contender.bareSOCKS),
       bulk("Bulk towards the client", one: .down1, eight: .down8),
       bulk("Bulk from the client", one: .up1, eight: .up8),
-      roundTrips,
+      roundTrips(
+        "64 bytes there and back, over 64 tunnels", .roundTrips, unit: "round trips",
+        against: Contender.bareCopy),
       rest,
+      echo("Datagrams of 64 octets there and back, one association", .echo1),
+      echo("Datagrams of 1,200 octets there and back, one association", .echo1Large),
+      echo("Datagrams of 64 octets there and back, 32 associations", .echo32),
+      echo("Datagrams of 1,200 octets there and back, 32 associations", .echo32Large),
+      echo("Datagrams of 64 octets there and back, 32 associations through two hops", .echoHops),
+      paced,
+      associations,
       verdicts,
       Reach(results).table,
     ]
@@ -61,20 +70,47 @@ struct Report: CustomStringConvertible {
       })
   }
 
-  private var roundTrips: Table? {
-    let base = Contender.bareCopy
-    return Table(
-      "64 bytes there and back, over 64 tunnels",
-      columns: ["", "round trips/s", "proxy CPU µs each", "× \(base)", "p50 µs", "p99 µs"],
-      rows: results.names(of: .roundTrips).map { name in
+  private func roundTrips(_ title: String, _ figure: Figure, unit: String, against base: String) -> Table? {
+    Table(
+      title,
+      columns: ["", "\(unit)/s", "proxy CPU µs each", "× \(base)", "p50 µs", "p99 µs"],
+      rows: results.names(of: figure).map { name in
         [
           name,
-          Table.number(results.median(.rate, of: name, in: .roundTrips)),
-          Table.number(results.median(.processor, of: name, in: .roundTrips), scale: 1e6, digits: 1),
-          Table.number(results.ratio(.processor, of: name, to: base, in: .roundTrips), digits: 2),
-          Table.number(results.median(.median, of: name, in: .roundTrips), scale: 1e6),
-          Table.number(results.median(.percentile99, of: name, in: .roundTrips), scale: 1e6),
+          Table.number(results.median(.rate, of: name, in: figure)),
+          Table.number(results.median(.processor, of: name, in: figure), scale: 1e6, digits: 1),
+          Table.number(results.ratio(.processor, of: name, to: base, in: figure), digits: 2),
+          Table.number(results.median(.median, of: name, in: figure), scale: 1e6),
+          Table.number(results.median(.percentile99, of: name, in: figure), scale: 1e6),
         ]
+      })
+  }
+
+  private func echo(_ title: String, _ figure: Figure) -> Table? {
+    roundTrips(title, figure, unit: "echoes", against: Contender.bareSOCKS)
+  }
+
+  private var paced: Table? {
+    let base = Contender.bareSOCKS
+    return Table(
+      "\(Table.number(Double(Measurement.offeredRate))) datagrams/s of 1,200 octets, 32 associations",
+      columns: ["", "lost of a million", "proxy CPU µs each", "× \(base)"],
+      rows: results.names(of: .paced).map { name in
+        [
+          name,
+          Table.number(results.median(.lost, of: name, in: .paced), scale: 1e6),
+          Table.number(results.median(.processor, of: name, in: .paced), scale: 1e6, digits: 1),
+          Table.number(results.ratio(.processor, of: name, to: base, in: .paced), digits: 2),
+        ]
+      })
+  }
+
+  private var associations: Table? {
+    Table(
+      "Idle associations",
+      columns: ["", "bytes each, of \(Table.number(Double(Measurement.idleAssociations)))"],
+      rows: results.names(of: .associations).map { name in
+        [name, Table.number(results.median(.perTunnel, of: name, in: .associations))]
       })
   }
 
@@ -138,6 +174,26 @@ struct Reach {
         row("bytes per idle tunnel", median(.perTunnel, in: .rest), .atMost(2000)),
         row("resident MB, idle", median(.resident, in: .rest).map { $0 / 1e6 }, .atMost(10), digits: 1),
         row("ms from start to listening", median(.start, in: .rest).map { $0 * 1e3 }, .atMost(20), digits: 1),
+        row(
+          "CPU an echo, one association, × \(base)", ratio(.processor, to: base, in: .echo1), .atMost(1.5),
+          digits: 2),
+        row(
+          "CPU an echo, 32 associations, × \(base)", ratio(.processor, to: base, in: .echo32), .atMost(1.5),
+          digits: 2),
+        row(
+          "CPU an echo, 20,000/s, × \(base)", ratio(.processor, to: base, in: .paced), .atMost(1.5), digits: 2
+        ),
+        row(
+          "CPU an echo, one association, × dante", ratio(.processor, to: Contender.dante, in: .echo1),
+          .atMost(0.4), digits: 2),
+        row(
+          "CPU an echo, 32 associations, × dante", ratio(.processor, to: Contender.dante, in: .echo32),
+          .atMost(0.4), digits: 2),
+        row(
+          "CPU an echo, 20,000/s, × dante", ratio(.processor, to: Contender.dante, in: .paced), .atMost(0.4),
+          digits: 2),
+        row("lost of a million at 20,000/s, beyond direct", lostBeyondDirect, .atMost(0)),
+        row("bytes per idle association", median(.perTunnel, in: .associations), .atMost(4096)),
         row("ns a verdict, large table", median(.rate, in: .verdicts).map { 1e9 / $0 }, .atMost(1000)),
         row("ms to load the large table", median(.load, in: .verdicts).map { $0 * 1e3 }, .atMost(1000)),
       ]
@@ -146,6 +202,13 @@ struct Reach {
 
   private func median(_ quantity: Quantity, in figure: Figure) -> Double? {
     results.median(quantity, of: Contender.sockeye, in: figure)
+  }
+
+  private var lostBeyondDirect: Double? {
+    guard let lost = median(.lost, in: .paced),
+      let direct = results.median(.lost, of: Contender.direct, in: .paced)
+    else { return nil }
+    return max(0, lost - direct) * 1e6
   }
 
   private func ratio(_ quantity: Quantity, to base: String, in figure: Figure) -> Double? {

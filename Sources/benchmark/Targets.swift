@@ -11,6 +11,8 @@ enum Target: Int, CaseIterable {
   case source
   /// Sends back what it reads.
   case echo
+  /// Sends back datagrams. Streams it closes, so that it can be seen to run.
+  case datagrams
 }
 
 /// The servers behind all targets, in a process of their own: one loop a core, as the proxies have.
@@ -20,6 +22,8 @@ struct Targets {
 
   func serve() async throws {
     try await withThrowingDiscardingTaskGroup { group in
+      let datagramLoop = try EventLoop()
+      group.addTask(executorPreference: datagramLoop) { try await echoDatagrams(on: datagramLoop) }
       for _ in 0..<Machine.cores {
         let loop = try EventLoop()
         for (target, port) in zip(Target.allCases, ports) {
@@ -42,13 +46,26 @@ struct Targets {
     }
   }
 
+  private func echoDatagrams(on loop: EventLoop) async throws {
+    let address = SocketAddress(.loopback4, port: ports[Target.datagrams.rawValue])
+    let socket = try UDPSocket(bindingTo: address, on: loop)
+    let batch = loop.datagrams
+    while true {
+      let count = try batch.receive(from: socket)
+      for index in 0..<count { batch.stage(index, to: batch.source(of: index)) }
+      _ = batch.send(on: socket)
+      guard count < DatagramBatch.capacity else { continue }
+      guard await loop.wait(for: socket.interest(in: .readable), until: .never) != .cancelled else { return }
+    }
+  }
+
   /// However a connection ends, that is the client's doing, and the client counts it.
   private func answer(_ connection: TCPListener.Connection, as target: Target, on loop: EventLoop) async {
     guard let stream = try? TCPStream(connection, on: loop) else { return }
     var bytes: [UInt8] = []
     do {
       switch target {
-      case .closing:
+      case .closing, .datagrams:
         break
       case .sink:
         while try await stream.read(into: &bytes, atMost: EventLoop.scratchSize, until: .never) {
