@@ -16,7 +16,7 @@ final class ChildProcess {
     unsafe posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
 
     // The loop's threads and those that wait for signals hold some back; a child would inherit that.
-    var attributes = unsafe posix_spawnattr_t()
+    var attributes = posix_spawnattr_t()
     var noSignals = sigset_t()
     unsafe sigemptyset(&noSignals)
     unsafe posix_spawnattr_init(&attributes)
