@@ -185,6 +185,20 @@ extension EventLoop {
     }
   }
 
+  /// Waits like that for any of several descriptors, or for `wake` with the name that `announce` is given.
+  package func waitUntilInterrupted(
+    for interests: [Interest], until deadline: Deadline, announce: (WaitID) -> Void
+  ) async -> Wakeup {
+    let state = own
+    let id = state.waits.begin(until: deadline)
+    for (position, interest) in interests.enumerated() { state.waits.arm(interest, at: position, for: id) }
+    announce(id)
+    if let wakeup = state.waits.endEarly(id) { return wakeup }
+    return unsafe await withUnsafeContinuation { continuation in
+      unsafe state.waits.suspend(id, continuation)
+    }
+  }
+
   /// Ends every wait of the loop as `cancelled`, now and from now on. On the loop's thread only.
   package func interrupt() {
     own.waits.interrupt()

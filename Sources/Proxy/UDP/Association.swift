@@ -111,11 +111,17 @@ final class Association: @unchecked Sendable {
   /// Relays for as long as the client holds its control connection, and until `ending` is known.
   func run(_ control: ControlConnection) async {
     interests = [control.interest, relay.interest(in: .readable)] + interests
+    // Most never need another task, and are spared the memory of a group.
+    while ending == nil, unstarted.isEmpty { await serve(control) }
+    if ending == nil { await runBesideOthers(control) }
+  }
+
+  private func runBesideOthers(_ control: ControlConnection) async {
     await withDiscardingTaskGroup { group in
       while ending == nil {
         for task in unstarted { group.addTask(executorPreference: loop) { await task() } }
         unstarted = []
-        if isBusy { await takeTurns(control) } else { await wait(control) }
+        await serve(control)
       }
       group.cancelAll()
     }
@@ -137,8 +143,9 @@ final class Association: @unchecked Sendable {
     if let wait { loop.wake(wait) }
   }
 
-  private func wait(_ control: ControlConnection) async {
-    let wakeup = await loop.wait(for: interests, until: lastUse + idle) { wait = $0 }
+  private func serve(_ control: ControlConnection) async {
+    if isBusy { return await takeTurns(control) }
+    let wakeup = await loop.waitUntilInterrupted(for: interests, until: lastUse + idle) { wait = $0 }
     wait = nil
     switch wakeup {
     case .ready(let position): move(position, control)
