@@ -102,5 +102,8 @@ if Context.environment["SOCKEYE_FUZZ"] != nil {
     .executableTarget(
       name: "fuzz-wire", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Wire",
       swiftSettings: strict, linkerSettings: lld),
+    .executableTarget(
+      name: "fuzz-datagrams", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Datagrams",
+      swiftSettings: strict, linkerSettings: lld),
   ]
 }
