@@ -44,16 +44,6 @@ struct AddressRecords {
   }
 }
 
-extension Family {
-  /// The record's TYPE: A (RFC 1035 §3.2.2) or AAAA (RFC 3596 §2.1).
-  var recordType: Int32 {
-    switch self {
-    case .v4: 1
-    case .v6: 28
-    }
-  }
-}
-
 extension ResolutionFailure {
   /// What c-ares says of a question that failed.
   init(status: Int32) {

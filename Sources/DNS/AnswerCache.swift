@@ -6,7 +6,7 @@ import Transport
 /// page replacement).
 struct AnswerCache {
   private struct Entry {
-    var answer: Answer
+    var answer: Question.Answer
     var expiry: Deadline
     var wasUsed: Bool
   }
@@ -23,13 +23,15 @@ struct AnswerCache {
 
   var count: Int { entries.count }
 
-  mutating func answer(to question: Question, at now: Deadline) -> Answer? {
+  mutating func answer(to question: Question, at now: Deadline) -> Question.Answer? {
     guard let place = entries.index(forKey: question), now < entries.values[place].expiry else { return nil }
     entries.values[place].wasUsed = true
     return entries.values[place].answer
   }
 
-  mutating func insert(_ answer: Answer, to question: Question, until expiry: Deadline) {
+  mutating func insert(
+    _ answer: Question.Answer, to question: Question, until expiry: Deadline
+  ) {
     guard capacity > 0 else { return }
     let entry = Entry(answer: answer, expiry: expiry, wasUsed: false)
     guard entries.updateValue(entry, forKey: question) == nil else { return }

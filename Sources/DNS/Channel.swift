@@ -17,8 +17,8 @@ import Transport
 
   struct Response {
     var question: Question
-    var answer: Answer
-    /// How long the addresses stay true, as their zone said.
+    var answer: Question.Answer
+    /// How long it stays true, as its zone said; `nil` if that is not known.
     var lifetime: Duration?
   }
 
@@ -66,10 +66,10 @@ import Transport
 
   func ask(_ question: Question) {
     guard let handle = unsafe handle else { return }
-    let recordType = question.family.recordType
     let argument = unsafe Unmanaged.passRetained(OpenQuestion(question, of: self))
     // IN is class 1 (RFC 1035 §3.2.4). The name is absolute: no search domain is applied.
-    unsafe ares_query(handle, question.name.text, 1, recordType, questionAnswered, argument.toOpaque())
+    unsafe ares_query(
+      handle, question.recordName, 1, question.recordType, questionAnswered, argument.toOpaque())
   }
 
   /// What came since the last call.
@@ -202,7 +202,14 @@ private func questionAnswered(
     return open.channel.receive(
       Channel.Response(question: question, answer: .failure(ResolutionFailure(status: status))))
   }
-  let records = unsafe AddressRecords(parsing: message, length, as: question.family)
-  open.channel.receive(
-    Channel.Response(question: question, answer: records.answer, lifetime: records.lifetime))
+  switch question {
+  case .addresses(_, let family):
+    let records = unsafe AddressRecords(parsing: message, length, as: family)
+    open.channel.receive(
+      Channel.Response(
+        question: question, answer: records.answer.map(Finding.addresses), lifetime: records.lifetime))
+  case .name:
+    let record = unsafe PointerRecord(parsing: message, length)
+    open.channel.receive(Channel.Response(question: question, answer: record.answer.map(Finding.name)))
+  }
 }

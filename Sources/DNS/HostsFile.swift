@@ -2,10 +2,10 @@ import Addresses
 import Glibc
 import Transport
 
-/// The names of /etc/hosts (hosts(5)), read again when the file has changed.
+/// What /etc/hosts says (hosts(5)), read again when the file has changed.
 struct HostsFile {
   private let path: String
-  private var names: [String: [IPAddress]] = [:]
+  private var entries = Entries()
   private var version: Version?
   private var nextCheck = Deadline(nanoseconds: 0)
 
@@ -35,17 +35,31 @@ struct HostsFile {
     }
   }
 
+  struct Entries: Equatable {
+    var addresses: [String: [IPAddress]] = [:]
+    /// The first of each address.
+    var names: [IPAddress: DomainName] = [:]
+  }
+
   /// All addresses of `name`, of either family; `nil` when the file does not mention it.
   mutating func addresses(of name: DomainName, at now: Deadline) -> [IPAddress]? {
-    if now >= nextCheck {
-      nextCheck = now + Self.checkInterval
-      let current = Version(ofFileAt: path)
-      if current != version {
-        version = current
-        names = Self.parse(Self.read(path))
-      }
-    }
-    return names[name.text]
+    refresh(at: now)
+    return entries.addresses[name.text]
+  }
+
+  /// The first name of `address`, which is the canonical one; `nil` when the file does not mention it.
+  mutating func name(of address: IPAddress, at now: Deadline) -> DomainName? {
+    refresh(at: now)
+    return entries.names[address]
+  }
+
+  private mutating func refresh(at now: Deadline) {
+    guard now >= nextCheck else { return }
+    nextCheck = now + Self.checkInterval
+    let current = Version(ofFileAt: path)
+    guard current != version else { return }
+    version = current
+    entries = Self.parse(Self.read(path))
   }
 
   private static func read(_ path: String) -> [UInt8] {
@@ -63,8 +77,8 @@ struct HostsFile {
   }
 
   /// Lines of an address and its names, blanks between them; `#` begins a comment. Other lines are ignored.
-  static func parse(_ text: [UInt8]) -> [String: [IPAddress]] {
-    var names: [String: [IPAddress]] = [:]
+  static func parse(_ text: [UInt8]) -> Entries {
+    var entries = Entries()
     for line in text.split(whereSeparator: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) {
       let words = line.prefix { $0 != UInt8(ascii: "#") }
         .split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
@@ -72,9 +86,12 @@ struct HostsFile {
       else { continue }
       for word in words.dropFirst() {
         guard let name = try? DomainName(word) else { continue }
-        if names[name.text]?.contains(address) != true { names[name.text, default: []].append(address) }
+        if entries.addresses[name.text]?.contains(address) != true {
+          entries.addresses[name.text, default: []].append(address)
+        }
+        if entries.names[address] == nil { entries.names[address] = name }
       }
     }
-    return names
+    return entries
   }
 }

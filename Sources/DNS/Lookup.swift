@@ -4,19 +4,14 @@ import Transport
 /// What a name has in one family: at least one address, or the reason there is none.
 package typealias Answer = Result<[IPAddress], ResolutionFailure>
 
-struct Question: Hashable {
-  var name: DomainName
-  var family: Family
-}
-
 /// A question and, once it came, its answer: shared by all who asked it while it was open.
 ///
 /// Those who wait are known by the names of their waits only: one that gave up is not called back.
 final class Query {
-  private(set) var answer: Answer?
+  private(set) var answer: Question.Answer?
   private var waits: Set<WaitID> = []
 
-  init(answer: Answer? = nil) {
+  init(answer: Question.Answer? = nil) {
     self.answer = answer
   }
 
@@ -29,10 +24,37 @@ final class Query {
     waits.remove(wait)
   }
 
-  func finish(with answer: Answer, on loop: EventLoop) {
+  func finish(with answer: Question.Answer, on loop: EventLoop) {
     self.answer = answer
     for wait in waits { loop.wake(wait) }
     waits = []
+  }
+
+  /// The answer to a question for addresses.
+  var addresses: Answer? {
+    answer?.map { finding in
+      guard case .addresses(let addresses) = finding else { return [] }
+      return addresses
+    }
+  }
+}
+
+extension EventLoop {
+  /// Returns when one of `queries`, which are open, is answered; throws `timedOut` or `cancelled`.
+  func waitForAnswer(to queries: Query..., until deadline: Deadline) async throws(ResolutionFailure) {
+    var name: WaitID?
+    let wakeup = await wait(for: [], until: deadline) { wait in
+      name = wait
+      for query in queries { query.add(wait) }
+    }
+    if let name {
+      for query in queries { query.remove(name) }
+    }
+    switch wakeup {
+    case .ready: return
+    case .timedOut: throw .timedOut
+    case .cancelled: throw .cancelled
+    }
   }
 }
 
@@ -52,8 +74,8 @@ package struct Lookup {
   }
 
   /// `nil` while it is awaited.
-  package var v4: Answer? { query4.answer }
-  package var v6: Answer? { query6.answer }
+  package var v4: Answer? { query4.addresses }
+  package var v6: Answer? { query6.addresses }
 
   package subscript(family: Family) -> Answer? {
     switch family {
@@ -78,20 +100,7 @@ package struct Lookup {
   /// Returns when one more family is answered than now, at once when both are; throws `timedOut` or `cancelled`.
   package func waitForAnswer(until deadline: Deadline) async throws(ResolutionFailure) {
     guard !isComplete else { return }
-    var name: WaitID?
-    let wakeup = await loop.wait(for: [], until: deadline) { wait in
-      name = wait
-      wake(wait)
-    }
-    if let name {
-      query4.remove(name)
-      query6.remove(name)
-    }
-    switch wakeup {
-    case .ready: return
-    case .timedOut: throw .timedOut
-    case .cancelled: throw .cancelled
-    }
+    try await loop.waitForAnswer(to: query4, query6, until: deadline)
   }
 
   /// Ends `wait` when one more family is answered: for a task that waits for descriptors as well.

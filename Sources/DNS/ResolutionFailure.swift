@@ -1,8 +1,8 @@
-/// Why a name has no address for us.
+/// Why a name has no address for us, or an address no name.
 package enum ResolutionFailure: Error, Hashable, Sendable {
-  /// The name does not exist (RCODE 3, NXDOMAIN).
+  /// The name, or that under which an address has its name, does not exist (RCODE 3, NXDOMAIN).
   case notFound
-  /// The name exists, without an address of the family asked for.
+  /// The name exists, without an address of the family asked for; or the address has a name that is none.
   case noData
   /// Every name server failed (RCODE 2, SERVFAIL), refused, or could not be reached: c-ares does not tell which.
   case serverFailure

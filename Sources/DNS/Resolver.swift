@@ -1,7 +1,7 @@
 import Addresses
 import Transport
 
-/// Finds the addresses of names for the connections of one loop.
+/// Finds the addresses of names, and the names of addresses, for the connections of one loop.
 ///
 /// Start `run` on the loop (`addTask(executorPreference: loop)`) and cancel it to end: it drives c-ares, and what is
 /// open when it ends fails with `cancelled`. Everything but `init` is to be called on the loop's thread.
@@ -74,13 +74,35 @@ package final class Resolver: Sendable {
         v4: Query(answer: addresses.answer(in: .v4)), v6: Query(answer: addresses.answer(in: .v6)), on: loop)
     }
     return Lookup(
-      v4: query(Question(name: name, family: .v4), at: now),
-      v6: query(Question(name: name, family: .v6), at: now), on: loop)
+      v4: query(.addresses(of: name, .v4), at: now), v6: query(.addresses(of: name, .v6), at: now), on: loop)
   }
 
   private static func localAddresses(of name: DomainName) -> [IPAddress]? {
     guard name.text == "localhost" || name.text.hasSuffix(".localhost") else { return nil }
     return [.loopback4, .loopback6]
+  }
+
+  /// The name of `address` (PTR, RFC 1035 §3.5).
+  ///
+  /// What /etc/hosts mentions is answered from there, with the first name it has, and loopback is otherwise
+  /// `localhost`: neither is asked of a server. Only failures are kept, since c-ares does not tell how long a name is
+  /// true.
+  package func name(
+    of address: IPAddress, until deadline: Deadline
+  ) async throws(ResolutionFailure) -> DomainName {
+    let address = address.unmapped
+    let now = Deadline.now
+    if let name = own.hosts.name(of: address, at: now) { return name }
+    if address.isLoopback, let name = try? DomainName("localhost") { return name }
+    let query = query(.name(of: address), at: now)
+    while true {
+      switch query.answer {
+      case nil: try await loop.waitForAnswer(to: query, until: deadline)
+      case .success(.name(let name)): return name
+      case .success(.addresses): throw .noData
+      case .failure(let failure): throw failure
+      }
+    }
   }
 
   private func query(_ question: Question, at now: Deadline) -> Query {
@@ -149,8 +171,8 @@ package final class Resolver: Sendable {
 }
 
 extension [IPAddress] {
-  fileprivate func answer(in family: Family) -> Answer {
+  fileprivate func answer(in family: Family) -> Question.Answer {
     let addresses = filter { $0.family == family }
-    return addresses.isEmpty ? .failure(.noData) : .success(addresses)
+    return addresses.isEmpty ? .failure(.noData) : .success(.addresses(addresses))
   }
 }

@@ -6,24 +6,25 @@ import Transport
 
 @Suite struct AnswerCacheTests {
   private let start = Deadline(nanoseconds: 1_000_000_000)
+  private let found = Question.Answer.success(.addresses([.loopback4]))
 
   private func question(_ name: String, _ family: Family = .v4) throws -> Question {
-    Question(name: try DomainName(name), family: family)
+    .addresses(of: try DomainName(name), family)
   }
 
   @Test func `an answer is there until its time has come`() throws {
     var cache = AnswerCache(capacity: 10)
     let asked = try question("a.test")
-    cache.insert(.success([.loopback4]), to: asked, until: start + .seconds(1))
-    #expect(cache.answer(to: asked, at: start) == .success([.loopback4]))
-    #expect(cache.answer(to: asked, at: start + .milliseconds(999)) == .success([.loopback4]))
+    cache.insert(found, to: asked, until: start + .seconds(1))
+    #expect(cache.answer(to: asked, at: start) == found)
+    #expect(cache.answer(to: asked, at: start + .milliseconds(999)) == found)
     #expect(cache.answer(to: asked, at: start + .seconds(1)) == nil)
   }
 
   @Test func `families are apart`() throws {
     var cache = AnswerCache(capacity: 10)
     let other = try question("a.test", .v6)
-    cache.insert(.success([.loopback4]), to: try question("a.test"), until: .never)
+    cache.insert(found, to: try question("a.test"), until: .never)
     #expect(cache.answer(to: other, at: start) == nil)
   }
 
@@ -31,8 +32,8 @@ import Transport
     var cache = AnswerCache(capacity: 10)
     let asked = try question("a.test")
     cache.insert(.failure(.notFound), to: asked, until: start)
-    cache.insert(.success([.loopback4]), to: asked, until: .never)
-    #expect(cache.answer(to: asked, at: start) == .success([.loopback4]))
+    cache.insert(found, to: asked, until: .never)
+    #expect(cache.answer(to: asked, at: start) == found)
     #expect(cache.count == 1)
   }
 
@@ -40,8 +41,8 @@ import Transport
     var cache = AnswerCache(capacity: 10)
     for index in 0..<1000 {
       let next = try question("n\(index).test")
-      cache.insert(.success([.loopback4]), to: next, until: .never)
-      #expect(cache.answer(to: next, at: start) == .success([.loopback4]))
+      cache.insert(found, to: next, until: .never)
+      #expect(cache.answer(to: next, at: start) == found)
       #expect(cache.count == min(index + 1, 10))
     }
   }
@@ -49,16 +50,16 @@ import Transport
   @Test func `an answer in use outlives those that are not`() throws {
     var cache = AnswerCache(capacity: 10)
     let used = try question("used.test")
-    cache.insert(.success([.loopback4]), to: used, until: .never)
+    cache.insert(found, to: used, until: .never)
     for index in 0..<1000 {
-      #expect(cache.answer(to: used, at: start) == .success([.loopback4]))
-      cache.insert(.success([.loopback4]), to: try question("n\(index).test"), until: .never)
+      #expect(cache.answer(to: used, at: start) == found)
+      cache.insert(found, to: try question("n\(index).test"), until: .never)
     }
   }
 
   @Test func `a cache of nothing holds nothing`() throws {
     var cache = AnswerCache(capacity: 0)
-    cache.insert(.success([.loopback4]), to: try question("a.test"), until: .never)
+    cache.insert(found, to: try question("a.test"), until: .never)
     #expect(cache.count == 0)
   }
 }

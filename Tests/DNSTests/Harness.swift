@@ -4,6 +4,10 @@ import Transport
 
 @testable import DNS
 
+/// For tests of a datagram that is sent again. c-ares gives up after seven times as long, and no machine may be so busy
+/// that the server's thread does not run for so long.
+let resendTime = Duration.milliseconds(500)
+
 /// Runs `body` on a loop of its own, with a resolver that asks a name server of that script.
 func withResolver(
   _ script: [String: NameServer.Behaviour], hosts: HostsFile = HostsFile(path: "/dev/null"),
@@ -50,6 +54,16 @@ extension Resolver {
     let deadline = Deadline.after(limit)
     while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }
     return Answers(v4: try #require(lookup.v4), v6: try #require(lookup.v6), failure: lookup.failure)
+  }
+}
+
+extension Resolver {
+  /// Expects `address` to be called `name`.
+  func expect(
+    _ name: String, of address: IPAddress, sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws {
+    let found = try await self.name(of: address, until: .after(.seconds(60)))
+    #expect(found.text == name, sourceLocation: sourceLocation)
   }
 }
 

@@ -7,7 +7,7 @@ import Transport
 
 @Suite struct HostsFileTests {
   @Test func `a line gives names to an address`() throws {
-    let names = HostsFile.parse(
+    let entries = HostsFile.parse(
       Array(
         """
         # comment
@@ -21,9 +21,14 @@ import Transport
         192.0.2.4 bad..name good.test\r
         """.utf8))
     #expect(
-      names == [
+      entries.addresses == [
         "one.test": addresses("192.0.2.1", "2001:db8::1"), "one": addresses("192.0.2.1"),
         "two.test": addresses("192.0.2.2"), "good.test": addresses("192.0.2.4"),
+      ])
+    #expect(
+      entries.names.mapValues(\.text) == [
+        .v4(0xc000_0201): "one.test", .v6(0x2001_0db8 << 96 | 1): "one.test", .v4(0xc000_0202): "two.test",
+        .v4(0xc000_0204): "good.test",
       ])
   }
 
@@ -33,7 +38,9 @@ import Transport
     let one = try DomainName("one.test")
     let start = Deadline.now
     #expect(hosts.addresses(of: one, at: start) == addresses("192.0.2.1"))
+    #expect(hosts.name(of: .v4(0xc000_0201), at: start) == one)
     try write("192.0.2.22 one.test\n", to: path)
+    #expect(hosts.name(of: .v4(0xc000_0201), at: start + .seconds(2)) == nil)
     #expect(hosts.addresses(of: one, at: start + .seconds(2)) == addresses("192.0.2.22"))
     unlink(path)
     #expect(hosts.addresses(of: one, at: start + .seconds(4)) == nil)
@@ -48,6 +55,17 @@ import Transport
       let lookup = resolver.lookup(try DomainName("one.test"))
       #expect(lookup.v4 == .success(addresses("192.0.2.1")))
       #expect(lookup.v6 == .failure(.noData))
+      #expect(server.asked.isEmpty)
+    }
+  }
+
+  @Test func `an address is called by its first name in the file, and nobody is asked`() async throws {
+    let path = try temporaryFile("192.0.2.1 one.test alias.test\n192.0.2.1 two.test\n127.0.1.1 host.test\n")
+    defer { unlink(path) }
+    try await withResolver([:], hosts: HostsFile(path: path)) { resolver, server in
+      try await resolver.expect("one.test", of: .v4(0xc000_0201))
+      try await resolver.expect("one.test", of: .v6(0xffff_c000_0201))
+      try await resolver.expect("host.test", of: .v4(0x7f00_0101))
       #expect(server.asked.isEmpty)
     }
   }

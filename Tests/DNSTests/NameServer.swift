@@ -9,6 +9,8 @@ final class NameServer: Sendable {
     case addresses([IPAddress], ttl: UInt32)
     /// First a CNAME record, then the addresses.
     case alias(String, ttl: UInt32, [IPAddress], addressTTL: UInt32)
+    /// A PTR record with these labels, behind a CNAME record that leads to it if there is one.
+    case pointer([String], via: String? = nil)
     /// A response code: 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED.
     case code(UInt8)
     case silence
@@ -29,12 +31,16 @@ final class NameServer: Sendable {
   }
 
   let address: SocketAddress
+  /// Each question as it comes; for one reader.
+  let questions: AsyncStream<Asked>
+  private let report: AsyncStream<Asked>.Continuation
   private let script: [String: Behaviour]
   private let received = Mutex<[Asked]>([])
   private let stopPipe: (read: Int32, write: Int32)
 
   init(_ script: [String: Behaviour]) {
     self.script = script
+    (questions, report) = AsyncStream.makeStream()
     let (datagrams, listener, port) = socketsOnOnePort()
     address = SocketAddress(.loopback4, port: port)
     var ends: [Int32] = [0, 0]
@@ -119,6 +125,7 @@ extension NameServer {
       defer { received.append(asked) }
       return received.count { $0 == asked }
     }
+    report.yield(asked)
     let id = Array(query[..<2])
     let question = Array(query[12..<(place + 5)])
     func truth(_ addresses: [IPAddress], ttl: UInt32 = 60) -> [UInt8] {
@@ -133,6 +140,12 @@ extension NameServer {
         record(owner: encoded(target), for: $0, type: type, ttl: addressTTL)
       }
       return [message(id, question, answers: [alias] + records)]
+    case .pointer(let labels, let alias):
+      var records: [[UInt8]] = []
+      if let alias { records.append(record(owner: [0xc0, 12], type: 5, ttl: 60, data: encoded(alias))) }
+      records.append(
+        record(owner: alias.map(encoded) ?? [0xc0, 12], type: 12, ttl: 60, data: encoded(labels)))
+      return [message(id, question, answers: records)]
     case .code(let code): return [message(id, question, code: code)]
     case .silence: return []
     case .answersAfter(let silent, let addresses): return earlier < silent ? [] : [truth(addresses)]
@@ -172,7 +185,11 @@ extension NameServer {
   }
 
   private func encoded(_ name: String) -> [UInt8] {
-    name.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + $0.utf8 } + [0]
+    encoded(name.split(separator: ".").map(String.init))
+  }
+
+  private func encoded(_ labels: [String]) -> [UInt8] {
+    labels.flatMap { [UInt8($0.utf8.count)] + $0.utf8 } + [0]
   }
 }
 

@@ -21,7 +21,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
 
   @Test func `a hundred tasks that wait for one answer all get it`() async throws {
     let script = ["good.test": NameServer.Behaviour.answersAfter(1, both)]
-    try await withResolver(script, patience: .milliseconds(50)) { resolver, _ in
+    try await withResolver(script, patience: resendTime) { resolver, _ in
       try await withThrowingTaskGroup { group in
         for _ in 0..<100 {
           group.addTask { try await resolver.answers("good.test") }
@@ -72,7 +72,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
 
   @Test func `one who gives up does not take the answer from the others`() async throws {
     let script = ["late.test": NameServer.Behaviour.answersAfter(1, both)]
-    try await withResolver(script, patience: .milliseconds(50)) { resolver, _ in
+    try await withResolver(script, patience: resendTime) { resolver, _ in
       let patient = resolver.lookup(try DomainName("late.test"))
       await #expect(throws: ResolutionFailure.timedOut) {
         try await resolver.answers("late.test", within: .milliseconds(1))

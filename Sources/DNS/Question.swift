@@ -1,0 +1,46 @@
+import Addresses
+
+/// What name servers are asked, and answers are known by.
+enum Question: Hashable {
+  case addresses(of: DomainName, Family)
+  case name(of: IPAddress)
+
+  typealias Answer = Result<Finding, ResolutionFailure>
+
+  /// QNAME, which is absolute.
+  var recordName: String {
+    switch self {
+    case .addresses(let name, _): name.text
+    case .name(let address): address.reverseName
+    }
+  }
+
+  /// QTYPE: A or PTR (RFC 1035 §3.2.2), or AAAA (RFC 3596 §2.1).
+  var recordType: Int32 {
+    switch self {
+    case .addresses(_, .v4): 1
+    case .addresses(_, .v6): 28
+    case .name: 12
+    }
+  }
+}
+
+/// What was found: addresses if they were asked for, at least one; or a name.
+enum Finding: Hashable {
+  case addresses([IPAddress])
+  case name(DomainName)
+}
+
+extension IPAddress {
+  /// Where its name is registered: octets in reverse under in-addr.arpa (RFC 1035 §3.5), or hexadecimal digits in
+  /// reverse under ip6.arpa (RFC 3596 §2.5).
+  var reverseName: String {
+    switch self {
+    case .v4(let bits):
+      return "\(bits & 255).\(bits >> 8 & 255).\(bits >> 16 & 255).\(bits >> 24).in-addr.arpa"
+    case .v6(let bits):
+      let digits = (0..<32).map { String(bits.value >> UInt128(4 * $0) & 15, radix: 16) }
+      return digits.joined(separator: ".") + ".ip6.arpa"
+    }
+  }
+}
