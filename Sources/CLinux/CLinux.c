@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -355,21 +356,84 @@ int linux_receive_datagrams(int socket, struct linux_datagram *datagrams, int co
   return received;
 }
 
-// Answers how many were sent; the error is that of the first, when not even that was.
-int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count) {
+// What fits into an Ethernet frame without being fragmented, by IPv6 too.
+enum { LARGEST_SEGMENT = 1500 - 40 - 8, LARGEST_RUN = 65000 };
+
+static int is_same(const struct linux_address *one, const struct linux_address *other) {
+  return one->family == other->family && one->port == other->port &&
+         memcmp(one->octets, other->octets, sizeof one->octets) == 0;
+}
+
+// How many of the datagrams the kernel can cut out of one message: to one destination and of one size, but for the
+// last, which may be shorter.
+static int run_length(const struct linux_datagram *datagrams, const uint8_t *order, int count) {
+  const struct linux_datagram *first = &datagrams[order[0]];
+  size_t total = first->count;
+  int length = 1;
+  if (total > LARGEST_SEGMENT) return length;
+  for (int is_last = 0; length < count && !is_last; length++) {
+    const struct linux_datagram *next = &datagrams[order[length]];
+    total += next->count;
+    if (next->count == 0 || next->count > first->count || total > LARGEST_RUN) break;
+    if (!is_same(&first->destination, &next->destination)) break;
+    is_last = next->count < first->count;
+  }
+  return length;
+}
+
+union segment_size {
+  struct cmsghdr header;
+  char space[CMSG_SPACE(sizeof(uint16_t))];
+};
+
+// udp(7), UDP_SEGMENT.
+static void cut(struct msghdr *message, union segment_size *control, size_t size) {
+  *control = (union segment_size){.header = {
+    .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(uint16_t))}};
+  memcpy(CMSG_DATA(&control->header), &(uint16_t){(uint16_t)size}, sizeof(uint16_t));
+  message->msg_control = control;
+  message->msg_controllen = sizeof *control;
+}
+
+static int send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count,
+                          int in_runs) {
   struct mmsghdr headers[LINUX_DATAGRAM_BATCH];
   struct iovec contents[LINUX_DATAGRAM_BATCH];
   union ip_address destinations[LINUX_DATAGRAM_BATCH];
-  if (count > LINUX_DATAGRAM_BATCH) return -EINVAL;
-  for (int index = 0; index < count; index++) {
-    const struct linux_datagram *datagram = &datagrams[order[index]];
-    contents[index] = (struct iovec){datagram->bytes, datagram->count};
-    headers[index].msg_hdr = (struct msghdr){.msg_iov = &contents[index], .msg_iovlen = 1};
-    if (datagram->destination.family == 0) continue;
-    headers[index].msg_hdr.msg_name = &destinations[index];
-    headers[index].msg_hdr.msg_namelen = to_system(&datagram->destination, &destinations[index]);
+  union segment_size segments[LINUX_DATAGRAM_BATCH];
+  int messages = 0;
+  for (int index = 0; index < count; messages++) {
+    const struct linux_datagram *first = &datagrams[order[index]];
+    struct msghdr *message = &headers[messages].msg_hdr;
+    int length = in_runs ? run_length(datagrams, order + index, count - index) : 1;
+    *message = (struct msghdr){.msg_iov = &contents[index], .msg_iovlen = (size_t)length};
+    if (length > 1) cut(message, &segments[messages], first->count);
+    if (first->destination.family != 0) {
+      message->msg_name = &destinations[messages];
+      message->msg_namelen = to_system(&first->destination, &destinations[messages]);
+    }
+    for (int end = index + length; index < end; index++) {
+      contents[index] = (struct iovec){datagrams[order[index]].bytes, datagrams[order[index]].count};
+    }
   }
-  return CHECKED(sendmmsg(socket, headers, (unsigned)count, MSG_DONTWAIT | MSG_NOSIGNAL));
+  int sent = CHECKED(sendmmsg(socket, headers, (unsigned)messages, MSG_DONTWAIT | MSG_NOSIGNAL));
+  if (sent < 0) {
+    int length = (int)headers[0].msg_hdr.msg_iovlen;
+    if (length == 1 || sent == -EAGAIN || sent == -ENOBUFS) return sent;
+    return send_datagrams(socket, datagrams, order, length, 0);
+  }
+  int result = 0;
+  for (int index = 0; index < sent; index++) result += (int)headers[index].msg_hdr.msg_iovlen;
+  return result;
+}
+
+// Answers how many were sent; the error is that of the first, when not even that was.
+//
+// A run goes through the network stack as one, which takes most of the cost of sending off it. Where that cannot be, on
+// a link of small frames or through IPsec, its datagrams are sent one by one.
+int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count) {
+  if (count > LINUX_DATAGRAM_BATCH) return -EINVAL;
+  return send_datagrams(socket, datagrams, order, count, 1);
 }
 
 // MARK: - The service manager

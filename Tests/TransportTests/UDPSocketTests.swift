@@ -119,6 +119,6 @@ import Testing
   }
 
   @Test func `towards the broadcast address there is no way without asking for it`() {
-    #expect(throws: Errno.permissionDenied) { _ = try UDPSocket.localAddress(towards: .v4(.max)) }
+    #expect(throws: Errno.self) { _ = try UDPSocket.localAddress(towards: .v4(.max)) }
   }
 }
