@@ -30,6 +30,8 @@ struct Dialer: Sendable {
   let ownListeners: OwnListeners
   /// Told each phase when it is over, with its hop and how long it took; for `trace`.
   var onPhase: @Sendable (Failure.Place, Failure.Phase, Duration) -> Void = { _, _, _ in }
+  /// Told the relay of each hop: the address that it named, and the one that is used; for `trace`.
+  var onRelay: @Sendable (Failure.Place, _ told: Endpoint, _ used: Endpoint) -> Void = { _, _, _ in }
 
   /// Dials the request's destination within `budget`, as `outcome` says.
   ///

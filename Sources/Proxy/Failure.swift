@@ -44,6 +44,10 @@ package struct Failure: Error, Hashable, Sendable {
     case notDialable
     /// A route rejects the address that the name resolved to.
     case rejected(route: String)
+    /// Datagrams were sent, and nothing came back: they were lost, or dropped without a word, at any place of the way.
+    case unanswered
+    /// Datagrams came back, but not from where others were sent to.
+    case strays
   }
 
   package var place: Place
@@ -108,7 +112,7 @@ extension SOCKS5.ReplyCode {
 
 extension Failure {
   /// A hop was reached, and said that it carries no UDP.
-  var isLackOfUDP: Bool { phase == .associate && SOCKS5.ReplyCode(self) == .commandNotSupported }
+  package var isLackOfUDP: Bool { phase == .associate && SOCKS5.ReplyCode(self) == .commandNotSupported }
 }
 
 // MARK: - Text
@@ -140,6 +144,8 @@ extension Failure.Cause: CustomStringConvertible {
     case .ownListener: "one of our own listeners"
     case .notDialable: "the address of no host"
     case .rejected(let route): "rejected by route '\(route)'"
+    case .unanswered: "no datagram came back"
+    case .strays: "the datagrams that came back are not the destination's, or have headers of other relays"
     }
   }
 }

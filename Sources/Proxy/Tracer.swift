@@ -4,8 +4,9 @@ import Routing
 import Settings
 import Synchronization
 import Transport
+import Wire
 
-/// Dials one destination as the server would, and tells how each phase went.
+/// Reaches one destination as the server would, and tells how each phase went.
 package struct Tracer: Sendable {
   /// One phase that succeeded.
   package struct Step: Sendable {
@@ -14,12 +15,52 @@ package struct Tracer: Sendable {
     package let duration: Duration
   }
 
+  /// Where a hop takes datagrams.
+  package struct Relay: Sendable {
+    package let place: Failure.Place
+    /// BND of its reply.
+    package let told: Endpoint
+    /// What is used: where the hop told an address that is of no use outside, the one it was reached at.
+    package let used: Endpoint
+  }
+
+  /// What the headers of the hops leave of a datagram, in octets of payload.
+  package struct Room: Sendable {
+    package let headers: Int
+    /// In the largest datagram there is.
+    package let largest: Int
+    /// In one that crosses a path of 1,500 octets in one piece.
+    package let unfragmented: Int
+
+    /// - Parameter address: where the datagrams are sent to from here.
+    init(towards address: IPAddress, headers: Int) {
+      let ipHeader = if case .v4 = address { 20 } else { 40 }
+      self.headers = headers
+      largest = DatagramBatch.largestByteCount(towards: address) - headers
+      unfragmented = 1_500 - ipHeader - 8 - headers
+    }
+  }
+
+  /// How the destination was reached.
+  package enum Reach: Sendable {
+    /// - bound: what the destination sees, or the last hop says it does.
+    case connected(bound: SocketAddress)
+    /// A datagram came back from the destination.
+    /// - size: its payload, in octets.
+    /// - time: there and back.
+    case answered(by: SocketAddress, size: Int, time: Duration)
+  }
+
   package struct Report: Sendable {
-    package var steps: [Step]
-    /// What the destination sees, or the last hop says it does.
-    package var result: Result<SocketAddress, Failure>
-    /// For the whole dial.
-    package var duration: Duration
+    /// Each phase of each hop once, in the order of the hops.
+    package fileprivate(set) var steps: [Step] = []
+    /// Of the hops that carry datagrams, in their order.
+    package fileprivate(set) var relays: [Relay] = []
+    /// Once there is a way for datagrams.
+    package fileprivate(set) var room: Room?
+    package fileprivate(set) var result: Result<Reach, Failure>
+    /// For everything.
+    package fileprivate(set) var duration: Duration
   }
 
   private let configuration: Configuration
@@ -28,10 +69,14 @@ package struct Tracer: Sendable {
     self.configuration = configuration
   }
 
-  /// Dials `request` as `verdict` says, on a loop of its own, and closes the connection.
+  /// Reaches `request`'s destination as `outcome` says, on a loop of its own, and closes what it opened: dials it, or
+  /// sends it a datagram and waits for an answer.
   ///
-  /// - Precondition: the outcome is `direct` or a chain.
-  package func run(_ request: Request, _ verdict: Verdict) async throws -> Report {
+  /// - Parameter timeout: the route's own, for a dial.
+  /// - Precondition: the outcome is `direct` or a chain, and the command is not BIND.
+  package func run(
+    _ request: Request, via outcome: Outcome, timeout: Duration?
+  ) async throws -> Report {
     let loop = try EventLoop()
     defer { loop.stop() }
     let resolver = try Resolver(
@@ -42,7 +87,9 @@ package struct Tracer: Sendable {
         await resolver.run()
         return nil
       }
-      group.addTask(executorPreference: loop) { await trace(request, verdict, on: loop, resolver) }
+      group.addTask(executorPreference: loop) {
+        await trace(request, via: outcome, timeout: timeout, on: loop, resolver)
+      }
       var report: Report?
       while report == nil, let next = await group.next() { report = next }
       group.cancelAll()
@@ -53,23 +100,129 @@ package struct Tracer: Sendable {
   }
 
   private func trace(
-    _ request: Request, _ verdict: Verdict, on loop: EventLoop, _ resolver: Resolver
+    _ request: Request, via outcome: Outcome, timeout: Duration?, on loop: EventLoop, _ resolver: Resolver
   ) async -> Report {
     let policy = Policy(configuration)
-    let steps = Mutex<[Step]>([])
+    let notes = Mutex(Notes())
     var dialer = Dialer(loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners())
     dialer.onPhase = { place, phase, duration in
-      steps.withLock { $0.append(Step(place: place, phase: phase, duration: duration)) }
+      notes.withLock { $0.add(Step(place: place, phase: phase, duration: duration)) }
     }
+    dialer.onRelay = { place, told, used in
+      notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
+    }
+    var room: Room?
     let start = Deadline.now
-    let result: Result<SocketAddress, Failure>
+    let result: Result<Reach, Failure>
     do throws(Failure) {
-      let connection = try await dialer.dial(
-        request, via: verdict.outcome, budget: verdict.route?.timeout ?? policy.timeouts.dial)
-      result = .success(connection.bound)
+      if request.command == .udp {
+        result = .success(try await probe(request, via: outcome, by: dialer, room: &room))
+      } else {
+        let connection = try await dialer.dial(
+          request, via: outcome, budget: timeout ?? policy.timeouts.dial)
+        result = .success(.connected(bound: connection.bound))
+      }
     } catch {
       result = .failure(error)
     }
-    return Report(steps: steps.withLock { $0 }, result: result, duration: Deadline.now.since(start))
+    return notes.withLock { notes in
+      Report(
+        steps: notes.steps, relays: notes.relays, room: room, result: result,
+        duration: Deadline.now.since(start))
+    }
+  }
+
+  // MARK: Datagrams
+
+  private func probe(
+    _ request: Request, via outcome: Outcome, by dialer: Dialer, room: inout Room?
+  ) async throws(Failure) -> Reach {
+    var probe: DatagramProbe
+    switch outcome {
+    case .chain(let chain):
+      if let failure = chain.lackOfUDP { throw failure }
+      let nested = try await NestedAssociation.open(
+        chain, by: dialer, budget: dialer.policy.timeouts.dial)
+      let header = SOCKS5.DatagramHeader(request.destination).bytes
+      room = Room(towards: nested.relay, headers: nested.prefixSize + header.count)
+      probe = DatagramProbe(through: nested, to: request.destination, on: dialer.loop)
+    case .direct:
+      let address = try await address(of: request, by: dialer)
+      room = Room(towards: address, headers: 0)
+      do {
+        probe = try DatagramProbe(
+          to: SocketAddress(address, port: request.destination.port), on: dialer.loop)
+      } catch {
+        throw Failure(.destination, .relay, .system(error))
+      }
+    case .reject, .drop:
+      preconditionFailure("a refused request is not traced")
+    }
+    let answer = try await probe.run()
+    return .answered(by: answer.source, size: answer.size, time: answer.time)
+  }
+
+  /// Where datagrams to a destination go directly: the same choice as `DirectPath` makes.
+  private func address(of request: Request, by dialer: Dialer) async throws(Failure) -> IPAddress {
+    let name: DomainName
+    switch request.destination.host {
+    case .address(let address): return address
+    case .name(let destination): name = destination
+    }
+    let start = Deadline.now
+    let addresses: [IPAddress]
+    if let known = dialer.policy.hosts.addresses(for: name) {
+      addresses = known
+    } else {
+      addresses = try await lookUp(name, by: dialer)
+    }
+    dialer.onPhase(.destination, .resolve, Deadline.now.since(start))
+    let table = dialer.policy.table
+    let admitted = addresses.filter { $0.isDialable && table.refusal(of: $0, for: request) == nil }
+    guard let address = admitted.first(where: \.hasRoute) ?? admitted.last else {
+      let route = addresses.lazy.compactMap { table.refusal(of: $0, for: request) }.first
+      throw Failure(.destination, .resolve, route.map { .rejected(route: $0.label) } ?? .notDialable)
+    }
+    return address
+  }
+
+  private func lookUp(_ name: DomainName, by dialer: Dialer) async throws(Failure) -> [IPAddress] {
+    let lookup = dialer.resolver.lookup(name)
+    let deadline = Deadline.after(dialer.policy.timeouts.dns)
+    do throws(ResolutionFailure) {
+      while !lookup.suffices { try await lookup.waitForAnswer(until: deadline) }
+      if let failure = lookup.failure { throw failure }
+    } catch {
+      throw Failure(.destination, .resolve, .resolution(error))
+    }
+    return Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
+  }
+}
+
+/// What the dialer told.
+private struct Notes {
+  private(set) var steps: [Tracer.Step] = []
+  private(set) var relays: [Tracer.Relay] = []
+
+  /// The control connections of a chain's associations are opened at the same time, and all pass the first hops: what
+  /// was told first stays.
+  mutating func add(_ step: Tracer.Step) {
+    guard !steps.contains(where: { $0.place == step.place && $0.phase == step.phase }) else { return }
+    steps.insert(step, at: steps.firstIndex { $0.place.order > step.place.order } ?? steps.endIndex)
+  }
+
+  mutating func add(_ relay: Tracer.Relay) {
+    relays.insert(relay, at: relays.firstIndex { $0.place.order > relay.place.order } ?? relays.endIndex)
+  }
+}
+
+extension Failure.Place {
+  /// On the way.
+  fileprivate var order: Int {
+    switch self {
+    case .client: -1
+    case .hop(let index, _, _): index
+    case .destination: .max
+    }
   }
 }

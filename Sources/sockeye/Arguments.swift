@@ -29,7 +29,7 @@ enum Command: String, CaseIterable {
     case .serve: [.listen, .workers, .logLevel, .logFormat]
     case .check: []
     case .explain: [.network, .command, .user, .client, .listener, .json, .all]
-    case .trace: [.json]
+    case .trace: [.udp, .json]
     }
   }
 }
@@ -47,12 +47,13 @@ enum Option: String, CaseIterable {
   case user
   case client
   case listener
+  case udp
   case json
   case all
 
   var takesValue: Bool {
     switch self {
-    case .help, .version, .json, .all: false
+    case .help, .version, .udp, .json, .all: false
     default: true
     }
   }

@@ -82,14 +82,18 @@ enum Help {
     """
 
   private static let trace = """
-    usage: sockeye trace TABLE DESTINATION [--json]
+    usage: sockeye trace TABLE DESTINATION [OPTIONS]
 
     Dials DESTINATION (HOST:PORT) as TABLE says, and prints a line for each hop with its
     phases and times, or which hop failed, in which phase, with which reply.
 
+      --udp                send it a datagram, a question for a name server, and wait for
+                           an answer; say where each hop takes datagrams, and how many
+                           octets the hops' headers leave
       --json               one JSON object
 
     example:
       sockeye trace Routes/chain-of-three.yaml example.com:443
+      sockeye trace Routes/chain-of-three.yaml 192.0.2.53:53 --udp
     """
 }

@@ -43,6 +43,7 @@ struct ExplainOptions {
 struct TraceOptions {
   var table: String
   var destination: Endpoint
+  var udp = false
   var json = false
 }
 
@@ -129,7 +130,8 @@ extension Invocation {
   private static func trace(_ values: CommandValues) throws(UsageError) -> TraceOptions {
     guard values.operands.count == 2 else { throw values.error("trace needs a table and one destination") }
     let destination = try values.destination(values.operands[1])
-    return TraceOptions(table: values.operands[0], destination: destination, json: values.has(.json))
+    return TraceOptions(
+      table: values.operands[0], destination: destination, udp: values.has(.udp), json: values.has(.json))
   }
 }
 

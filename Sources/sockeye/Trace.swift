@@ -4,26 +4,21 @@ import Proxy
 import Routing
 import Settings
 
-/// `sockeye trace`: really dials a destination, and says how each phase went or which hop failed.
+/// `sockeye trace`: really reaches a destination, and says how each phase went or which hop failed.
 func trace(_ options: TraceOptions) async -> ExitStatus {
   let result = ConfigurationLoader().load(options.table)
   for diagnostic in result.diagnostics { Console.error.write(diagnostic) }
   guard let configuration = result.configuration else { return .failed }
   guard let listener = configuration.listeners.first?.id else { return .failed }
 
-  let request = Request(to: options.destination, listener: listener)
+  let request = Request(options.udp ? .udp : .connect, to: options.destination, listener: listener)
   let verdict = configuration.table.verdict(for: request)
-  switch verdict.outcome {
-  case .reject, .drop:
-    let tracing = Tracing(request: request, verdict: verdict, report: nil)
-    Console.output.write(options.json ? tracing.json.description : tracing.text)
-    return .failed
-  case .direct, .chain:
-    break
-  }
   do {
-    let report = try await Tracer(configuration).run(request, verdict)
-    let tracing = Tracing(request: request, verdict: verdict, report: report)
+    var tracing = Tracing(request: request, route: verdict.route?.label ?? "default")
+    try await tracing.take(verdict.outcome, timeout: verdict.route?.timeout, by: Tracer(configuration))
+    if tracing.lacksUDP, let alternative = verdict.alternative {
+      try await tracing.take(alternative, timeout: nil, by: Tracer(configuration))
+    }
     Console.output.write(options.json ? tracing.json.description : tracing.text)
     return tracing.hasSucceeded ? .done : .failed
   } catch {
@@ -35,15 +30,74 @@ func trace(_ options: TraceOptions) async -> ExitStatus {
 /// What `trace` prints.
 private struct Tracing {
   let request: Request
-  let verdict: Verdict
-  /// `nil` when the table refuses, so that nothing was dialled.
+  let route: String
+  /// More than one where a chain turned out not to carry UDP, and its route says what then.
+  private var attempts: [Attempt] = []
+
+  init(request: Request, route: String) {
+    self.request = request
+    self.route = route
+  }
+
+  mutating func take(_ outcome: Outcome, timeout: Duration?, by tracer: Tracer) async throws {
+    var report: Tracer.Report?
+    if !outcome.refuses { report = try await tracer.run(request, via: outcome, timeout: timeout) }
+    attempts.append(Attempt(outcome: outcome, report: report))
+  }
+
+  var hasSucceeded: Bool { attempts.last?.hasSucceeded == true }
+  var lacksUDP: Bool { attempts.last?.failure?.isLackOfUDP == true }
+
+  /// For people, one line a hop.
+  var text: String {
+    var lines: [String] = []
+    for (number, attempt) in attempts.enumerated() {
+      lines.append(
+        number == 0
+          ? "\(request.destination)  \(request.command.network)  →  \(attempt.outcome)  (route \(route))"
+          : "  the route's 'udp'  →  \(attempt.outcome)")
+      lines += attempt.lines
+    }
+    return lines.map(\.printable).joined(separator: "\n")
+  }
+
+  /// For programs, one object; durations in milliseconds. What a route's `udp` led to stands under that key.
+  var json: JSON {
+    let members = [
+      JSON.Member(key: "destination", value: .string(request.destination.description)),
+      JSON.Member(key: "network", value: .string(request.command.network.rawValue)),
+      JSON.Member(key: "route", value: .string(route)),
+      JSON.Member(key: "reached", value: .bool(hasSucceeded)),
+    ]
+    var attempted: [JSON.Member] = []
+    for attempt in attempts.reversed() {
+      let instead = attempted.isEmpty ? [] : [JSON.Member(key: "udp", value: .object(attempted))]
+      attempted = attempt.jsonMembers + instead
+    }
+    return .object(members + attempted)
+  }
+}
+
+/// One outcome, and what came of it.
+private struct Attempt {
+  let outcome: Outcome
+  /// `nil` when the table refuses, so that nothing was sent.
   let report: Tracer.Report?
 
   var hasSucceeded: Bool {
     if case .success? = report?.result { true } else { false }
   }
 
-  private var route: String { verdict.route?.label ?? "default" }
+  var failure: Failure? {
+    if case .failure(let failure)? = report?.result { failure } else { nil }
+  }
+
+  // MARK: Text
+
+  var lines: [String] {
+    guard let report else { return ["  nothing is sent"] }
+    return places.map { line($0.place, $0.steps) } + [conclusion(report)] + room(report)
+  }
 
   /// The steps of one place, in order.
   private var places: [(place: Failure.Place, steps: [Tracer.Step])] {
@@ -55,44 +109,92 @@ private struct Tracing {
     return places
   }
 
-  /// For people, one line a hop.
-  var text: String {
-    var lines = ["\(request.destination)  tcp  →  \(verdict.outcome)  (route \(route))"]
-    for (place, steps) in places {
-      let phases = steps.map { "\($0.phase.rawValue) \($0.duration.logText)" }
-      lines.append("  \(place.label)  \(phases.joined(separator: "  "))")
+  private func line(_ place: Failure.Place, _ steps: [Tracer.Step]) -> String {
+    let phases = steps.map { "\($0.phase.rawValue) \($0.duration.logText)" }
+    let relay = report?.relays.first { $0.place == place }.map { relay in
+      relay.told == relay.used ? "relay \(relay.used)" : "relay told \(relay.told), used \(relay.used)"
     }
-    switch report?.result {
-    case .success(let bound): lines.append("  reached in \(report?.duration.logText ?? "")  (bound \(bound))")
-    case .failure(let failure): lines.append("  failed \(failure)  after \(report?.duration.logText ?? "")")
-    case nil: lines.append("  nothing is dialled")
-    }
-    return lines.map(\.printable).joined(separator: "\n")
+    return "  \(place.label)  \((phases + (relay.map { [$0] } ?? [])).joined(separator: "  "))"
   }
 
-  /// For programs, one object; durations in milliseconds.
-  var json: JSON {
-    var members = [
-      JSON.Member(key: "destination", value: .string(request.destination.description)),
-      JSON.Member(key: "via", value: .string(verdict.outcome.description)),
-      JSON.Member(key: "route", value: .string(route)),
-      JSON.Member(key: "reached", value: .bool(hasSucceeded)),
-    ]
-    if let report {
-      let steps = report.steps.map { step in
-        JSON.object(
-          step.place.jsonMembers + [
-            JSON.Member(key: "phase", value: .string(step.phase.rawValue)),
-            JSON.Member(key: "ms", value: .int(Int(step.duration.milliseconds))),
-          ])
-      }
-      members.append(JSON.Member(key: "steps", value: .array(steps)))
-      if case .failure(let failure) = report.result {
-        members.append(JSON.Member(key: "failed", value: failure.json))
-      }
-      members.append(JSON.Member(key: "ms", value: .int(Int(report.duration.milliseconds))))
+  private func conclusion(_ report: Tracer.Report) -> String {
+    let duration = report.duration.logText
+    switch report.result {
+    case .success(.connected(let bound)): return "  reached in \(duration)  (bound \(bound))"
+    case .success(.answered(let source, let size, let time)):
+      return "  answered in \(time.logText)  (\(size) octets from \(source))"
+    case .failure(let failure) where failure.cause == .unanswered:
+      return "  failed \(silence)  after \(duration)"
+    case .failure(let failure): return "  failed \(failure)  after \(duration)"
     }
-    return .object(members)
+  }
+
+  /// Nobody can tell where datagrams are lost: only who may have done it.
+  private var silence: String {
+    guard case .chain(let chain) = outcome else { return "no datagram came back: the destination is silent" }
+    let hops = chain.hops.count == 1 ? "hop 1" : "one of the \(chain.hops.count) hops"
+    return "associated, but no datagram came back: \(hops) may drop UDP, or the destination is silent"
+  }
+
+  private func room(_ report: Tracer.Report) -> [String] {
+    guard let room = report.room else { return [] }
+    return [
+      "  room for payload: \(room.largest) octets, \(room.unfragmented) on a path of 1500 (headers \(room.headers))"
+    ]
+  }
+
+  // MARK: JSON
+
+  var jsonMembers: [JSON.Member] {
+    var members = [JSON.Member(key: "via", value: .string(outcome.description))]
+    guard let report else { return members }
+    members.append(JSON.Member(key: "steps", value: .array(report.steps.map(\.json))))
+    if !report.relays.isEmpty {
+      members.append(JSON.Member(key: "relays", value: .array(report.relays.map(\.json))))
+    }
+    if let room = report.room { members.append(JSON.Member(key: "room", value: room.json)) }
+    switch report.result {
+    case .success(.connected): break
+    case .success(.answered(let source, let size, let time)):
+      let answer = JSON.object([
+        JSON.Member(key: "from", value: .string(source.description)),
+        JSON.Member(key: "octets", value: .int(size)),
+        JSON.Member(key: "ms", value: .int(Int(time.milliseconds))),
+      ])
+      members.append(JSON.Member(key: "answer", value: answer))
+    case .failure(let failure): members.append(JSON.Member(key: "failed", value: failure.json))
+    }
+    members.append(JSON.Member(key: "ms", value: .int(Int(report.duration.milliseconds))))
+    return members
+  }
+}
+
+extension Tracer.Step {
+  fileprivate var json: JSON {
+    .object(
+      place.jsonMembers + [
+        JSON.Member(key: "phase", value: .string(phase.rawValue)),
+        JSON.Member(key: "ms", value: .int(Int(duration.milliseconds))),
+      ])
+  }
+}
+
+extension Tracer.Relay {
+  fileprivate var json: JSON {
+    .object(
+      place.jsonMembers + [
+        JSON.Member(key: "told", value: .string(told.description)),
+        JSON.Member(key: "used", value: .string(used.description)),
+      ])
+  }
+}
+
+extension Tracer.Room {
+  fileprivate var json: JSON {
+    .object([
+      JSON.Member(key: "headers", value: .int(headers)), JSON.Member(key: "largest", value: .int(largest)),
+      JSON.Member(key: "unfragmented", value: .int(unfragmented)),
+    ])
   }
 }
 

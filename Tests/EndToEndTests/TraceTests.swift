@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// `trace`: really dialled, hop by hop.
@@ -63,5 +64,202 @@ struct TraceTests {
 
   @Test func `passwords are not printed`() throws {
     #expect(!(try trace(target.address)).description.contains("s3cret"))
+  }
+}
+
+/// `trace --udp`: a datagram really sent, and an answer waited for.
+@Suite(.blocking)
+struct DatagramTraceTests {
+  private func trace(_ table: String, _ destination: String, _ more: [String] = []) throws
+    -> ChildProcess.Exit
+  {
+    let directory = try TemporaryDirectory()
+    try directory.write(table, to: "table.yaml")
+    return try ChildProcess.run(
+      try Sockeye.program(), ["trace", "table.yaml", destination, "--udp"] + more, directory: directory.path)
+  }
+
+  /// A table that sends everything through these hops, which are called hop1, hop2 and so on.
+  private func chain(_ hops: String...) -> String {
+    let names = hops.indices.map { "hop\($0 + 1)" }
+    let upstreams = zip(names, hops).map { "  \($0): socks5://\($1)\n" }.joined()
+    return "upstreams:\n\(upstreams)default: [\(names.joined(separator: ", "))]\n"
+  }
+
+  private func expect(_ exit: ChildProcess.Exit, _ status: Int32, _ line: some RegexComponent) {
+    #expect(exit.status == status, "\(exit)")
+    #expect(exit.output.contains { $0.contains(line) }, "\(exit)")
+  }
+
+  @Test func `a name server is asked directly, and a name is looked up for it`() throws {
+    let names = try NameServer(["ns.test": .addresses(["127.0.0.1"])])
+    for host in ["127.0.0.1", "ns.test"] {
+      let exit = try trace(names.table + "default: direct\n", "\(host):\(portNumber(of: names.address))")
+      expect(exit, 0, #/answered in \d+ms .*from 127\.0\.0\.1/#)
+      expect(exit, 0, #/payload: 65507 octets, 1472 on a path of 1500/#)
+    }
+    #expect(names.questions.all.filter { $0 == NameServer.Question(name: "", type: 2) }.count == 2)
+  }
+
+  @Test func `a datagram goes through Dante and back`() throws {
+    let names = try NameServer()
+    let hop = try Dante()
+    let exit = try trace(chain(hop.address), names.address)
+    expect(exit, 0, #/hop 1  hop1  connect \d+ms  greet \d+ms  associate \d+ms  relay 127\.0\.0\.1:\d+/#)
+    expect(exit, 0, #/payload: 65497 octets, 1462 on a path of 1500/#)
+    #expect(names.questions.all == [NameServer.Question(name: "", type: 2)])
+  }
+
+  @Test func `a datagram goes through Dante, Sockeye and Dante, and each hop is told of once`() throws {
+    let target = try DatagramServer.echo()
+    let (first, second, third) = (
+      try Dante(), try Sockeye("default: direct\n"), try Dante(external: "127.0.0.5")
+    )
+    let exit = try trace(chain(first.address, second.address, third.address), target.address)
+    expect(exit, 0, #/answered/#)
+    expect(exit, 0, #/payload: 65477 octets, 1442 on a path of 1500/#)
+    let hops = exit.output.filter { $0.contains(#/^  hop \d/#) }
+    #expect(hops.count == 3, "\(exit)")
+    for (number, line) in hops.enumerated() {
+      #expect(
+        line.contains("hop \(number + 1)  hop\(number + 1)  ")
+          && line.contains(#/  connect \d+ms  greet \d+ms  associate \d+ms  relay \S+$/#), "\(exit)")
+    }
+    #expect(target.received.all.map(\.source).allSatisfy { $0.hasPrefix("127.0.0.5:") })
+  }
+
+  @Test func `a relay told as no address is used at the hop's own`() throws {
+    let target = try DatagramServer.echo()
+    var script = ScriptedHop.Script()
+    script.answer = { client, relay in
+      try client.send([5, 0, 0] + SOCKS.encoded("0.0.0.0:\(portNumber(of: relay))"))
+    }
+    let hop = try ScriptedHop(script)
+    expect(
+      try trace(chain(hop.address), target.address), 0, #/relay told 0\.0\.0\.0:(\d+), used 127\.0\.0\.1:\1$/#
+    )
+  }
+
+  @Test func `an answer to the second datagram counts`() throws {
+    let count = Recorder<Int>()
+    let target = try DatagramServer { datagram, socket in
+      count.record(1)
+      if count.all.count == 2 { try socket.send(datagram.bytes, to: datagram.source) }
+    }
+    expect(try trace("default: direct\n", target.address), 0, #/answered/#)
+  }
+
+  @Test func `a hop without UDP is named, and nothing goes directly`() throws {
+    let target = try DatagramServer.echo()
+    let hop = try Microsocks()
+    expect(
+      try trace(chain(hop.address), target.address), 1, #/hop=1/1 hop1 phase=associate reply=07/#)
+    #expect(target.received.all == [])
+  }
+
+  @Test func `a hop that is known to carry no UDP is not even asked`() throws {
+    let hop = try ScriptedHop()
+    let table = "upstreams:\n  no: {url: \"socks5://\(hop.address)\", udp: no}\ndefault: no\n"
+    expect(try trace(table, "127.0.0.1:53"), 1, #/hop=1/1 no phase=associate reply=07/#)
+    #expect(hop.clientCount == 0)
+  }
+
+  @Test func `what a route says for a chain without UDP is taken, once that is known`() throws {
+    let target = try DatagramServer.echo()
+    let hop = try Microsocks()
+    let table = """
+      upstreams:
+        tcp: socks5://\(hop.address)
+      routes:
+        - {port: \(target.port), via: tcp, udp: direct}
+        - {ip: 127.0.0.1, via: tcp, udp: reject}
+      default: reject
+
+      """
+    let exit = try trace(table, target.address)
+    expect(exit, 0, #/phase=associate reply=07/#)
+    expect(exit, 0, #/the route's 'udp'  →  direct/#)
+    expect(try trace(table, "127.0.0.1:53"), 1, #/nothing is sent/#)
+  }
+
+  @Test func `a hop that drops every datagram is suspected, but not convicted`() throws {
+    let target = try DatagramServer.echo()
+    var script = ScriptedHop.Script()
+    script.deliver = { _ in [] }
+    let hop = try ScriptedHop(script)
+    expect(
+      try trace(chain(hop.address), target.address), 1,
+      #/associated, but no datagram came back: hop 1 may drop UDP/#)
+    #expect(hop.destinations.all == [target.address, target.address, target.address])
+  }
+
+  @Test func `datagrams of a stranger are no answer`() throws {
+    let stranger = try DatagramSocket(on: "127.0.0.6:0")
+    let target = try DatagramServer.echo(from: stranger)
+    let hop = try ScriptedHop()
+    expect(try trace(chain(hop.address), target.address), 1, #/came back are not the destination's/#)
+  }
+
+  @Test func `a dead second hop is named behind the first, which is alive`() throws {
+    let hop = try Dante()
+    let dead = try DeadPort()
+    let exit = try trace(chain(hop.address, dead.address), "127.0.0.1:53")
+    expect(exit, 1, #/hop=2/2 hop2 phase=connect reply=05/#)
+    expect(exit, 1, #/hop 1  hop1  connect \d+ms  greet/#)
+  }
+
+  @Test func `a hop that ends its association meanwhile is named`() throws {
+    let target = try DatagramServer.silent()
+    var script = ScriptedHop.Script()
+    script.answer = { client, relay in
+      try client.send([5, 0, 0] + SOCKS.encoded(relay))
+      client.hangUp()
+    }
+    let hop = try ScriptedHop(script)
+    expect(try trace(chain(hop.address), target.address), 1, #/hop=1/1 hop1 phase=relay error=\(closed/#)
+  }
+
+  @Test func `where nobody listens, the kernel says so`() throws {
+    let closed = try DatagramSocket().address
+    expect(try trace("default: direct\n", closed), 1, #/destination phase=relay error=\(connection refused/#)
+  }
+
+  @Test func `a datagram that is rejected is not sent`() throws {
+    let target = try DatagramServer.echo()
+    expect(try trace("default: reject\n", target.address), 1, #/udp  →  reject/#)
+    let table = "routes:\n  - {ip: [127.0.0.0/8, \"::1\"], via: reject}\ndefault: direct\n"
+    expect(try trace(table, "localhost:\(target.port)"), 1, #/phase=resolve error=\(rejected by route/#)
+    #expect(target.received.all == [])
+  }
+
+  @Test func `programs read the same as one object`() throws {
+    let target = try DatagramServer.echo()
+    let hop = try ScriptedHop()
+    let exit = try trace(chain(hop.address), target.address, ["--json"])
+    #expect(exit.status == 0, "\(exit)")
+    let text = Data(exit.output.joined().utf8)
+    let object = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    #expect(object["network"] as? String == "udp" && object["reached"] as? Bool == true)
+    let steps = try #require(object["steps"] as? [[String: Any]])
+    #expect(steps.map { $0["phase"] as? String } == ["connect", "greet", "associate"])
+    let relays = try #require(object["relays"] as? [[String: Any]])
+    #expect(relays.map { $0["hop"] as? Int } == [1])
+    #expect(relays[0]["told"] as? String == relays[0]["used"] as? String)
+    #expect(
+      object["room"] as? [String: Int] == ["headers": 10, "largest": 65_497, "unfragmented": 1_462])
+    let answer = try #require(object["answer"] as? [String: Any])
+    #expect(answer["from"] as? String == target.address && answer["octets"] as? Int == 17)
+  }
+
+  @Test func `programs read what failed`() throws {
+    let hop = try Microsocks()
+    let exit = try trace(chain(hop.address), "127.0.0.1:53", ["--json"])
+    #expect(exit.status == 1, "\(exit)")
+    let text = Data(exit.output.joined().utf8)
+    let object = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    #expect(object["reached"] as? Bool == false)
+    let failed = try #require(object["failed"] as? [String: Any])
+    #expect(failed["hop"] as? Int == 1 && failed["phase"] as? String == "associate")
+    #expect(failed["reply"] as? Int == 7)
   }
 }

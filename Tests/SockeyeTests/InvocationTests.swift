@@ -78,13 +78,13 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
   }
 
   @Test func `trace takes one destination`() throws {
-    guard case .trace(let options) = try Invocation(words("trace t.yaml a.example:1 --json")) else {
+    guard case .trace(let options) = try Invocation(words("trace t.yaml a.example:1 --udp --json")) else {
       Issue.record("not trace")
       return
     }
     #expect(options.table == "t.yaml")
     #expect(options.destination.description == "a.example:1")
-    #expect(options.json)
+    #expect(options.udp && options.json)
   }
 
   @Test(

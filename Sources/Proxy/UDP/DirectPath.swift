@@ -85,5 +85,5 @@ final class DirectPath {
 
 extension IPAddress {
   /// Whether there is a way to it from here, as far as this host knows.
-  fileprivate var hasRoute: Bool { (try? UDPSocket.localAddress(towards: self)) != nil }
+  var hasRoute: Bool { (try? UDPSocket.localAddress(towards: self)) != nil }
 }

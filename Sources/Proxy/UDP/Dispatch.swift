@@ -228,7 +228,7 @@ final class Dispatch: @unchecked Sendable {
 
 extension Lookup {
   /// Nothing tells of a datagram which family works: IPv4 does nearly everywhere, and IPv6 is not waited for.
-  fileprivate var suffices: Bool {
+  var suffices: Bool {
     if case .success? = v4 { true } else { isComplete }
   }
 }

@@ -31,6 +31,12 @@ final class NestedAssociation {
     self.chain = chain
   }
 
+  /// Of the hop that takes the datagrams from here.
+  var firstPlace: Failure.Place { place(0) }
+
+  /// What the headers of all hops but the last add to a datagram, in octets. The last one's depends on the destination.
+  var prefixSize: Int { prefix.count }
+
   /// What to wait for: the relay, and then each control connection in the order of the hops.
   var interests: [Interest] { [outlet.socket.interest(in: .readable)] + controls.map(\.interest) }
 
@@ -42,8 +48,12 @@ final class NestedAssociation {
     case .silence: return false
     case .noise: return true
     case .end(let cause):
-      throw Failure(.hop(index, of: chain.hops.count, name: chain.hops[index].name), .relay, cause)
+      throw Failure(place(index), .relay, cause)
     }
+  }
+
+  private func place(_ index: Int) -> Failure.Place {
+    .hop(index, of: chain.hops.count, name: chain.hops[index].name)
   }
 
   // MARK: Datagrams
@@ -154,6 +164,7 @@ final class NestedAssociation {
     guard let relay = relayAddress(told: reply.bound, by: host) else {
       throw Failure(hop.place, .associate, .notDialable)
     }
+    dialer.onRelay(hop.place, reply.bound, relay)
     return Link(hop: hop, control: ControlConnection(reached.stream), relay: relay)
   }
 
