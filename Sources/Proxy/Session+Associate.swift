@@ -15,7 +15,7 @@ extension Session {
     guard let service = listener.udp else { throw refusal(.unsupported(.associate), .commandNotSupported) }
     let terms = Association.Terms(
       client: peer?.address, user: request.user, listener: listener.id, service: service, policy: policy)
-    let chain = try onlyChain(for: terms)
+    let way = try await onlyChain(for: terms, client)
     let seat = worker.server.occupancy.seatAssociation(limit: policy.limits.associations)
     guard let seat else { throw refusal(.overLimit, .generalFailure) }
     let association: Association
@@ -26,37 +26,43 @@ extension Session {
     } catch {
       throw refusal(.failed(Failure(.client, .associate, .system(error))), .generalFailure)
     }
-    if let chain { try await open(chain, for: association) }
+    if let way { try await open(way, for: association) }
     try await reply(client, bound: association.bound)
     return .association(association)
   }
 
   /// The chain by which every datagram leaves that leaves at all, if there is one; throws when none can leave.
-  private func onlyChain(for terms: Association.Terms) throws(Refusal) -> Chain? {
+  private func onlyChain(
+    for terms: Association.Terms, _ client: borrowing TCPStream
+  ) async throws(Refusal) -> Prospect? {
     let anywhere = Endpoint(.unspecified4, port: 0)
     let prospects = policy.table.prospects(for: terms.request(to: anywhere))
+    if prospects.all.allSatisfy({ $0.outcome == .drop }) { throw await drop(client) }
     if prospects.isRefused { throw refusal(.rejected, .notAllowed) }
-    let failures = prospects.all.map { prospect -> Failure? in
-      guard case .chain(let chain) = prospect.outcome else { return nil }
-      let failure = worker.server.outages.failure(of: chain) ?? chain.lackOfUDP
-      return failure?.isLackOfUDP == true ? failure : nil
+    let ways = prospects.all.filter { !$0.outcome.refuses }
+    let lacks = ways.compactMap { lackOfUDP($0.outcome) }
+    if let lack = lacks.first, lacks.count == ways.count {
+      throw refusal(.failed(lack), SOCKS5.ReplyCode(lack))
     }
-    if let failure = failures.compactMap(\.self).first,
-      zip(prospects.all, failures).allSatisfy({ $0.outcome.refuses || $1 != nil })
-    {
-      throw refusal(.failed(failure), SOCKS5.ReplyCode(failure))
-    }
-    guard case .chain(let chain)? = prospects.onlyChain?.outcome else { return nil }
-    route = prospects.onlyChain?.route?.label ?? "default"
-    outcome = .chain(chain)
-    return chain
+    guard let only = prospects.onlyChain else { return nil }
+    route = only.route?.label ?? "default"
+    outcome = only.outcome
+    return only
   }
 
-  private func open(_ chain: Chain, for association: Association) async throws(Refusal) {
+  /// Why a chain carries no datagrams, as far as the table, or the hop itself, has said so.
+  private func lackOfUDP(_ outcome: Outcome) -> Failure? {
+    guard case .chain(let chain) = outcome else { return nil }
+    let failure = worker.server.outages.failure(of: chain) ?? chain.lackOfUDP
+    return failure?.isLackOfUDP == true ? failure : nil
+  }
+
+  private func open(_ way: Prospect, for association: Association) async throws(Refusal) {
+    guard case .chain(let chain) = way.outcome else { return }
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
     do {
-      try await association.dispatch.open(chain)
+      try await association.dispatch.open(chain, by: way.route)
     } catch {
       throw refusal(.failed(error), SOCKS5.ReplyCode(error))
     }

@@ -143,10 +143,14 @@ final class Session: @unchecked Sendable {
     switch verdict.outcome {
     case .direct, .chain: return verdict
     case .reject: throw refusal(.rejected, .notAllowed)
-    case .drop:
-      await client.hold(until: handshakeDeadline)
-      throw Refusal(ending: .dropped, answer: [])
+    case .drop: throw await drop(client)
     }
+  }
+
+  /// Holds a client without an answer, for as long as it has to say what it wants.
+  func drop(_ client: borrowing TCPStream) async -> Refusal {
+    await client.hold(until: handshakeDeadline)
+    return Refusal(ending: .dropped, answer: [])
   }
 
   // MARK: Dialling

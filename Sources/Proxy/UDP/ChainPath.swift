@@ -17,14 +17,18 @@ final class ChainPath: @unchecked Sendable {
   private(set) var hasAnswered = false
   var lastUse = Deadline.now
   private unowned let association: Association
+  /// For all that it takes to open it.
+  private let budget: Duration
   private var refusals = 0
 
   /// How many ICMP refusals in a row, without an answer, mean that the first hop's relay is gone.
   private static let refusalLimit = 3
 
-  init(_ chain: Chain, of association: Association) {
+  /// - Parameter route: the one that chose the chain; `nil`: the default.
+  init(_ chain: Chain, by route: Route?, of association: Association) {
     self.chain = chain
     self.association = association
+    budget = route?.timeout ?? association.terms.policy.timeouts.dial
   }
 
   /// Opens it, within the time for a whole dial.
@@ -33,7 +37,7 @@ final class ChainPath: @unchecked Sendable {
     let policy = association.terms.policy
     let dialer = Dialer(
       loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
-    nested = try await NestedAssociation.open(chain, by: dialer, budget: policy.timeouts.dial)
+    nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)
     lastUse = .now
   }
 

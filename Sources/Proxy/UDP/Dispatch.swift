@@ -116,14 +116,16 @@ final class Dispatch: @unchecked Sendable {
     }
     let request = terms.request(to: destination)
     let verdict = terms.policy.table.verdict(for: request)
-    return decide(request, verdict.outcome, alternative: verdict.alternative)
+    return decide(request, verdict.outcome, by: verdict.route, alternative: verdict.alternative)
   }
 
-  private func decide(_ request: Request, _ outcome: Outcome, alternative: Outcome?) -> Flow.Decision {
+  private func decide(
+    _ request: Request, _ outcome: Outcome, by route: Route?, alternative: Outcome?
+  ) -> Flow.Decision {
     switch outcome {
     case .reject, .drop: .nowhere(.rejected)
     case .direct: decideDirectly(request)
-    case .chain(let chain): decide(request, through: chain, alternative: alternative)
+    case .chain(let chain): decide(request, through: chain, by: route, alternative: alternative)
     }
   }
 
@@ -139,7 +141,9 @@ final class Dispatch: @unchecked Sendable {
       }
       let lookup = association.worker.resolver.lookup(name)
       if lookup.suffices { return decide(request, lookup) }
-      guard namesAwaited < Self.namesLimit else { return .nowhere(.queue) }
+      guard namesAwaited < Self.namesLimit else {
+        return .nowhere(.queue, until: loop.now + Self.failureLifetime)
+      }
       return wait(for: lookup, of: request)
     }
   }
@@ -168,14 +172,18 @@ final class Dispatch: @unchecked Sendable {
 
   // MARK: Through a chain
 
-  private func decide(_ request: Request, through chain: Chain, alternative: Outcome?) -> Flow.Decision {
+  private func decide(
+    _ request: Request, through chain: Chain, by route: Route?, alternative: Outcome?
+  ) -> Flow.Decision {
     if let path = paths[chain] { return decide(request, by: path) }
     if let failure = server.outages.failure(of: chain) ?? chain.lackOfUDP {
       report(failure, of: chain, isOutage: true)
-      if failure.isLackOfUDP, let alternative { return decide(request, alternative, alternative: nil) }
+      if failure.isLackOfUDP, let alternative {
+        return decide(request, alternative, by: route, alternative: nil)
+      }
       return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
     }
-    let path = ChainPath(chain, of: association)
+    let path = ChainPath(chain, by: route, of: association)
     add(path)
     return decide(request, by: path)
   }
@@ -193,9 +201,9 @@ final class Dispatch: @unchecked Sendable {
   }
 
   /// Opens a path before anything is to leave by it.
-  func open(_ chain: Chain) async throws(Failure) {
+  func open(_ chain: Chain, by route: Route?) async throws(Failure) {
     if let failure = server.outages.failure(of: chain) { throw failure }
-    let path = ChainPath(chain, of: association)
+    let path = ChainPath(chain, by: route, of: association)
     do {
       try await path.open()
     } catch {
