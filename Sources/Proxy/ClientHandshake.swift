@@ -3,7 +3,7 @@ import Settings
 import Transport
 import Wire
 
-/// The inbound side of RFC 1928: from the client's first octet to its request.
+/// The inbound side of RFC 1928 and of SOCKS4: from the client's first octet to its request.
 struct ClientHandshake {
   let listener: Listener
   let authenticator: Authenticator
@@ -37,15 +37,23 @@ struct ClientHandshake {
   }
 
   mutating func run(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
-    try await identify(client)
+    switch try await identify(client) {
+    case .socks5: try await runSOCKS5(client)
+    case .socks4: try await runSOCKS4(client)
+    }
+  }
+
+  private mutating func runSOCKS5(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
     let greeting: SOCKS5.Greeting = try await receive(client) { _ in [] }
     let user = try await authenticate(client, methods: greeting.methods)
     let message: SOCKS5.Request = try await receive(client) { SOCKS5.Reply($0.reply).bytes }
     return Request(spoken: .socks5, message: message, user: user, early: input)
   }
 
-  /// SOCKS octets go only to a client that speaks SOCKS.
-  private mutating func identify(_ client: borrowing TCPStream) async throws(Refusal) {
+  /// SOCKS octets go only to a client that speaks SOCKS, and are answered as such only where the listener serves it.
+  private mutating func identify(
+    _ client: borrowing TCPStream
+  ) async throws(Refusal) -> Listener.InboundProtocol {
     let isOpen: Bool
     do {
       isOpen = try await client.read(into: &input, until: deadline)
@@ -54,9 +62,33 @@ struct ClientHandshake {
     }
     guard isOpen else { throw Refusal(ending: .noRequest(.closed), answer: []) }
     let opening = Opening(firstOctet: input[0])
-    guard opening == .socks5 else {
-      throw Refusal(ending: .noRequest(.violation(.version(input[0]))), answer: opening.refusal)
+    switch opening {
+    case .socks5 where listener.protocols.contains(.socks5): return .socks5
+    case .socks4 where listener.protocols.contains(.socks4): return .socks4
+    default: throw Refusal(ending: .noRequest(.violation(.version(input[0]))), answer: opening.refusal)
     }
+  }
+
+  // MARK: SOCKS4
+
+  /// One message says it all. It proves nothing, so that it cannot be served where proof is required.
+  private mutating func runSOCKS4(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
+    let rejection = SOCKS4.Reply(.rejected).bytes
+    guard listener.authentication != .required else {
+      throw Refusal(ending: .unauthenticated, answer: rejection)
+    }
+    let message: SOCKS4.Request = try await receive(client) { _ in rejection }
+    let command: SOCKS5.Command
+    switch message.command {
+    case .connect: command = .connect
+    case .bind: command = .bind
+    default: throw Refusal(ending: .unsupported("SOCKS4 \(message.command)"), answer: rejection)
+    }
+    let user =
+      listener.authentication == .optional && !message.userID.isEmpty
+      ? String(decoding: message.userID, as: UTF8.self) : nil
+    return Request(
+      spoken: .socks4, message: SOCKS5.Request(command, to: message.destination), user: user, early: input)
   }
 
   // MARK: Authentication
@@ -98,14 +130,14 @@ struct ClientHandshake {
   // MARK: Messages
 
   private mutating func receive<M: Message>(
-    _ client: borrowing TCPStream, orAnswer answer: (SOCKS5.Violation) -> [UInt8]
-  ) async throws(Refusal) -> M where M.Violation == SOCKS5.Violation {
-    do {
+    _ client: borrowing TCPStream, orAnswer answer: (M.Violation) -> [UInt8]
+  ) async throws(Refusal) -> M where M.Violation: Explained {
+    do throws(ReceiveError<M.Violation>) {
       return try await client.receive(input: &input, until: deadline)
-    } catch .violation(let violation) {
-      throw Refusal(ending: .noRequest(.violation(violation)), answer: answer(violation))
     } catch {
-      throw Refusal(ending: .noRequest(Failure.Cause(error)), answer: [])
+      var words: [UInt8] = []
+      if case .violation(let violation) = error { words = answer(violation) }
+      throw Refusal(ending: .noRequest(Failure.Cause(error)), answer: words)
     }
   }
 

@@ -18,8 +18,19 @@ struct Connection: ~Copyable {
 struct ReachedHop: ~Copyable {
   let hop: Hop
   let stream: TCPStream
-  /// What it sent and nobody has read yet.
+  /// What it sent and nobody has taken yet.
   var input: [UInt8] = []
+
+  /// Takes in what has arrived.
+  mutating func read(until deadline: Deadline) async throws(Failure) {
+    let isOpen: Bool
+    do {
+      isOpen = try await stream.read(into: &input, until: deadline)
+    } catch {
+      throw Failure(hop.place, .request, .system(error))
+    }
+    guard isOpen else { throw Failure(hop.place, .request, .closed) }
+  }
 }
 
 /// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
@@ -80,11 +91,24 @@ struct Dialer: Sendable {
   private func dial(
     _ destination: Endpoint, through chain: Chain, until deadline: Deadline
   ) async throws(Failure) -> Connection {
+    try check(chain, .connect, destination)
     var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
     let reply = try await ask(&last, .connect, destination, until: deadline)
     // A name is none of the client's business: many cannot even read one.
     let bound = reply.bound.socketAddress ?? SocketAddress(.unspecified4, port: 0)
     return Connection(stream: last.stream, bound: bound, early: last.input)
+  }
+
+  /// Throws when a hop will not even have words for what it is to be asked: before anything is dialled.
+  func check(_ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint) throws(Failure) {
+    for (index, upstream) in chain.hops.enumerated() where upstream.kind != .socks5 {
+      let hop = Hop(upstream: upstream, index: index, count: chain.hops.count)
+      if index == chain.hops.count - 1 {
+        try hop.check(command, destination)
+      } else if chain.hops[index + 1].resolution == .previous {
+        try hop.check(.connect, chain.hops[index + 1].endpoint)
+      }
+    }
   }
 
   /// Connects to the first hop of the chain, then asks each hop for the next, until the one at `index` is there and
@@ -110,12 +134,12 @@ struct Dialer: Sendable {
   func ask(
     _ reached: inout ReachedHop, _ command: SOCKS5.Command, _ destination: Endpoint,
     phase: Failure.Phase = .request, until deadline: Deadline
-  ) async throws(Failure) -> SOCKS5.Reply {
+  ) async throws(Failure) -> Hop.Reply {
     let asked = Deadline.now
     let hop = reached.hop
     let reply = try await hop.request(
       command, destination, over: reached.stream, input: &reached.input, phase: phase, until: deadline)
-    guard reply.code == .succeeded else { throw Failure(hop.place, phase, .reply(reply.code)) }
+    if let refusal = reply.refusal { throw Failure(hop.place, phase, refusal) }
     onPhase(hop.place, phase, Deadline.now.since(asked))
     return reply
   }
@@ -123,6 +147,7 @@ struct Dialer: Sendable {
   private func greet(
     _ hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
   ) async throws(Failure) {
+    guard hop.isGreeted else { return }
     let greeted = Deadline.now
     try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
     onPhase(
@@ -137,13 +162,13 @@ struct Dialer: Sendable {
     let asked = Deadline.now
     let deadline = min(deadline, .after(next.upstream.timeout))
     let endpoint = try await endpoint(of: next, until: deadline)
-    let reply: SOCKS5.Reply
+    let reply: Hop.Reply
     do {
       reply = try await hop.request(.connect, endpoint, over: stream, input: &input, until: deadline)
     } catch  where error.cause == .system(.timedOut) {
       throw Failure(next.place, .connect, error.cause)
     }
-    guard reply.code == .succeeded else { throw Failure(next.place, .connect, .reply(reply.code)) }
+    if let refusal = reply.refusal { throw Failure(next.place, .connect, refusal) }
     onPhase(next.place, .connect, Deadline.now.since(asked))
   }
 

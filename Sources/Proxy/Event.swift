@@ -41,14 +41,16 @@ package struct Event: Sendable {
     case dropped
     /// There was no room for another connection.
     case overLimit
-    /// A command that is not served.
-    case unsupported(SOCKS5.Command)
+    /// A command that is not served, in words.
+    case unsupported(String)
     /// A destination that nobody can be connected to, such as port 0.
     case refused(SOCKS5.ReplyCode)
     /// The client could not say who it is.
     case unauthenticated
     /// The client sent no request: it spoke something else, left, or took too long.
     case noRequest(Failure.Cause)
+    /// The client of a BIND did not wait for its peer.
+    case left
     /// The program was asked to stop.
     case stopped
   }

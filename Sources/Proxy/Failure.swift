@@ -1,4 +1,5 @@
 import Addresses
+import Addresses
 import DNS
 import Transport
 import Wire
@@ -22,6 +23,8 @@ package struct Failure: Error, Hashable, Sendable {
     case request
     /// A hop was asked to relay datagrams.
     case associate
+    /// A peer was to connect to us.
+    case accept
     case relay
   }
 
@@ -30,10 +33,16 @@ package struct Failure: Error, Hashable, Sendable {
     case resolution(ResolutionFailure)
     /// A hop's REP: its own in the request phase, or in the connect phase what the hop before it said of it.
     case reply(SOCKS5.ReplyCode)
+    /// The same of a hop that speaks SOCKS4.
+    case socks4Reply(SOCKS4.ReplyCode)
+    /// The hop speaks SOCKS4, which cannot say what it was to be asked.
+    case beyondSOCKS4(Limit)
     /// The peer closed where a message was due.
     case closed
     /// The peer sent what the protocol does not allow.
     case violation(SOCKS5.Violation)
+    /// A SOCKS4 client's user id has no end.
+    case userIDTooLong
     /// The hop chose a method that was not offered, or accepts none.
     case method(SOCKS5.Method)
     /// The hop refused our user name and password.
@@ -42,12 +51,24 @@ package struct Failure: Error, Hashable, Sendable {
     case ownListener
     /// The name resolved to an address that is nobody's: unspecified, broadcast or multicast.
     case notDialable
-    /// A route rejects the address that the name resolved to.
+    /// Somebody else connected than the client had named.
+    case wrongPeer(SocketAddress)
+    /// A route rejects the address that the name resolved to, or that the peer came from.
     case rejected(route: String)
     /// Datagrams were sent, and nothing came back: they were lost, or dropped without a word, at any place of the way.
     case unanswered
     /// Datagrams came back, but not from where others were sent to.
     case strays
+  }
+
+  /// What SOCKS4 has no words for.
+  package enum Limit: Error, Hashable, Sendable {
+    case command
+    /// In SOCKS4 without the "a".
+    case name
+    case ipv6
+    /// 0.0.0.1 to 0.0.0.255, which announce a name, and user ids with a NUL.
+    case other
   }
 
   package var place: Place
@@ -76,6 +97,11 @@ extension SOCKS5.ReplyCode {
       self = .notAllowed
     case (.hop, .associate, .system(.timedOut)):
       self = .ttlExpired
+    case (.hop, _, .beyondSOCKS4(.command)):
+      self = .commandNotSupported
+    // Of the destination; that of a later hop is no business of the client's.
+    case (.hop(let index, let count, _), .request, .beyondSOCKS4) where index == count - 1:
+      self = .addressTypeNotSupported
     // The last hop speaks for the destination. What it says is passed on, if the client can know it.
     case (.hop(let index, let count, _), .request, .reply(let code))
     where index == count - 1 && code.rawValue <= 8:
@@ -84,7 +110,8 @@ extension SOCKS5.ReplyCode {
       self = .ttlExpired
     case (.hop, _, _), (.client, _, _):
       self = .generalFailure
-    case (.destination, _, .rejected), (.destination, _, .ownListener), (.destination, _, .notDialable):
+    case (.destination, _, .rejected), (.destination, _, .ownListener), (.destination, _, .notDialable),
+      (.destination, _, .wrongPeer):
       self = .notAllowed
     case (.destination, _, .resolution(.overloaded)), (.destination, _, .resolution(.cancelled)):
       self = .generalFailure
@@ -133,16 +160,23 @@ extension Failure.Cause: CustomStringConvertible {
     case .system(let error): error.description
     case .resolution(let failure): failure.description
     case .reply(let code): "reply \(code)"
+    case .socks4Reply(let code): "reply \(code)"
+    case .beyondSOCKS4(.command): "SOCKS4 has no such command"
+    case .beyondSOCKS4(.name): "SOCKS4 carries no names"
+    case .beyondSOCKS4(.ipv6): "SOCKS4 carries no IPv6 addresses"
+    case .beyondSOCKS4(.other): "SOCKS4 carries no such address or user id"
     case .closed: "closed by the peer"
     case .violation(.version(let version)): "not SOCKS: version \(version)"
     case .violation(.addressType(let type)): "unknown address type \(type)"
     case .violation(.name(.malformed)): "malformed name"
     case .violation(.name(.tooLong)): "name too long"
+    case .userIDTooLong: "user id too long"
     case .method(.noneAcceptable): "no acceptable authentication method"
     case .method(let method): "method not offered: \(method)"
     case .credentials: "user name or password refused"
     case .ownListener: "one of our own listeners"
     case .notDialable: "the address of no host"
+    case .wrongPeer(let peer): "somebody else came: \(peer)"
     case .rejected(let route): "rejected by route '\(route)'"
     case .unanswered: "no datagram came back"
     case .strays: "the datagrams that came back are not the destination's, or have headers of other relays"
@@ -153,7 +187,12 @@ extension Failure.Cause: CustomStringConvertible {
 extension Failure: CustomStringConvertible {
   /// As the log writes it: `hop=2/2 tor phase=request reply=05 (connection refused)`.
   package var description: String {
-    if case .reply(let code) = cause { return "\(place) phase=\(phase.rawValue) reply=\(code)" }
-    return "\(place) phase=\(phase.rawValue) error=(\(cause))"
+    let what =
+      switch cause {
+      case .reply(let code): "reply=\(code)"
+      case .socks4Reply(let code): "reply=\(code)"
+      default: "error=(\(cause))"
+      }
+    return "\(place) phase=\(phase.rawValue) \(what)"
   }
 }

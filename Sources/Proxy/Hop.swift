@@ -3,13 +3,23 @@ import Routing
 import Transport
 import Wire
 
-/// The outbound side of RFC 1928: asks one hop, over a stream that already reaches it, to open the next.
+/// The outbound side: asks one hop, over a stream that already reaches it, for the next hop or for the destination.
 struct Hop {
   let upstream: Upstream
   let index: Int
   let count: Int
 
   var place: Failure.Place { .hop(index, of: count, name: upstream.name) }
+
+  /// Whether it begins with a greeting: SOCKS4 begins with the request.
+  var isGreeted: Bool { upstream.kind == .socks5 }
+
+  /// What a hop answers to a request, whichever protocol it speaks.
+  struct Reply {
+    /// Why it refuses; `nil` when it does not.
+    let refusal: Failure.Cause?
+    let bound: Endpoint
+  }
 
   /// Greets the hop and authenticates. Bytes it sends early stay in `input`.
   func greet(
@@ -36,10 +46,72 @@ struct Hop {
   func request(
     _ command: SOCKS5.Command, _ destination: Endpoint, over stream: borrowing TCPStream,
     input: inout [UInt8], phase: Failure.Phase = .request, until deadline: Deadline
-  ) async throws(Failure) -> SOCKS5.Reply {
-    try await send(SOCKS5.Request(command, to: destination).bytes, stream, phase, until: deadline)
-    return try await receive(stream, phase, input: &input, until: deadline)
+  ) async throws(Failure) -> Reply {
+    let message = try message(command, destination, phase)
+    try await send(message, stream, phase, until: deadline)
+    return try await reply(over: stream, input: &input, phase: phase, until: deadline)
   }
+
+  /// The hop's next reply: to BIND it gives two.
+  func reply(
+    over stream: borrowing TCPStream, input: inout [UInt8], phase: Failure.Phase = .request,
+    until deadline: Deadline
+  ) async throws(Failure) -> Reply {
+    switch upstream.kind {
+    case .socks5:
+      let reply: SOCKS5.Reply = try await receive(stream, phase, input: &input, until: deadline)
+      return Reply(refusal: reply.code == .succeeded ? nil : .reply(reply.code), bound: reply.bound)
+    case .socks4, .socks4a:
+      let reply: SOCKS4.Reply = try await receive(stream, phase, input: &input, until: deadline)
+      return Reply(
+        refusal: reply.code == .granted ? nil : .socks4Reply(reply.code),
+        bound: Endpoint(reply.bound.address, port: reply.bound.port))
+    }
+  }
+
+  // MARK: What can be asked
+
+  /// Throws when the hop's protocol has no words for a request.
+  func check(_ command: SOCKS5.Command, _ destination: Endpoint) throws(Failure) {
+    guard upstream.kind != .socks5 else { return }
+    _ = try message(command, destination, .request)
+  }
+
+  private func message(
+    _ command: SOCKS5.Command, _ destination: Endpoint, _ phase: Failure.Phase
+  ) throws(Failure) -> [UInt8] {
+    do throws(Failure.Limit) {
+      switch upstream.kind {
+      case .socks5: return SOCKS5.Request(command, to: destination).bytes
+      case .socks4: return try socks4Request(command, destination, .socks4).bytes
+      case .socks4a: return try socks4Request(command, destination, .socks4a).bytes
+      }
+    } catch {
+      throw Failure(place, phase, .beyondSOCKS4(error))
+    }
+  }
+
+  private func socks4Request(
+    _ command: SOCKS5.Command, _ destination: Endpoint, _ dialect: SOCKS4.Dialect
+  ) throws(Failure.Limit) -> SOCKS4.Request {
+    let ownCommand: SOCKS4.Command
+    switch command {
+    case .connect: ownCommand = .connect
+    case .bind: ownCommand = .bind
+    default: throw .command
+    }
+    let userID = upstream.credentials?.username ?? []
+    if let request = SOCKS4.Request(ownCommand, to: destination, userID: userID, as: dialect) {
+      return request
+    }
+    switch destination.host {
+    case .name where dialect == .socks4: throw .name
+    case .address(.v6): throw .ipv6
+    case .name, .address: throw .other
+    }
+  }
+
+  // MARK: Messages
 
   private func send(
     _ bytes: [UInt8], _ stream: borrowing TCPStream, _ phase: Failure.Phase, until deadline: Deadline
@@ -53,8 +125,8 @@ struct Hop {
 
   private func receive<M: Message>(
     _ stream: borrowing TCPStream, _ phase: Failure.Phase, input: inout [UInt8], until deadline: Deadline
-  ) async throws(Failure) -> M where M.Violation == SOCKS5.Violation {
-    do {
+  ) async throws(Failure) -> M where M.Violation: Explained {
+    do throws(ReceiveError<M.Violation>) {
       return try await stream.receive(input: &input, until: deadline)
     } catch {
       throw Failure(place, phase, Failure.Cause(error))

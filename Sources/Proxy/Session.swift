@@ -70,6 +70,8 @@ final class Session: @unchecked Sendable {
           fromUpstream: tunnel.connection.early, idle: tunnel.idle, halfClosed: policy.timeouts.halfClosed))
     case .association(let association):
       service = .association(association, ControlConnection(client))
+    case .answer(let answer):
+      await client.close(saying: answer)
     }
   }
 
@@ -89,6 +91,8 @@ final class Session: @unchecked Sendable {
   enum Opened: ~Copyable {
     case tunnel(Tunnel)
     case association(Association)
+    /// Nothing: the answer is all that was asked for.
+    case answer([UInt8])
   }
 
   /// A destination that is reached, and what the tunnel to it begins with.
@@ -121,8 +125,10 @@ final class Session: @unchecked Sendable {
   ) async throws(Refusal) -> Opened {
     switch request.message.command {
     case .connect: try await connect(request, client)
+    case .bind: try await bind(request, client)
     case .associate: try await associate(request, client)
-    case let command: throw refusal(.unsupported(command), .commandNotSupported)
+    case .resolve: try await resolve(request, client)
+    case let command: throw refusal(.unsupported(command.description), .commandNotSupported)
     }
   }
 

@@ -1,23 +1,43 @@
 import Transport
 import Wire
 
+/// Why a message did not come.
+enum ReceiveError<Violation: Error>: Error {
+  case system(Errno)
+  /// The peer closed where the message was due.
+  case closed
+  case violation(Violation)
+}
+
 extension Failure.Cause {
   /// What a peer that owed a message did instead.
-  init(_ error: ReceiveError) {
+  init(_ error: ReceiveError<some Explained>) {
     self =
       switch error {
       case .system(let error): .system(error)
       case .closed: .closed
-      case .violation(let violation): .violation(violation)
+      case .violation(let violation): violation.cause
       }
   }
 }
 
-/// Why a message did not come.
-enum ReceiveError: Error {
-  case system(Errno)
-  case closed
-  case violation(SOCKS5.Violation)
+/// A violation that a failure can be told by.
+protocol Explained: Error {
+  var cause: Failure.Cause { get }
+}
+
+extension SOCKS5.Violation: Explained {
+  var cause: Failure.Cause { .violation(self) }
+}
+
+extension SOCKS4.Violation: Explained {
+  var cause: Failure.Cause {
+    switch self {
+    case .version(let version): .violation(.version(version))
+    case .name(let violation): .violation(.name(violation))
+    case .userIDTooLong: .userIDTooLong
+    }
+  }
 }
 
 extension TCPStream {
@@ -26,7 +46,7 @@ extension TCPStream {
   /// No SOCKS message is longer than 515 octets, so that `input` stays small whatever the peer sends.
   func receive<M: Message>(
     _: M.Type = M.self, input: inout [UInt8], until deadline: Deadline
-  ) async throws(ReceiveError) -> M where M.Violation == SOCKS5.Violation {
+  ) async throws(ReceiveError<M.Violation>) -> M {
     while true {
       if !input.isEmpty, let message = try Self.parse(M.self, from: &input) { return message }
       let isOpen: Bool
@@ -44,7 +64,7 @@ extension TCPStream {
 
   private static func parse<M: Message>(
     _: M.Type, from input: inout [UInt8]
-  ) throws(ReceiveError) -> M? where M.Violation == SOCKS5.Violation {
+  ) throws(ReceiveError<M.Violation>) -> M? {
     var reader = ByteReader(input)
     let message: M?
     do {

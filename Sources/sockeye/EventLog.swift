@@ -89,7 +89,7 @@ extension Event {
 
   var level: Log.Level {
     switch ending {
-    case .finished, .reset, .idle, .rejected, .dropped, .stopped: .info
+    case .finished, .reset, .idle, .rejected, .dropped, .left, .stopped: .info
     case .failed, .unauthenticated, .overLimit, .unsupported, .refused: .warning
     case .noRequest: .debug
     }
@@ -107,7 +107,7 @@ extension Event {
     if let route { fields.append(("route", .text(route))) }
     if let outcome { fields.append(("via", .text(outcome.description))) }
     switch ending {
-    case .finished, .reset, .idle, .stopped:
+    case .finished, .reset, .idle, .left, .stopped:
       fields += [("up", .number(Int(up))), ("down", .number(Int(down)))]
       if let datagrams { fields += datagrams.fields }
       fields += [("dial", .duration(dial)), ("time", .duration(time))]
@@ -140,6 +140,7 @@ extension Event.Ending {
     case .finished, .failed: nil
     case .reset: "reset"
     case .idle: "idle"
+    case .left: "client left"
     case .stopped: "stopped"
     case .rejected: "rejected"
     case .dropped: "dropped"

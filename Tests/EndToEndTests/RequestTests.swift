@@ -56,7 +56,7 @@ struct RequestTests {
     #expect(try client.request([5, 1, 0xFF] + connect.dropFirst(3)).code == 0)
   }
 
-  @Test(arguments: [0, 4, 5, 9, 0xF0, 0xF1, 0xFF] as [UInt8])
+  @Test(arguments: [0, 4, 5, 9, 0xEF, 0xF2, 0xFF] as [UInt8])
   func `an unknown command is 07, after its whole address was read (C3)`(command: UInt8) throws {
     try expect(7, for: SOCKS.request(command: command, to: echo.address))
     try expect(7, for: SOCKS.request(command: command, to: "a-long-name-of-some-host.test:80"))

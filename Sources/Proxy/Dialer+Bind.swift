@@ -1,0 +1,67 @@
+import Addresses
+import Routing
+import Settings
+import Transport
+import Wire
+
+extension Dialer {
+  /// Has a peer awaited, as `outcome` says.
+  ///
+  /// - Parameters:
+  ///   - service: the listener's rules for ports of ours.
+  ///   - reached: the address that the client reached us at; `nil` on a Unix-domain socket.
+  /// - Precondition: the outcome is `direct` or a chain.
+  func bind(
+    _ request: Request, via outcome: Outcome, service: Listener.BindService, reached: IPAddress?,
+    budget: Duration
+  ) async throws(Failure) -> Rendezvous {
+    try await within(budget) { deadline throws(Failure) in
+      switch outcome {
+      case .chain(let chain): try await bind(request.destination, through: chain, until: deadline)
+      case .direct: try await bindHere(request, service, reached: reached, until: deadline)
+      case .reject, .drop: preconditionFailure("a refused request is not served")
+      }
+    }
+  }
+
+  // MARK: Here
+
+  /// A port on the address that a connection to the peer would leave from: never on every address.
+  private func bindHere(
+    _ request: Request, _ service: Listener.BindService, reached: IPAddress?, until deadline: Deadline
+  ) async throws(Failure) -> Rendezvous {
+    let isAnybody = request.destination.host.address?.isUnspecified == true
+    let expected = isAnybody ? [] : try await admittedAddresses(of: request, until: deadline)
+    do throws(Errno) {
+      let address = try expected.first.map(UDPSocket.localAddress(towards:)) ?? reached
+      guard let address else { throw .addressNotAvailable }
+      let listener = try TCPListener(
+        bindingTo: SocketAddress(address, port: 0), ports: service.ports, on: loop)
+      guard var bound = listener.localAddress else { throw .addressNotAvailable }
+      if let advertised = service.advertise { bound.address = advertised }
+      return Rendezvous(place: .here(listener, expected: expected), bound: bound)
+    } catch {
+      throw Failure(.destination, .accept, .system(error))
+    }
+  }
+
+  // MARK: Through a chain
+
+  private func bind(
+    _ destination: Endpoint, through chain: Chain, until deadline: Deadline
+  ) async throws(Failure) -> Rendezvous {
+    try check(chain, .bind, destination)
+    var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
+    let reply = try await ask(&last, .bind, destination, until: deadline)
+    let bound = SocketAddress(address(of: last, as: reply.bound), port: reply.bound.port)
+    return Rendezvous(place: .hop(last), bound: bound)
+  }
+
+  /// A hop that does not say its address (as SOCKS4 allows) means the one that it was reached at.
+  private func address(of hop: borrowing ReachedHop, as said: Endpoint) -> IPAddress {
+    if let address = said.host.address, !address.isUnspecified { return address }
+    if let address = hop.hop.upstream.endpoint.host.address { return address }
+    if hop.hop.index == 0, let peer = hop.stream.peerAddress { return peer.address }
+    return .unspecified4
+  }
+}
