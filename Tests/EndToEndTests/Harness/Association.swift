@@ -107,18 +107,30 @@ final class Association: Sendable {
     try expectEcho(Array(text.utf8), from: destination)
   }
 
-  /// Waits until nobody takes datagrams at the relay any more, and the kernel says so.
-  func waitForEnd() throws {
-    let probe = try DatagramSocket(on: relay.hasPrefix("[") ? "[::1]:0" : "127.0.0.1:0")
-    try probe.connect(to: relay)
-    try eventually("\(relay) never refused") {
-      do {
-        try probe.send([UInt8]())
-        return false
-      } catch let error as SocketError {
-        guard error.code == ECONNREFUSED else { throw error }
-        return true
-      }
+  /// Waits until nobody takes datagrams at the relay any more.
+  func waitForEnd() throws { try waitForRefusal(of: relay) }
+}
+
+/// Sends there until the kernel answers that nobody takes datagrams at this address (ICMP, port unreachable).
+func waitForRefusal(of relay: String) throws {
+  let probe = try DatagramSocket(on: relay.hasPrefix("[") ? "[::1]:0" : "127.0.0.1:0")
+  try probe.connect(to: relay)
+  try eventually("\(relay) never refused") {
+    do {
+      try probe.send([UInt8]())
+      return false
+    } catch let error as SocketError {
+      guard error.code == ECONNREFUSED else { throw error }
+      return true
     }
+  }
+}
+
+extension Sockeye {
+  /// Ends an association and waits for what the log has to say about it.
+  func closing(_ association: Association) throws -> String {
+    let client = association.control.localAddress
+    association.control.finish()
+    return try process.line(containing: " udp client=\(client) ")
   }
 }

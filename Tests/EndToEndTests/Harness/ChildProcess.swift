@@ -110,6 +110,26 @@ final class ChildProcess: Sendable {
     }
   }
 
+  /// The local addresses of its UDP sockets over IPv4, from /proc/PID/net/udp.
+  var datagramSockets: [String] {
+    get throws {
+      let directory = "/proc/\(identifier)/fd"
+      let own = Set(
+        try FileManager.default.contentsOfDirectory(atPath: directory).compactMap { name in
+          try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
+        })
+      let table = try String(contentsOfFile: "/proc/\(identifier)/net/udp", encoding: .utf8)
+      return table.split(separator: "\n").dropFirst().compactMap { line in
+        let fields = line.split(separator: " ")
+        guard own.contains("socket:[\(fields[9])]") else { return nil }
+        // The address is one number in the order of the machine, the port another: 0100007F:1F90.
+        let numbers = fields[1].split(separator: ":").compactMap { UInt32($0, radix: 16) }
+        let octets = withUnsafeBytes(of: numbers[0]) { $0.map(String.init).joined(separator: ".") }
+        return "\(octets):\(numbers[1])"
+      }
+    }
+  }
+
   var openDescriptors: Int {
     get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").count }
   }

@@ -30,6 +30,9 @@ final class DatagramServer: Sendable {
   /// The bytes of everything received.
   var payloads: [[UInt8]] { received.all.map(\.bytes) }
 
+  /// Sends one back.
+  func answer(_ datagram: Datagram) throws { try socket.send(datagram.bytes, to: datagram.source) }
+
   /// Sends everything back.
   static func echo(on address: String = "127.0.0.1:0", recording: Bool = true) throws -> DatagramServer {
     try DatagramServer(on: address, recording: recording) { try $1.send($0.bytes, to: $0.source) }

@@ -89,6 +89,19 @@ func listen(on address: String, backlog: Int32 = 4096) throws -> Int32 {
 enum FreePort {
   private static let next = Locked(UInt16(10_000 + getpid() % 20_000))
 
+  /// The first of `count` in a row that are free for UDP.
+  static func takeDatagramPorts(_ count: UInt16) throws -> UInt16 {
+    while true {
+      let first = next.withLock { next in
+        next = next >= 32_000 ? 10_000 : next + count
+        return next - count + 1
+      }
+      if (try? (first..<first + count).map { try DatagramSocket(on: "127.0.0.1:\($0)") }) != nil {
+        return first
+      }
+    }
+  }
+
   static func take() -> UInt16 {
     next.withLock { next in
       while true {
