@@ -43,7 +43,7 @@ extension SOCKS4.Violation: Explained {
 extension TCPStream {
   /// The next message. Bytes that came with it but stand behind it are left in `input`: they belong to the next reader.
   ///
-  /// No SOCKS message is longer than 515 octets, so that `input` stays small whatever the peer sends.
+  /// No SOCKS message is longer than 520 octets, so that `input` stays small whatever the peer sends.
   func receive<M: Message>(
     _: M.Type = M.self, input: inout [UInt8], until deadline: Deadline
   ) async throws(ReceiveError<M.Violation>) -> M {
