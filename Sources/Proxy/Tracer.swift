@@ -72,7 +72,7 @@ package struct Tracer: Sendable {
   /// Reaches `request`'s destination as `outcome` says, on a loop of its own, and closes what it opened: dials it, or
   /// sends it a datagram and waits for an answer.
   ///
-  /// - Parameter timeout: the route's own, for a dial.
+  /// - Parameter timeout: the route's own, for the whole dial.
   /// - Precondition: the outcome is `direct` or a chain, and the command is not BIND.
   package func run(
     _ request: Request, via outcome: Outcome, timeout: Duration?
@@ -111,15 +111,15 @@ package struct Tracer: Sendable {
     dialer.onRelay = { place, told, used in
       notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
     }
+    let budget = timeout ?? policy.timeouts.dial
     var room: Room?
     let start = Deadline.now
     let result: Result<Reach, Failure>
     do throws(Failure) {
       if request.command == .udp {
-        result = .success(try await probe(request, via: outcome, by: dialer, room: &room))
+        result = .success(try await probe(request, via: outcome, by: dialer, budget, room: &room))
       } else {
-        let connection = try await dialer.dial(
-          request, via: outcome, budget: timeout ?? policy.timeouts.dial)
+        let connection = try await dialer.dial(request, via: outcome, budget: budget)
         result = .success(.connected(bound: connection.bound))
       }
     } catch {
@@ -135,14 +135,13 @@ package struct Tracer: Sendable {
   // MARK: Datagrams
 
   private func probe(
-    _ request: Request, via outcome: Outcome, by dialer: Dialer, room: inout Room?
+    _ request: Request, via outcome: Outcome, by dialer: Dialer, _ budget: Duration, room: inout Room?
   ) async throws(Failure) -> Reach {
     var probe: DatagramProbe
     switch outcome {
     case .chain(let chain):
       if let failure = chain.lackOfUDP { throw failure }
-      let nested = try await NestedAssociation.open(
-        chain, by: dialer, budget: dialer.policy.timeouts.dial)
+      let nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)
       let header = SOCKS5.DatagramHeader(request.destination).bytes
       room = Room(towards: nested.relay, headers: nested.prefixSize + header.count)
       probe = DatagramProbe(through: nested, to: request.destination, on: dialer.loop)

@@ -14,10 +14,11 @@ func trace(_ options: TraceOptions) async -> ExitStatus {
   let request = Request(options.udp ? .udp : .connect, to: options.destination, listener: listener)
   let verdict = configuration.table.verdict(for: request)
   do {
-    var tracing = Tracing(request: request, route: verdict.route?.label ?? "default")
-    try await tracing.take(verdict.outcome, timeout: verdict.route?.timeout, by: Tracer(configuration))
+    var tracing = Tracing(request, verdict.route)
+    let tracer = Tracer(configuration)
+    try await tracing.take(verdict.outcome, by: tracer)
     if tracing.lacksUDP, let alternative = verdict.alternative {
-      try await tracing.take(alternative, timeout: nil, by: Tracer(configuration))
+      try await tracing.take(alternative, by: tracer)
     }
     Console.output.write(options.json ? tracing.json.description : tracing.text)
     return tracing.hasSucceeded ? .done : .failed
@@ -29,21 +30,24 @@ func trace(_ options: TraceOptions) async -> ExitStatus {
 
 /// What `trace` prints.
 private struct Tracing {
-  let request: Request
-  let route: String
+  private let request: Request
+  /// `nil`: the default.
+  private let route: Route?
   /// More than one where a chain turned out not to carry UDP, and its route says what then.
   private var attempts: [Attempt] = []
 
-  init(request: Request, route: String) {
+  init(_ request: Request, _ route: Route?) {
     self.request = request
     self.route = route
   }
 
-  mutating func take(_ outcome: Outcome, timeout: Duration?, by tracer: Tracer) async throws {
+  mutating func take(_ outcome: Outcome, by tracer: Tracer) async throws {
     var report: Tracer.Report?
-    if !outcome.refuses { report = try await tracer.run(request, via: outcome, timeout: timeout) }
+    if !outcome.refuses { report = try await tracer.run(request, via: outcome, timeout: route?.timeout) }
     attempts.append(Attempt(outcome: outcome, report: report))
   }
+
+  private var label: String { route?.label ?? "default" }
 
   var hasSucceeded: Bool { attempts.last?.hasSucceeded == true }
   var lacksUDP: Bool { attempts.last?.failure?.isLackOfUDP == true }
@@ -54,7 +58,7 @@ private struct Tracing {
     for (number, attempt) in attempts.enumerated() {
       lines.append(
         number == 0
-          ? "\(request.destination)  \(request.command.network)  →  \(attempt.outcome)  (route \(route))"
+          ? "\(request.destination)  \(request.command.network)  →  \(attempt.outcome)  (route \(label))"
           : "  the route's 'udp'  →  \(attempt.outcome)")
       lines += attempt.lines
     }
@@ -66,7 +70,7 @@ private struct Tracing {
     let members = [
       JSON.Member(key: "destination", value: .string(request.destination.description)),
       JSON.Member(key: "network", value: .string(request.command.network.rawValue)),
-      JSON.Member(key: "route", value: .string(route)),
+      JSON.Member(key: "route", value: .string(label)),
       JSON.Member(key: "reached", value: .bool(hasSucceeded)),
     ]
     var attempted: [JSON.Member] = []
