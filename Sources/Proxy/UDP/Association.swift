@@ -38,7 +38,7 @@ final class Association: @unchecked Sendable {
   private let seat: Occupancy.AssociationSeat
   private let relay: UDPSocket
   /// Datagrams come from the address of the control connection (G7).
-  private let client: IPAddress
+  let client: IPAddress
   /// Learnt from the first datagram that is one, unless the client told it (G1, G2).
   private var port: UInt16?
   private(set) lazy var dispatch = Dispatch(for: self)
@@ -192,7 +192,6 @@ final class Association: @unchecked Sendable {
     for _ in 0..<Self.rounds {
       // What fails here is an ICMP message about an answer that the client did not want.
       guard let count = try? batch.receive(from: relay), count > 0 else { return false }
-      lastUse = loop.now
       for slot in 0..<count { accept(slot, in: batch) }
       dispatch.flush()
       if count < DatagramBatch.capacity { return false }
@@ -213,6 +212,7 @@ final class Association: @unchecked Sendable {
       return drops.count(Drop(error))
     }
     port = source.port
+    lastUse = loop.now
     batch.dropFirst(headerSize, of: slot)
     dispatch.forward(slot, to: header.peer)
   }
@@ -231,11 +231,11 @@ final class Association: @unchecked Sendable {
       return drops.count(.tooLarge)
     }
     batch.stage(slot, to: SocketAddress(client, port: port))
+    lastUse = loop.now
     down.count(payload)
   }
 
   func flush() {
-    lastUse = loop.now
     send(on: relay)
   }
 

@@ -85,7 +85,6 @@ final class ChainPath: @unchecked Sendable {
       }
       guard count > 0 else { return false }
       for slot in 0..<count { deliver(slot, nested) }
-      lastUse = association.loop.now
       association.flush()
       if count < DatagramBatch.capacity { return false }
     }
@@ -100,6 +99,7 @@ final class ChainPath: @unchecked Sendable {
     guard letsAnyone || contacts.contains(source) else { return association.drops.count(.unsolicited) }
     refusals = 0
     hasAnswered = true
+    lastUse = association.loop.now
     association.deliver(slot, from: source)
   }
 
