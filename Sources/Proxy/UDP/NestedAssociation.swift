@@ -106,13 +106,16 @@ final class NestedAssociation {
     try await dialer.within(budget) { deadline throws(Failure) in
       let links = try await link(chain, by: dialer, until: deadline)
       let first = links[0]
-      let relay = try await dialer.address(of: first.relay.host, place: first.hop.place, until: deadline)
+      // A name it told has been looked up.
+      guard let relay = first.relay.socketAddress else {
+        throw Failure(first.hop.place, .associate, .notDialable)
+      }
       do throws(Errno) {
         // The first hop expects datagrams from where its control connection comes from.
         let local = first.control.localAddress?.address ?? .unspecified4
         let socket = try UDPSocket(bindingTo: SocketAddress(local, port: 0), on: dialer.loop)
-        try socket.connect(to: SocketAddress(relay, port: first.relay.port))
-        return NestedAssociation(links, relay: relay, outlet: Outlet(socket), chain: chain)
+        try socket.connect(to: relay)
+        return NestedAssociation(links, relay: relay.address, outlet: Outlet(socket), chain: chain)
       } catch {
         throw Failure(first.hop.place, .associate, .system(error))
       }
@@ -155,13 +158,16 @@ final class NestedAssociation {
     let reply = try await dialer.ask(
       &reached, .associate, hint(for: hop, over: reached.stream), phase: .associate,
       until: min(deadline, .after(hop.upstream.timeout)))
+    var bound = reply.bound
     let host: Host
     if index == 0, let peer = reached.stream.peerAddress {
+      let address = try await dialer.address(of: bound.host, place: hop.place, until: deadline)
+      bound = Endpoint(address, port: bound.port)
       host = .address(peer.address)
     } else {
       host = try await dialer.endpoint(of: hop, until: deadline).host
     }
-    guard let relay = relayAddress(told: reply.bound, by: host) else {
+    guard let relay = relayAddress(told: bound, by: host) else {
       throw Failure(hop.place, .associate, .notDialable)
     }
     dialer.onRelay(hop.place, reply.bound, relay)

@@ -15,10 +15,10 @@ func relayAddress(told bound: Endpoint, by hop: Host) -> Endpoint? {
   let isOfUse =
     switch hop {
     case .address(let hop):
-      !address.isUnspecified && (!address.isLoopback || hop.isLoopback)
+      address.isDialable && (!address.isLoopback || hop.isLoopback)
         && (!address.isPrivate || !hop.isPublic)
     case .name(let name):
-      !address.isUnspecified && (!address.isLoopback || name.text == "localhost")
+      address.isDialable && (!address.isLoopback || name.text == "localhost")
     }
   return isOfUse ? bound : Endpoint(hop, port: bound.port)
 }
