@@ -66,7 +66,9 @@ package final class Resolver: Sendable {
   ///
   /// `localhost` and the names below it are loopback (RFC 6761 §6.3), and what /etc/hosts mentions is answered from
   /// there alone. These and what the cache holds are answered at once.
-  package func lookup(_ name: DomainName) -> Lookup {
+  ///
+  /// - Parameter asksServers: false to have no more than that: all else fails as `overloaded`.
+  package func lookup(_ name: DomainName, asksServers: Bool = true) -> Lookup {
     let state = own
     let now = Deadline.now
     if let addresses = Self.localAddresses(of: name) ?? state.hosts.addresses(of: name, at: now) {
@@ -74,7 +76,8 @@ package final class Resolver: Sendable {
         v4: Query(answer: addresses.answer(in: .v4)), v6: Query(answer: addresses.answer(in: .v6)), on: loop)
     }
     return Lookup(
-      v4: query(.addresses(of: name, .v4), at: now), v6: query(.addresses(of: name, .v6), at: now), on: loop)
+      v4: query(.addresses(of: name, .v4), at: now, asksServers: asksServers),
+      v6: query(.addresses(of: name, .v6), at: now, asksServers: asksServers), on: loop)
   }
 
   private static func localAddresses(of name: DomainName) -> [IPAddress]? {
@@ -105,9 +108,10 @@ package final class Resolver: Sendable {
     }
   }
 
-  private func query(_ question: Question, at now: Deadline) -> Query {
+  private func query(_ question: Question, at now: Deadline, asksServers: Bool = true) -> Query {
     let state = own
     if let answer = state.cache.answer(to: question, at: now) { return Query(answer: answer) }
+    guard asksServers else { return Query(answer: .failure(.overloaded)) }
     if let query = state.open[question] { return query }
     guard !state.hasEnded else { return Query(answer: .failure(.cancelled)) }
     guard state.open.count < Self.openLimit else { return Query(answer: .failure(.overloaded)) }

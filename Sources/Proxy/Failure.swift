@@ -138,6 +138,15 @@ extension SOCKS5.ReplyCode {
 }
 
 extension Failure {
+  /// This program ran short of something: that says nothing of the hop.
+  var isOurs: Bool {
+    switch cause {
+    case .system(let error): error.isShortage
+    case .resolution(let failure): failure == .overloaded
+    default: false
+    }
+  }
+
   /// A hop was reached, and said that it carries no UDP.
   package var isLackOfUDP: Bool { phase == .associate && SOCKS5.ReplyCode(self) == .commandNotSupported }
 }

@@ -12,6 +12,7 @@ final class Worker: @unchecked Sendable {
   let loop: EventLoop
   let resolver: Resolver
   unowned let server: Server
+  let awaitedNames = AwaitedNames()
   private var listeners: [OpenListener] = []
   private var sessions = 0
   /// Sessions that wait for their service to be run.

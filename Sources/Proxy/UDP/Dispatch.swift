@@ -15,14 +15,14 @@ final class Dispatch: @unchecked Sendable {
   private let terms: Association.Terms
   private var flows: RecencyMap<Endpoint, Flow>
   private var paths: [Chain: ChainPath] = [:]
+  /// Until when chains are left alone.
+  private var rests: [Chain: Deadline] = [:]
   let direct: DirectPath
-  private var namesAwaited = 0
   private var bytesWaiting = 0
   /// By which the datagrams staged in the loop's batch leave.
   private var stagedOutlet: Outlet?
 
-  /// How many names may be looked up at once, and how many bytes may wait for names and paths.
-  private static let namesLimit = 64
+  /// How many bytes may wait for names and paths.
   private static let waitingLimit = 256 * 1024
   /// How long the address of a name is used before the resolver, which has a cache, is asked again.
   private static let nameLifetime = Duration.seconds(30)
@@ -139,31 +139,32 @@ final class Dispatch: @unchecked Sendable {
       if let addresses = terms.policy.hosts.addresses(for: name) {
         return direct.decide(request, among: addresses)
       }
-      let lookup = association.worker.resolver.lookup(name)
+      let worker = association.worker
+      let mayAsk = worker.awaitedNames.count(of: association.client) < terms.policy.limits.perClient
+      let lookup = worker.resolver.lookup(name, asksServers: mayAsk)
       if lookup.suffices { return decide(request, lookup) }
-      guard namesAwaited < Self.namesLimit else {
-        return .nowhere(.queue, until: loop.now + Self.failureLifetime)
-      }
-      return wait(for: lookup, of: request)
+      return wait(for: AwaitedName(lookup, by: association.client, in: worker.awaitedNames), of: request)
     }
   }
 
   /// What a name that was looked up leads to.
   private func decide(_ request: Request, _ lookup: Lookup) -> Flow.Decision {
     let addresses = Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
-    var decision = direct.decide(request, among: addresses)
+    var decision =
+      if lookup.failure == .overloaded {
+        Flow.Decision.nowhere(.queue)
+      } else {
+        direct.decide(request, among: addresses)
+      }
     decision.expiry = loop.now + (addresses.isEmpty ? Self.failureLifetime : Self.nameLifetime)
     return decision
   }
 
   /// Lets datagrams to the name wait, and others pass them.
-  private func wait(for lookup: Lookup, of request: Request) -> Flow.Decision {
-    let name = AwaitedName(lookup)
+  private func wait(for name: AwaitedName, of request: Request) -> Flow.Decision {
     let deadline = Deadline.after(terms.policy.timeouts.dns)
-    namesAwaited += 1
     association.start { [self] in
       while !name.lookup.suffices, (try? await name.lookup.waitForAnswer(until: deadline)) != nil {}
-      namesAwaited -= 1
       flows.use(request.destination)?.decision = decide(request, name.lookup)
       if !Task.isCancelled { release(name.waiting) }
     }
@@ -176,6 +177,7 @@ final class Dispatch: @unchecked Sendable {
     _ request: Request, through chain: Chain, by route: Route?, alternative: Outcome?
   ) -> Flow.Decision {
     if let path = paths[chain] { return decide(request, by: path) }
+    if let rest = rests[chain], rest > loop.now { return .nowhere(.noPath, until: rest) }
     if let failure = server.outages.failure(of: chain) ?? chain.lackOfUDP {
       report(failure, of: chain, isOutage: true)
       if failure.isLackOfUDP, let alternative {
@@ -207,7 +209,7 @@ final class Dispatch: @unchecked Sendable {
     do {
       try await path.open()
     } catch {
-      _ = server.outages.note(error, of: chain, isOutage: true)
+      if !Task.isCancelled { _ = server.outages.note(error, of: chain, isOutage: !error.isOurs) }
       throw error
     }
     add(path)
@@ -220,11 +222,22 @@ final class Dispatch: @unchecked Sendable {
       do throws(Failure) {
         try await path.run { release(path.waiting) }
       } catch {
-        report(error, of: path.chain, isOutage: !path.hasAnswered)
+        end(path, for: error)
       }
       paths[path.chain] = nil
       if !Task.isCancelled { release(path.waiting) }
     }
+  }
+
+  /// A chain that could not be opened is out of use for everybody. One that was, and ended without an answer, only for
+  /// this association and for a moment: a datagram can make a hop end it, and others must not suffer from what a client
+  /// sends.
+  private func end(_ path: ChainPath, for failure: Failure) {
+    // It is the client that left, or the program that ends.
+    guard !Task.isCancelled else { return }
+    let isOutage = path.nested == nil && !failure.isOurs
+    if !isOutage, !path.hasAnswered { rests[path.chain] = loop.now + Self.failureLifetime }
+    report(failure, of: path.chain, isOutage: isOutage)
   }
 
   /// Tells the log, once in a while, and lets the chain rest if it is out of use.
