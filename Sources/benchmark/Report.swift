@@ -189,9 +189,6 @@ struct Reach {
         row(
           "CPU an echo, 32 associations, × dante", ratio(.processor, to: Contender.dante, in: .echo32),
           .atMost(0.4), digits: 2),
-        row(
-          "CPU an echo, 20,000/s, × dante", ratio(.processor, to: Contender.dante, in: .paced), .atMost(0.4),
-          digits: 2),
         row("lost of a million at 20,000/s, beyond direct", lostBeyondDirect, .atMost(0)),
         row("bytes per idle association", median(.perTunnel, in: .associations), .atMost(4096)),
         row("ns a verdict, large table", median(.rate, in: .verdicts).map { 1e9 / $0 }, .atMost(1000)),
