@@ -99,6 +99,17 @@ import Testing
     }
   }
 
+  @Test(arguments: [(Family.v4, IPPROTO_IP, IP_MTU_DISCOVER), (.v6, IPPROTO_IPV6, IPV6_MTU_DISCOVER)])
+  func `no datagram forbids to be fragmented`(family: Family, level: Int, option: Int32) async throws {
+    try await onLoop { loop in
+      let socket = try UDPSocket(family, on: loop)
+      var value: Int32 = -1
+      var length = socklen_t(MemoryLayout<Int32>.size)
+      #expect(getsockopt(socket.descriptor.rawValue, Int32(level), option, &value, &length) == 0)
+      #expect(value == IP_PMTUDISC_DONT)
+    }
+  }
+
   @Test func `a connected socket hears only its peer`() async throws {
     try await onLoop { loop in
       let any = SocketAddress(.loopback4, port: 0)
