@@ -164,6 +164,24 @@ import Testing
     }
   }
 
+  @Test func `where the kernel cannot cut a message up, its datagrams are sent one by one`() async throws {
+    try await onLoop { loop in
+      let receiver = try UDPSocket(bindingTo: SocketAddress(.loopback4, port: 0), on: loop)
+      let sender = try UDPSocket(.v4, on: loop)
+      var yes: Int32 = 1
+      // It cuts up nothing that is to have no checksum.
+      setsockopt(
+        sender.descriptor.rawValue, SOL_SOCKET, SO_NO_CHECK, &yes, socklen_t(MemoryLayout<Int32>.size))
+      let batch = try await loop.receive([[1], [2], [3], [4, 5], [6, 7]])
+      for index in 0..<5 { batch.stage(index, to: receiver.localAddress) }
+      let result = batch.send(on: sender)
+      #expect(result.sent == 5)
+      #expect(result.failures.isEmpty)
+      #expect(try await receiver.receive() == 5)
+      #expect((0..<5).map { batch.copy(of: $0) } == [[1], [2], [3], [4, 5], [6, 7]])
+    }
+  }
+
   @Test func `runs to different destinations stay apart`() async throws {
     try await onLoop { loop in
       let any = SocketAddress(.loopback4, port: 0)
@@ -189,14 +207,15 @@ import Testing
     }
   }
 
-  @Test func `an error left on a connected socket costs no datagram`() async throws {
+  @Test(arguments: [[[1], [2]], [[1], [2, 3]]] as [[[UInt8]]])
+  func `an error left on a connected socket costs no datagram`(datagrams: [[UInt8]]) async throws {
     try await onLoop { loop in
       let socket = try UDPSocket(.v4, on: loop)
       let closed = try freePort(of: .loopback4, on: loop)
       try socket.connect(to: closed)
       try socket.send([1], to: nil)
       let listener = try UDPSocket(bindingTo: closed, on: loop)
-      let batch = try await loop.receive([[1], [2]])
+      let batch = try await loop.receive(datagrams)
       batch.stage(0, to: nil)
       batch.stage(1, to: nil)
       #expect(batch.send(on: socket).sent == 2)

@@ -48,6 +48,19 @@ import Testing
     }
   }
 
+  @Test func `which port of a range is given cannot be foreseen`() async throws {
+    try await onLoop { loop in
+      var given: Set<UInt16> = []
+      for _ in 0..<8 {
+        let address = SocketAddress(.loopback4, port: 0)
+        let socket = try UDPSocket(bindingTo: address, ports: 12_000...20_000, on: loop)
+        given.insert(try socket.boundAddress().port)
+      }
+      // All alike once in 8,001⁷ runs.
+      #expect(given.count > 1)
+    }
+  }
+
   @Test(arguments: Family.allCases)
   func `an unbound socket has no port before it sends`(family: Family) async throws {
     try await onLoop { loop in
