@@ -1,22 +1,24 @@
 import Addresses
+import DNS
 import Routing
 import Transport
 import Wire
 
 extension Dialer {
-  /// Answers RESOLVE within `budget`: from here, or with what the last hop of the chain says.
+  /// Answers RESOLVE and RESOLVE_PTR within `budget`: from here, or with what the last hop of the chain says.
   ///
   /// - Precondition: the outcome is `direct` or a chain.
   func resolve(
-    _ request: Request, via outcome: Outcome, budget: Duration
+    _ command: SOCKS5.Command, _ request: Request, via outcome: Outcome, budget: Duration
   ) async throws(Failure) -> Endpoint {
     try await within(budget) { deadline throws(Failure) in
       switch outcome {
       case .chain(let chain):
-        return try await ask(chain, .resolve, request.destination, until: deadline)
+        try await ask(chain, command, request.destination, until: deadline)
+      case .direct where command == .resolvePTR:
+        Endpoint(.name(try await name(of: request.destination, until: deadline)), port: 0)
       case .direct:
-        let address = try await admittedAddresses(of: request, until: deadline)[0]
-        return Endpoint(address, port: 0)
+        Endpoint(try await admittedAddresses(of: request, until: deadline)[0], port: 0)
       case .reject, .drop: preconditionFailure("a refused request is not resolved")
       }
     }
@@ -28,5 +30,16 @@ extension Dialer {
     try check(chain, command, destination)
     var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
     return try await ask(&last, command, destination, until: deadline).bound
+  }
+
+  private func name(of destination: Endpoint, until deadline: Deadline) async throws(Failure) -> DomainName {
+    guard let address = destination.host.address else {
+      throw Failure(.destination, .resolve, .system(.addressFamilyNotSupported))
+    }
+    do throws(ResolutionFailure) {
+      return try await resolver.name(of: address, until: min(deadline, .after(policy.timeouts.dns)))
+    } catch {
+      throw Failure(.destination, .resolve, .resolution(error))
+    }
   }
 }

@@ -12,7 +12,9 @@ extension Session {
   func associate(
     _ request: ClientHandshake.Request, _ client: borrowing TCPStream
   ) async throws(Refusal) -> Opened {
-    guard let service = listener.udp else { throw refusal(.unsupported("udp associate"), .commandNotSupported) }
+    guard let service = listener.udp else {
+      throw refusal(.unsupported("udp associate"), .commandNotSupported)
+    }
     let terms = Association.Terms(
       client: peer?.address, user: request.user, listener: listener.id, service: service, policy: policy)
     let way = try await onlyChain(for: terms, client)

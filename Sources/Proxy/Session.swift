@@ -127,7 +127,7 @@ final class Session: @unchecked Sendable {
     case .connect: try await connect(request, client)
     case .bind: try await bind(request, client)
     case .associate: try await associate(request, client)
-    case .resolve: try await resolve(request, client)
+    case .resolve, .resolvePTR: try await resolve(request, client)
     case let command: throw refusal(.unsupported(command.description), .commandNotSupported)
     }
   }

@@ -88,15 +88,6 @@ struct RepliesTests {
     _ = try sockeye.session(to: "\(name):80")
   }
 
-  @Test(arguments: [0xF1] as [UInt8])
-  func `what is not there yet is 07`(command: UInt8) throws {
-    let sockeye = try Sockeye("default: direct\n")
-    try conversation(
-      with: sockeye.address,
-      .client(SOCKS.noAuthentication), .server(5, 0),
-      .client(SOCKS.request(command: command, to: "127.0.0.1:80")), .server(SOCKS.failure(7)), .closed)
-  }
-
   @Test func `a reply is read even if the client sent more than was wanted (D4, T38)`() throws {
     let sockeye = try Sockeye("default: reject\n")
     for round in 0..<1000 {

@@ -7,6 +7,8 @@ final class NameServer: Sendable {
     case addresses([String], ttl: UInt32 = 60)
     /// Addresses for one type of question, and silence for every other.
     case addressesOf(type: UInt16, [String])
+    /// The name of an address, to the question for it (`1.2.0.192.in-addr.arpa`).
+    case name(String)
     case noSuchName
     case failure
     case never
@@ -84,6 +86,9 @@ final class NameServer: Sendable {
       bytes = message(query, question, addresses, ttl: 60)
     case .garbage:
       bytes = Array(query.prefix(2)) + [0x81, 0x80, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xC0, 0x0C, 0xC0]
+    case .name(let name):
+      let labels = name.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+      bytes = message(query, question, records: question.type == 12 ? [labels + [0]] : [], ttl: 60)
     case .noSuchName: bytes = message(query, question, code: 3)
     case .failure: bytes = message(query, question, code: 2)
     case .addresses(let addresses, let ttl): bytes = message(query, question, addresses, ttl: ttl)
@@ -129,6 +134,12 @@ final class NameServer: Sendable {
       }
       return family == AF_INET ? Array(bytes[..<4]) : bytes
     }
+    return message(query, question, records: records, ttl: ttl, code: code)
+  }
+
+  private static func message(
+    _ query: [UInt8], _ question: Question, records: [[UInt8]], ttl: UInt32, code: UInt8 = 0
+  ) -> [UInt8] {
     let end = (query[12...].firstIndex(of: 0) ?? 12) + 5
     var message = Array(query[..<2]) + [0x81, 0x80 | code, 0, 1, 0, UInt8(records.count), 0, 0, 0, 0]
     message += query[12..<end]
