@@ -115,4 +115,20 @@ import Testing
     #expect(address.isBroadcast == (kind == "broadcast"))
     #expect(address.isDialable == (kind == "" || kind == "loopback"))
   }
+
+  @Test(
+    arguments: [
+      ("9.255.255.255", false), ("10.0.0.0", true), ("10.255.255.255", true), ("11.0.0.0", false),
+      ("172.15.255.255", false), ("172.16.0.0", true), ("172.31.255.255", true), ("172.32.0.0", false),
+      ("192.167.255.255", false), ("192.168.0.0", true), ("192.168.255.255", true), ("192.169.0.0", false),
+      ("100.63.255.255", false), ("100.64.0.0", true), ("100.127.255.255", true), ("100.128.0.0", false),
+      ("169.253.255.255", false), ("169.254.0.0", true), ("169.254.255.255", true), ("169.255.0.0", false),
+      ("127.0.0.1", false), ("0.0.0.0", false), ("8.8.8.8", false),
+      ("fbff:ffff::", false), ("fc00::", true), ("fdff:ffff::", true), ("fe00::", false),
+      ("fe7f:ffff::", false), ("fe80::", true), ("febf:ffff::", true), ("fec0::", false),
+      ("::1", false), ("2001:db8::1", false),
+    ])
+  func `private ranges end where they should`(text: String, isPrivate: Bool) throws {
+    #expect(try #require(IPAddress(text)).isPrivate == isPrivate)
+  }
 }

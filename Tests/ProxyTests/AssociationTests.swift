@@ -1,0 +1,202 @@
+import Addresses
+import Routing
+import Settings
+import Testing
+import Transport
+import Wire
+
+@testable import Proxy
+
+/// Conversations with a server about datagrams.
+struct AssociationTests {
+  /// Datagrams to `somewhere` leave through the hop, all others directly: so nothing is opened in advance.
+  static func table(_ chain: Outcome) -> RouteTable {
+    RouteTable(
+      routes: [
+        Route(
+          condition: .ip([somewhere]), outcome: chain, source: SourceLine(file: "test.yaml", line: 1))
+      ], fallback: .direct)
+  }
+
+  static let somewhere = Prefix(.v4(0xc633_6400), length: 24)
+  static let there = Endpoint(.v4(0xc633_6407), port: 7)
+
+  @Test func `a client that leaves while its chain is opened does not put it out of use for others`()
+    async throws
+  {
+    let (hops, offer) = AsyncStream<TestHop>.makeStream()
+    try await withServer { loop in
+      let hop = try TestHop(on: loop)
+      offer.yield(hop)
+      return Self.table(hop.chain)
+    } _: { server in
+      let hop = try #require(await hops.first { _ in true })
+      let first = try await TestAssociation(server)
+      try first.send("lost", to: Self.there)
+      let unanswered = try await hop.nextRequest(on: server.loop)
+      #expect(unanswered.request.command == .associate)
+      first.close()
+      _ = try await server.record.nextEvent()
+
+      let second = try await TestAssociation(server)
+      try second.send("hello", to: Self.there)
+      let relay = try Peer(on: server.loop)
+      let control = try await hop.nextRequest(on: server.loop)
+      try await control.grant(relay.address)
+      let header = SOCKS5.DatagramHeader(Self.there).bytes
+      let datagram = try await relay.receive()
+      #expect(datagram.bytes == header + "hello".utf8)
+      #expect(server.record.failures.isEmpty)
+      control.close()
+    }
+  }
+
+  @Test func `a hop that ends one client's association is asked for the next client's`() async throws {
+    let (hops, offer) = AsyncStream<TestHop>.makeStream()
+    try await withServer { loop in
+      let hop = try TestHop(on: loop)
+      offer.yield(hop)
+      return Self.table(hop.chain)
+    } _: { server in
+      let hop = try #require(await hops.first { _ in true })
+      let relay = try Peer(on: server.loop)
+      let first = try await TestAssociation(server)
+      try first.send("deadly", to: Self.there)
+      let fatal = try await hop.nextRequest(on: server.loop)
+      try await fatal.grant(relay.address)
+      _ = try await relay.receive()
+      fatal.close()
+
+      let second = try await TestAssociation(server)
+      try second.send("hello", to: Self.there)
+      let control = try await hop.nextRequest(on: server.loop)
+      try await control.grant(relay.address)
+      #expect(try await relay.receive().bytes.suffix(5) == Array("hello".utf8)[...])
+      control.close()
+    }
+  }
+
+  @Test func `T19: strangers keep no association from being idle`() async throws {
+    var timeouts = Timeouts()
+    timeouts.udpIdle = .milliseconds(300)
+    try await withServer(timeouts: timeouts) { _ in
+      RouteTable(.direct)
+    } _: { server in
+      let association = try await TestAssociation(server)
+      let stranger = try Peer(.v4(0x7f00_0009), on: server.loop)
+      let header = SOCKS5.DatagramHeader(Self.there).bytes
+      await withTaskGroup { group in
+        group.addTask(executorPreference: server.loop) {
+          while !Task.isCancelled {
+            // Nobody may be there any more.
+            try? stranger.send(header, to: association.relay)
+            try? await server.loop.sleep(until: .after(.milliseconds(10)))
+          }
+        }
+        await #expect(throws: Never.self) { try await association.waitForEnd() }
+        group.cancelAll()
+      }
+      let event = try await server.record.nextEvent()
+      guard case .idle = event.ending else {
+        Issue.record("it ended otherwise: \(event.ending)")
+        return
+      }
+      #expect(try #require(event.datagrams).drops[.stranger] > 0)
+    }
+  }
+
+  @Test func `a client has no more names looked up at a time than it may have connections`() async throws {
+    try await onLoop { loop in
+      var limits = Limits()
+      limits.perClient = 3
+      // A name server that never answers.
+      let names = try Peer(on: loop)
+      try await withServer(limits: limits, nameServers: [names.address]) { _ in
+        RouteTable(.direct)
+      } _: { server in
+        let association = try await TestAssociation(server)
+        for index in 0..<5 {
+          try association.send("?", to: Endpoint(.name(try DomainName("name\(index).test")), port: 53))
+        }
+        let echo = try Peer(on: server.loop)
+        try association.send("hello", to: echo.address)
+        _ = try await echo.receive()
+        association.close()
+        let event = try await server.record.nextEvent()
+        #expect(try #require(event.datagrams).drops.entries.map(\.count) == [2])
+        #expect(try #require(event.datagrams).drops[.queue] == 2)
+
+        // Whoever comes next has all the room.
+        let next = try await TestAssociation(server)
+        try next.send("?", to: Endpoint(.name(try DomainName("name5.test")), port: 53))
+        try next.send("hello", to: echo.address)
+        _ = try await echo.receive()
+        next.close()
+        #expect(try #require(try await server.record.nextEvent().datagrams).drops.entries.isEmpty)
+      }
+    }
+  }
+
+  @Test func `a datagram is wrapped once per hop, and an answer counts only in the same headers`()
+    async throws
+  {
+    let (hops, offer) = AsyncStream<[TestHop]>.makeStream()
+    try await withServer { loop in
+      let chain = [try TestHop(on: loop), try TestHop(on: loop)]
+      offer.yield(chain)
+      return Self.table(TestHop.chain(chain))
+    } _: { server in
+      let hops = try #require(await hops.first { _ in true })
+      let association = try await TestAssociation(server)
+      try association.send("hello", to: Self.there)
+
+      let relay = try Peer(on: server.loop)
+      let innerRelay = SocketAddress(.v4(0x7f00_0002), port: 2000)
+      // Each hop has a control connection, the second's through the first.
+      var controls: [Requested] = []
+      for _ in 0..<2 {
+        let asked = try await hops[0].nextRequest(on: server.loop)
+        if asked.request.command == .associate {
+          #expect(asked.request.destination == Endpoint(.unspecified4, port: 0))
+          try await asked.grant(relay.address)
+        } else {
+          #expect(asked.request.destination.socketAddress == hops[1].address)
+          try await asked.grant(SocketAddress(.unspecified4, port: 0))
+          let request = try await asked.hearAgain()
+          #expect(request == SOCKS5.Request(.associate, to: Endpoint(.unspecified4, port: 0)))
+          try await asked.grant(innerRelay)
+        }
+        controls.append(asked)
+      }
+      let outer = SOCKS5.DatagramHeader(Endpoint(innerRelay.address, port: innerRelay.port)).bytes
+      let inner = SOCKS5.DatagramHeader(Self.there).bytes
+      let datagram = try await relay.receive()
+      #expect(datagram.bytes == outer + inner + "hello".utf8)
+
+      func answer(_ outer: [UInt8], _ inner: [UInt8], _ text: String) throws {
+        try relay.send(outer + inner + text.utf8, to: datagram.source)
+      }
+      func header(_ host: String, _ port: UInt16) throws -> [UInt8] {
+        SOCKS5.DatagramHeader(Endpoint(try Host(nameField: Array(host.utf8)), port: port)).bytes
+      }
+      // None of these is from the second hop's relay: another port, another address, a name, a fragment, too short.
+      try answer(header("127.0.0.2", 2001), inner, "1")
+      try answer(header("127.0.0.3", 2000), inner, "2")
+      try answer(header("relay.test", 2000), inner, "3")
+      try answer([0, 0, 1] + outer.dropFirst(3), inner, "4")
+      try answer(Array(outer.dropLast()), [], "")
+      // Nor is this from an address at all, or from somebody who was sent to.
+      try answer(outer, header("there.test", 7), "5")
+      try answer(outer, header("198.51.100.8", 7), "6")
+      try answer(outer, inner, "world")
+      let received = try await association.receive()
+      #expect(received.text == "world")
+      #expect(received.source == Self.there)
+
+      withExtendedLifetime(controls) { association.close() }
+      let drops = try #require(try await server.record.nextEvent().datagrams).drops
+      #expect(drops[.foreign] == 6)
+      #expect(drops[.unsolicited] == 1)
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import Addresses
+import Routing
+import Settings
+import Synchronization
+import Testing
+import Transport
+import Wire
+
+@testable import Proxy
+
+/// What a server told, in order.
+final class Record: EventSink {
+  private let told = Mutex<(events: [Event], notices: [Notice])>(([], []))
+  private let (stream, continuation) = AsyncStream<Event>.makeStream()
+
+  func record(_ event: Event) {
+    told.withLock { $0.events.append(event) }
+    continuation.yield(event)
+  }
+
+  func record(_ notice: Notice) {
+    told.withLock { $0.notices.append(notice) }
+  }
+
+  /// The chains that were told to have failed, and why.
+  var failures: [Failure] {
+    told.withLock { told in
+      told.notices.compactMap { if case .pathFailed(_, let failure) = $0 { failure } else { nil } }
+    }
+  }
+
+  /// How the next session ended, once it did.
+  func nextEvent() async throws -> Event {
+    for await event in stream { return event }
+    throw CancellationError()
+  }
+}
+
+/// A server with one worker, which a test talks to from a loop of its own.
+struct TestServer: Sendable {
+  let address: SocketAddress
+  let record: Record
+  /// The test's own.
+  let loop: EventLoop
+}
+
+/// Runs a server with that table while `body` lasts.
+///
+/// - Parameter table: made on the test's loop, so that it may have hops there.
+func withServer(
+  timeouts: Timeouts = Timeouts(), limits: Limits = Limits(), service: Listener.UDPService = .init(),
+  nameServers: [SocketAddress] = [], _ table: @escaping @Sendable (EventLoop) throws -> RouteTable,
+  _ body: @escaping @Sendable (TestServer) async throws -> Void
+) async throws {
+  try await onLoop { loop in
+    let listener = Listener(
+      address: .tcp(SocketAddress(.loopback4, port: 0)), id: ListenerID(address: "127.0.0.1:0"), udp: service)
+    var configuration = Configuration(
+      listeners: [listener], table: try table(loop), timeouts: timeouts, limits: limits)
+    configuration.nameServers.servers = nameServers
+    let record = Record()
+    let server = try Server(configuration, workers: 1, sink: record)
+    let (listening, announce) = AsyncStream<Listener.Address>.makeStream()
+    try await withThrowingTaskGroup { group in
+      group.addTask { try await server.run { announce.yield($0[0]) } }
+      defer {
+        server.drain()
+        server.drain()
+      }
+      for await case .tcp(let address) in listening {
+        try await body(TestServer(address: address, record: record, loop: loop))
+        break
+      }
+    }
+  }
+}
+
+extension RouteTable {
+  /// Everything by this way.
+  init(_ outcome: Outcome) {
+    self.init(routes: [], fallback: outcome)
+  }
+}
+
+/// A client's UDP association; `@unchecked` holds because tasks of its loop use it.
+final class TestAssociation: @unchecked Sendable {
+  let peer: Peer
+  let relay: SocketAddress
+  private var control: TCPStream?
+
+  init(_ server: TestServer) async throws {
+    let deadline = Deadline.after(patience)
+    let control = try await TCPStream.connect(to: server.address, on: server.loop, until: deadline)
+    var input: [UInt8] = []
+    try await control.write(SOCKS5.Greeting(methods: [.noAuthentication]).bytes, until: deadline)
+    let _: SOCKS5.MethodSelection = try await control.receive(input: &input, until: deadline)
+    let request = SOCKS5.Request(.associate, to: Endpoint(.unspecified4, port: 0))
+    try await control.write(request.bytes, until: deadline)
+    let reply: SOCKS5.Reply = try await control.receive(input: &input, until: deadline)
+    try #require(reply.code == .succeeded)
+    relay = try #require(reply.bound.socketAddress)
+    peer = try Peer(on: server.loop)
+    self.control = consume control
+  }
+
+  func send(_ text: String, to destination: Endpoint) throws {
+    try peer.send(SOCKS5.DatagramHeader(destination).bytes + text.utf8, to: relay)
+  }
+
+  func send(_ text: String, to destination: SocketAddress) throws {
+    try send(text, to: Endpoint(destination.address, port: destination.port))
+  }
+
+  /// The next answer, and whom it is said to be from.
+  func receive() async throws -> (text: String, source: Endpoint) {
+    let datagram = try await peer.receive()
+    let (header, size) = try SOCKS5.DatagramHeader.parse(datagram.bytes.span)
+    return (String(decoding: datagram.bytes.dropFirst(size), as: UTF8.self), header.peer)
+  }
+
+  func close() {
+    control = nil
+  }
+
+  /// Waits until the server closes the control connection.
+  func waitForEnd() async throws {
+    guard let control = control.take() else { return }
+    var input: [UInt8] = []
+    while try await control.read(into: &input, until: .after(patience)) {}
+  }
+}
+
+/// A hop that serves UDP ASSOCIATE as its script says; `@unchecked` holds because tasks of its loop use it.
+final class TestHop: @unchecked Sendable {
+  let address: SocketAddress
+  private let listener: TCPListener
+
+  init(on loop: EventLoop) throws {
+    listener = try TCPListener(on: SocketAddress(.loopback4, port: 0), loop: loop)
+    address = try #require(listener.localAddress)
+  }
+
+  /// A chain of only this.
+  var chain: Outcome { TestHop.chain([self]) }
+
+  static func chain(_ hops: [TestHop]) -> Outcome {
+    .chain(
+      Chain(
+        hops.enumerated().map { index, hop in
+          Upstream(name: "hop\(index)", endpoint: Endpoint(hop.address.address, port: hop.address.port))
+        }))
+  }
+
+  /// Takes the next connection up to its request.
+  func nextRequest(on loop: EventLoop) async throws -> Requested {
+    let stream = try await listener.next(on: loop)
+    let request = try await Self.hear(stream)
+    return Requested(stream, request)
+  }
+
+  /// Hears a client up to its request.
+  fileprivate static func hear(_ stream: borrowing TCPStream) async throws -> SOCKS5.Request {
+    let deadline = Deadline.after(patience)
+    var input: [UInt8] = []
+    let _: SOCKS5.Greeting = try await stream.receive(input: &input, until: deadline)
+    try await stream.write(SOCKS5.MethodSelection(.noAuthentication).bytes, until: deadline)
+    return try await stream.receive(input: &input, until: deadline)
+  }
+}
+
+/// A connection to a hop, and what it asks for; `@unchecked` holds because tasks of its loop use it.
+final class Requested: @unchecked Sendable {
+  let request: SOCKS5.Request
+  private var stream: TCPStream?
+
+  fileprivate init(_ stream: consuming TCPStream, _ request: SOCKS5.Request) {
+    self.stream = consume stream
+    self.request = request
+  }
+
+  func grant(_ bound: SocketAddress) async throws {
+    try await stream?.write(
+      SOCKS5.Reply(.succeeded, bound: bound).bytes, until: .after(patience))
+  }
+
+  /// Plays the hop behind this one, on the connection that leads to it.
+  func hearAgain() async throws -> SOCKS5.Request {
+    guard let stream = stream.take() else { throw CancellationError() }
+    let request = try await TestHop.hear(stream)
+    self.stream = consume stream
+    return request
+  }
+
+  func close() {
+    stream = nil
+  }
+}
