@@ -139,6 +139,8 @@ final class Association: @unchecked Sendable {
     wake()
   }
 
+  private var isIdle: Bool { lastUse + idle <= loop.now }
+
   private func wake() {
     if let wait { loop.wake(wait) }
   }
@@ -149,7 +151,7 @@ final class Association: @unchecked Sendable {
     wait = nil
     switch wakeup {
     case .ready(let position): move(position, control)
-    case .timedOut where lastUse + idle <= loop.now: ending = .idle
+    case .timedOut where isIdle: ending = .idle
     case .timedOut: break
     case .cancelled: ending = .stopped
     }
@@ -160,6 +162,8 @@ final class Association: @unchecked Sendable {
     await Task.yield()
     isBusy = false
     for position in interests.indices { move(position, control) }
+    // What keeps it busy may be of no use.
+    if isIdle { ending = .idle }
     if Task.isCancelled { ending = .stopped }
   }
 
