@@ -24,8 +24,9 @@ final class Dispatch: @unchecked Sendable {
 
   /// How many bytes may wait for names and paths.
   private static let waitingLimit = 256 * 1024
-  /// How long the address of a name is used before the resolver, which has a cache, is asked again.
-  private static let nameLifetime = Duration.seconds(30)
+  /// How long after the last datagram the resolver, which has a cache, is asked for a name again. Before, it would be
+  /// wrong: a session cannot go on with another of the name's hosts.
+  private static let nameLifetime = Deadline.Interval(.seconds(30))
   /// How long there is no way, where the reason is remembered elsewhere.
   private static let failureLifetime = Duration.seconds(1)
 
@@ -102,7 +103,7 @@ final class Dispatch: @unchecked Sendable {
 
   private func flow(to destination: Endpoint) -> Flow {
     if let flow = flows.use(destination) {
-      if flow.isStale(at: loop.now) { flow.decision = decide(destination) }
+      if !flow.holds(at: loop.now) { flow.decision = decide(destination) }
       return flow
     }
     let flow = Flow(decide(destination))
@@ -150,13 +151,13 @@ final class Dispatch: @unchecked Sendable {
   /// What a name that was looked up leads to.
   private func decide(_ request: Request, _ lookup: Lookup) -> Flow.Decision {
     let addresses = Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
-    var decision =
-      if lookup.failure == .overloaded {
-        Flow.Decision.nowhere(.queue)
-      } else {
-        direct.decide(request, among: addresses)
-      }
-    decision.expiry = loop.now + (addresses.isEmpty ? Self.failureLifetime : Self.nameLifetime)
+    guard !addresses.isEmpty else {
+      let drop = lookup.failure == .overloaded ? Drop.queue : .unresolved
+      return .nowhere(drop, until: loop.now + Self.failureLifetime)
+    }
+    var decision = direct.decide(request, among: addresses)
+    decision.expiry = loop.now + Self.nameLifetime
+    if case .direct = decision.way { decision.lifetime = Self.nameLifetime }
     return decision
   }
 

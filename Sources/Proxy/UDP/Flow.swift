@@ -15,6 +15,8 @@ final class Flow {
   struct Decision {
     var way: Way
     var expiry = Deadline.never
+    /// How long it holds from each datagram on; `nil`: until `expiry` in any case.
+    var lifetime: Deadline.Interval?
     var contact: Contacts.Entry?
 
     static func nowhere(_ drop: Drop, until expiry: Deadline = .never) -> Decision {
@@ -28,9 +30,11 @@ final class Flow {
     self.decision = decision
   }
 
-  /// Whether the way is to be found anew.
-  func isStale(at now: Deadline) -> Bool {
-    if case .chain(let path, _) = decision.way, path.hasEnded { return true }
-    return decision.expiry <= now
+  /// Whether a datagram may take the way now; else it is to be found anew.
+  func holds(at now: Deadline) -> Bool {
+    if case .chain(let path, _) = decision.way, path.hasEnded { return false }
+    guard now < decision.expiry else { return false }
+    if let lifetime = decision.lifetime { decision.expiry = now + lifetime }
+    return true
   }
 }
