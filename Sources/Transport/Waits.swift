@@ -17,12 +17,14 @@ package struct Readiness: OptionSet, Hashable, Sendable {
   static let urgent = Readiness(rawValue: UInt16(EPOLLPRI.rawValue))
 
   /// What `events` mean for those who read and write: an end can be read, and a failure both read and written.
+  ///
+  /// A stream that failed has ended, and says that too (EPOLLHUP). A datagram socket has not: once its error was read,
+  /// which ICMP reported, it serves on.
   init(events: UInt32) {
     var bits = events & (EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLPRI.rawValue)
     if events & EPOLLRDHUP.rawValue != 0 { bits |= EPOLLIN.rawValue }
-    if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
-      bits |= EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue
-    }
+    if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { bits |= EPOLLIN.rawValue | EPOLLOUT.rawValue }
+    if events & EPOLLHUP.rawValue != 0 { bits |= EPOLLRDHUP.rawValue }
     rawValue = UInt16(bits)
   }
 }

@@ -99,6 +99,21 @@ import Testing
     }
   }
 
+  @Test func `a refusal ends one wait, and not those behind it`() async throws {
+    try await onLoop { loop in
+      let socket = try UDPSocket(.v4, on: loop)
+      try socket.connect(to: try freePort(of: .loopback4, on: loop))
+      let interests = [socket.interest(in: .readable)]
+      for _ in 0..<3 {
+        try socket.send([1], to: nil)
+        #expect(await loop.wait(for: interests, until: .never) == .ready(0))
+        #expect(throws: Errno.connectionRefused) { _ = try loop.datagrams.receive(from: socket) }
+      }
+      let wakeup = await loop.wait(for: interests, until: .after(.milliseconds(10)))
+      #expect(wakeup == .timedOut)
+    }
+  }
+
   @Test(arguments: loopbacks)
   func `a socket that is not connected hears nothing of it`(address: IPAddress) async throws {
     try await onLoop { loop in
