@@ -100,7 +100,7 @@ struct UDPAssociateTests {
   @Test(arguments: [
     "0.0.0.0:0", "0.0.0.0:own", "127.0.0.1:0", "127.0.0.1:own", "[::]:0", "[::]:own",
     "[::ffff:127.0.0.1]:own",
-    "127.0.0.9:0", "127.0.0.9:9", "192.0.2.1:53", "[::1]:7", "some.test:7", "127.0.0.1.test:0",
+    "127.0.0.9:0", "127.0.0.9:9", "192.0.2.1:53", "[::1]:7", "some.test:7", "0:own", "0:9", ":9", "a b:9",
   ])
   func `a client is served whatever it says of where it will send from (G1, G22)`(hint: String) throws {
     let sockeye = try Sockeye("default: direct\n")

@@ -78,6 +78,13 @@ import Testing
     #expect(SOCKS5.Violation.name(.malformed).reply == .generalFailure)
   }
 
+  @Test(arguments: ["0", "", "127.1", "a b"])
+  func `G1: where a client will send from is no name, and one that is none says nothing`(name: String) throws
+  {
+    let bytes = [5, 3, 0, 3, UInt8(name.utf8.count)] + ascii(name) + [0x9b, 0x95]
+    try expect(bytes, parseAs: Request(.associate, to: try endpoint("0.0.0.0:0")))
+  }
+
   @Test func `C10: bytes that are no UTF-8 are answered 01`() throws {
     try expect(connect([0x61, 0xff]), of: Request.self, violate: .name(.malformed))
     try expect(connect([0xc0, 0xae]), of: Request.self, violate: .name(.malformed))

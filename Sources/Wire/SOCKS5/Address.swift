@@ -44,19 +44,6 @@ enum AddressField {
 }
 
 extension Endpoint {
-  /// A destination. The field is read to its end before its name is judged, so that what follows is the next
-  /// message.
-  init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
-    var rest = input
-    guard let field = try AddressField(parsing: &rest) else { return nil }
-    do throws(DomainName.Violation) {
-      self = try field.endpoint()
-    } catch {
-      throw .name(error)
-    }
-    input = rest
-  }
-
   func append(to output: inout [UInt8]) {
     switch host {
     case .address(.v4(let bits)):

@@ -24,9 +24,18 @@ extension SOCKS5 {
       var rest = input
       guard let version = rest.byte() else { return nil }
       guard version == SOCKS5.version else { throw .version(version) }
-      guard let command = rest.byte(), rest.byte() != nil, let destination = try Endpoint(parsing: &rest)
+      guard let code = rest.byte(), rest.byte() != nil, let field = try AddressField(parsing: &rest)
       else { return nil }
-      self.init(Command(rawValue: command), to: destination)
+      let command = Command(rawValue: code)
+      // The field has been read to its end before its name is judged, so that what follows is the next message.
+      do throws(DomainName.Violation) {
+        self.init(command, to: try field.endpoint())
+      } catch {
+        // A client of this command tells no destination, but where it will send from, if it knows. PySocks, which does
+        // not, writes the name "0".
+        guard command == .associate else { throw .name(error) }
+        self.init(command, to: Endpoint(.unspecified4, port: 0))
+      }
       input = rest
     }
 
