@@ -68,10 +68,10 @@ struct UDPTargetsTests {
   }
 
   @Test func `a refusal by ICMP concerns nobody else (G17)`() throws {
-    let closed = try DatagramSocket().address
+    let dead = try DeadDatagramPort()
     let client = try Association(through: sockeye.address)
     for number in 0..<5 {
-      try client.send("nobody", to: closed)
+      try client.send("nobody", to: dead.address)
       try client.expectEcho("\(number)", from: target.address)
     }
   }

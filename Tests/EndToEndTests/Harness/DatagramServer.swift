@@ -48,3 +48,16 @@ final class DatagramServer: Sendable {
     try DatagramServer(on: address) { _, _ in }
   }
 }
+
+/// An address at which no datagram is taken, and which nobody else can get as long as the value lives.
+final class DeadDatagramPort: Sendable {
+  private let holder: DatagramSocket
+
+  init() throws {
+    holder = try DatagramSocket()
+    // For whoever is not its peer, a connected socket is not there.
+    try holder.connect(to: "127.0.0.1:9")
+  }
+
+  var address: String { holder.address }
+}

@@ -22,15 +22,17 @@ final class ScriptedHop: Sendable {
   let connections = Recorder<String>()
   /// The destinations of datagrams.
   let destinations = Recorder<String>()
-  /// The sockets of its associations.
-  let relays = Recorder<DatagramSocket>()
+  /// Who sent the first datagram to each association.
+  let clients = Recorder<String>()
+  /// The addresses of its associations' relays.
+  let relays = Recorder<String>()
   private let controls: Recorder<Socket>
   private let server: Server
 
   init(on address: String = "127.0.0.1:0", _ script: Script = Script()) throws {
     let controls = Recorder<Socket>()
     self.controls = controls
-    server = try Server(on: address) { [hints, connections, destinations, relays] client in
+    server = try Server(on: address) { [hints, connections, destinations, clients, relays] client in
       try client.receiveGreeting()
       try client.send(5, 0)
       let (command, destination) = try client.receiveCommand()
@@ -42,8 +44,8 @@ final class ScriptedHop: Sendable {
         controls.record(client)
         let relay = try DatagramSocket(on: "\(script.relayHost):0")
         relay.waitWithoutEnd()
-        relays.record(relay)
-        Thread.detachNewThread { try? ScriptedHop.serve(relay, script, destinations) }
+        relays.record(relay.address)
+        Thread.detachNewThread { try? ScriptedHop.serve(relay, script, destinations, clients) }
         defer { relay.hangUp() }
         try script.answer(client, relay.address)
         _ = try client.receiveToEnd()
@@ -74,7 +76,9 @@ final class ScriptedHop: Sendable {
   }
 
   /// One socket faces both sides: what does not come from the client is an answer.
-  private static func serve(_ relay: DatagramSocket, _ script: Script, _ destinations: Recorder<String>)
+  private static func serve(
+    _ relay: DatagramSocket, _ script: Script, _ destinations: Recorder<String>, _ clients: Recorder<String>
+  )
     throws
   {
     var client: String?
@@ -83,6 +87,7 @@ final class ScriptedHop: Sendable {
       guard datagram.source != "nowhere" else { return }
       if client == nil || datagram.source == client {
         guard let (destination, payload) = SOCKS.unwrap(datagram.bytes) else { continue }
+        if client == nil { clients.record(datagram.source) }
         client = datagram.source
         destinations.record(destination)
         try? relay.send(payload, to: script.resolve(destination))
