@@ -33,7 +33,7 @@ extension Dialer {
     let isAnybody = request.destination.host.address?.isUnspecified == true
     let expected = isAnybody ? [] : try await admittedAddresses(of: request, until: deadline)
     do throws(Errno) {
-      let address = try expected.first.map(UDPSocket.localAddress(towards:)) ?? reached
+      let address = isAnybody ? reached : try Self.localAddress(towards: expected)
       guard let address else { throw .addressNotAvailable }
       let listener = try TCPListener(
         bindingTo: SocketAddress(address, port: 0), ports: service.ports, on: loop)
@@ -43,6 +43,19 @@ extension Dialer {
     } catch {
       throw Failure(.destination, .accept, .system(error))
     }
+  }
+
+  /// The address that a connection to the first of these would leave from, to which there is a way.
+  private static func localAddress(towards peers: [IPAddress]) throws(Errno) -> IPAddress {
+    var failure = Errno.addressNotAvailable
+    for peer in peers {
+      do {
+        return try UDPSocket.localAddress(towards: peer)
+      } catch {
+        failure = error
+      }
+    }
+    throw failure
   }
 
   // MARK: Through a chain

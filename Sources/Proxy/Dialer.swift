@@ -161,7 +161,7 @@ struct Dialer: Sendable {
   ) async throws(Failure) {
     let asked = Deadline.now
     let deadline = min(deadline, .after(next.upstream.timeout))
-    let endpoint = try await endpoint(of: next, until: deadline)
+    let endpoint = try await endpoint(of: next, in: hop.families, until: deadline)
     let reply: Hop.Reply
     do {
       reply = try await hop.request(.connect, endpoint, over: stream, input: &input, until: deadline)
@@ -173,32 +173,40 @@ struct Dialer: Sendable {
   }
 
   /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.
-  func endpoint(of hop: Hop, until deadline: Deadline) async throws(Failure) -> Endpoint {
+  ///
+  /// - Parameter families: of which its address may be.
+  func endpoint(
+    of hop: Hop, in families: [Family] = Family.allCases, until deadline: Deadline
+  ) async throws(Failure) -> Endpoint {
     let endpoint = hop.upstream.endpoint
     guard hop.upstream.resolution == .local else { return endpoint }
     return Endpoint(
-      try await address(of: endpoint.host, place: hop.place, until: deadline), port: endpoint.port)
+      try await address(of: endpoint.host, in: families, place: hop.place, until: deadline),
+      port: endpoint.port)
   }
 
   /// The first address of a host, looked up here if it is a name.
   func address(
-    of host: Host, place: Failure.Place, until deadline: Deadline
+    of host: Host, in families: [Family] = Family.allCases, place: Failure.Place, until deadline: Deadline
   ) async throws(Failure) -> IPAddress {
     let name: DomainName
     switch host {
     case .address(let address): return address
     case .name(let wanted): name = wanted
     }
-    if let address = policy.hosts.addresses(for: name)?.first { return address }
+    if let addresses = policy.hosts.addresses(for: name) {
+      if let address = addresses.first(where: { families.contains($0.family) }) { return address }
+      throw Failure(place, .resolve, .resolution(.noData))
+    }
     let lookup = resolver.lookup(name)
     do throws(ResolutionFailure) {
       while true {
-        for family in Family.allCases {
+        for family in families {
           if case .success(let addresses)? = lookup[family], let address = addresses.first {
             return address
           }
         }
-        if let failure = lookup.failure { throw failure }
+        if lookup.isComplete { throw lookup.failure ?? .noData }
         try await lookup.waitForAnswer(until: deadline)
       }
     } catch {

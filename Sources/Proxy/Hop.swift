@@ -11,6 +11,9 @@ struct Hop {
 
   var place: Failure.Place { .hop(index, of: count, name: upstream.name) }
 
+  /// What it can be asked to connect to, beside names.
+  var families: [Family] { upstream.kind == .socks5 ? Family.allCases : [.v4] }
+
   /// Whether it begins with a greeting: SOCKS4 begins with the request.
   var isGreeted: Bool { upstream.kind == .socks5 }
 

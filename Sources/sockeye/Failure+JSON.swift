@@ -7,8 +7,10 @@ extension Failure {
   var json: JSON {
     var members = place.jsonMembers
     members.append(JSON.Member(key: "phase", value: .string(phase.rawValue)))
-    if case .reply(let code) = cause {
-      members.append(JSON.Member(key: "reply", value: .int(Int(code.rawValue))))
+    switch cause {
+    case .reply(let code): members.append(JSON.Member(key: "reply", value: .int(Int(code.rawValue))))
+    case .socks4Reply(let code): members.append(JSON.Member(key: "reply", value: .int(Int(code.rawValue))))
+    default: break
     }
     members.append(JSON.Member(key: "error", value: .string(cause.description)))
     return .object(members)

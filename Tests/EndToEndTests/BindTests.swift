@@ -175,6 +175,16 @@ struct BindTests {
     #expect(try client.receiveReply() == (0, peer.localAddress))
   }
 
+  @Test func `a client of a Unix-domain socket has to name its peer`() throws {
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye("listen: unix:\(directory.path)/socks\ndefault: direct\n")
+    let (client, bound) = try Self.bind(sockeye, for: "127.0.0.1:0")
+    let peer = try Socket(to: bound)
+    #expect(try client.receiveReply() == (0, peer.localAddress))
+    // There is no address at which it reached us.
+    #expect(try refusal(sockeye, for: "0.0.0.0:0") == 8)
+  }
+
   @Test func `nobody, everybody and many are no peer`() throws {
     let sockeye = try Sockeye("default: direct\n")
     for peer in ["255.255.255.255:0", "224.0.0.1:0", "[ff02::1]:0"] {

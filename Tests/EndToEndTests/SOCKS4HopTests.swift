@@ -81,6 +81,28 @@ struct SOCKS4HopTests {
     _ = try exit.session(to: "site.test:\(target.port)")
   }
 
+  @Test func `a later hop's address is looked up as one that SOCKS4 carries`() throws {
+    let target = try HTTPTarget()
+    let exit = try Sockeye("default: direct\n")
+    let old = try Sockeye("default: direct\n")
+    let sockeye = try Sockeye(
+      """
+      hosts: {both.test: ["::1", 127.0.0.1], six.test: "::1"}
+      upstreams:
+        old: socks4://\(old.address)
+        exit: {url: "socks5://both.test:\(exit.port)", resolve: local}
+        six: {url: "socks5://six.test:\(exit.port)", resolve: local}
+      routes:
+        - {port: 1, via: [old, six]}
+      default: [old, exit]
+
+      """)
+    let answer = try Client.curl("--socks5", sockeye.address, target.url)
+    #expect(answer.output == [HTTPTarget.greeting], "\(answer)")
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "127.0.0.1:1").code == 1)
+    #expect(try sockeye.session(to: "127.0.0.1:1").contains("failed hop=2/2 six phase=resolve "))
+  }
+
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let code: UInt8
