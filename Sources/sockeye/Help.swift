@@ -11,8 +11,8 @@ enum Help {
   }
 
   private static let program = """
-    sockeye: a SOCKS5 server that sends each connection directly or through a chain of
-    proxies, as a route table says.
+    sockeye: a SOCKS server that sends each connection and each datagram directly or through
+    a chain of proxies, as a route table says.
 
     usage: sockeye COMMAND [OPTIONS] …
 
