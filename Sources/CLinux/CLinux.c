@@ -9,6 +9,7 @@
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,6 +130,8 @@ int linux_raise_descriptor_limit(void) {
   limit.rlim_cur = limit.rlim_max;
   return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
+
+int linux_make_temporary(char *path) { return CHECKED(mkostemp(path, O_CLOEXEC)); }
 
 // MARK: - Memory
 
@@ -450,6 +454,30 @@ int linux_notify(const char *path, size_t length, const char *message) {
   if (sendto(socket_, message, strlen(message), MSG_NOSIGNAL, &system.generic, size) < 0) return fail(socket_);
   close(socket_);
   return 0;
+}
+
+// MARK: - Programs
+
+int linux_spawn(char *const arguments[], char *const environment[]) {
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_t attributes;
+  int error = posix_spawnattr_init(&attributes);
+  if (error) return -error;
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  pid_t process;
+  error = posix_spawnp(&process, arguments[0], NULL, &attributes, arguments, environment);
+  posix_spawnattr_destroy(&attributes);
+  return error ? -error : process;
+}
+
+int linux_reap(int process, int *status) {
+  int raw;
+  int result = CHECKED(waitpid(process, &raw, WNOHANG));
+  if (result <= 0) return result;
+  *status = WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
+  return 1;
 }
 
 // MARK: - Signals

@@ -8,6 +8,7 @@ package struct Errno: Error, Hashable, Sendable {
     self.rawValue = rawValue
   }
 
+  package static let noSuchFile = Errno(rawValue: 2)
   package static let permissionDenied = Errno(rawValue: 13)
   package static let notPermitted = Errno(rawValue: 1)
   package static let wouldBlock = Errno(rawValue: 11)
@@ -48,6 +49,7 @@ extension Errno: CustomStringConvertible {
   /// A few lower-case words, as the log writes them: `connection refused`.
   package var description: String {
     switch self {
+    case .noSuchFile: "no such file"
     case .permissionDenied: "permission denied"
     case .notPermitted: "operation not permitted"
     case .outOfMemory: "out of memory"

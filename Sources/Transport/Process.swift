@@ -8,6 +8,8 @@ package struct Signal: Hashable, Sendable {
   package static let hangUp = Signal(rawValue: SIGHUP)
   package static let interrupt = Signal(rawValue: SIGINT)
   package static let terminate = Signal(rawValue: SIGTERM)
+  /// A child process has ended.
+  package static let child = Signal(rawValue: SIGCHLD)
 
   /// Holds these signals back in the calling thread and those it starts. Call it before any other thread runs.
   package static func block(_ signals: [Signal]) {
@@ -35,8 +37,63 @@ package enum OwnProcess {
     _ = unsafe linux_notify(path, strlen(path), state)
   }
 
+  /// Its environment, as `NAME=VALUE`.
+  package static var environment: [String] {
+    var variables: [String] = []
+    var next = unsafe environ
+    while let text = unsafe next.pointee {
+      variables.append(unsafe String(cString: text))
+      unsafe next += 1
+    }
+    return variables
+  }
+
   /// How many processors there are for it.
   package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+}
+
+/// Another program, started by this one.
+package struct ChildProcess: Sendable {
+  private let identifier: Int32
+
+  /// Starts a program, which is looked for in PATH if its name has no slash. It holds no signal back.
+  ///
+  /// - Parameters:
+  ///   - command: its name and its arguments; not empty.
+  ///   - environment: `NAME=VALUE`, in place of this program's own.
+  package init(_ command: [String], environment: [String]) throws(Errno) {
+    precondition(!command.isEmpty)
+    var arguments: [UnsafeMutablePointer<CChar>?] = unsafe command.map { unsafe strdup($0) } + [nil]
+    var variables: [UnsafeMutablePointer<CChar>?] = unsafe environment.map { unsafe strdup($0) } + [nil]
+    defer { unsafe (arguments + variables).forEach { unsafe free($0) } }
+    identifier = try Errno.check(unsafe linux_spawn(&arguments, &variables))
+  }
+
+  package func send(_ signal: Signal) {
+    kill(identifier, signal.rawValue)
+  }
+
+  /// The exit status once it has ended, 128 and the signal's number if by a signal; `nil` while it runs.
+  package func exitStatus() -> Int32? {
+    var status: Int32 = 0
+    // It cannot be waited for any more only if it has ended.
+    return unsafe linux_reap(identifier, &status) == 0 ? nil : status
+  }
+}
+
+/// A file for another program to read. Whoever makes one removes it.
+package enum TemporaryFile {
+  /// - Returns: the path, in TMPDIR or /tmp, of a file that only this user can read.
+  package static func create(named name: String, holding bytes: [UInt8]) throws(Errno) -> String {
+    let directory = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+    var path = Array("\(directory)/\(name).XXXXXX".utf8) + [0]
+    let descriptor = unsafe path.withUnsafeMutableBytes {
+      unsafe linux_make_temporary($0.baseAddress?.assumingMemoryBound(to: CChar.self))
+    }
+    let file = FileDescriptor(owning: try Errno.check(descriptor))
+    _ = try Errno.check(unsafe linux_write(file.rawValue, bytes, bytes.count))
+    return String(decoding: path.dropLast(), as: UTF8.self)
+  }
 }
 
 /// The time of day.

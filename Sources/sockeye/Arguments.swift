@@ -22,6 +22,7 @@ enum Command: String, CaseIterable {
   case check
   case explain
   case trace
+  case run
 
   /// Besides `--help` and `--version`, which stand everywhere.
   var options: Set<Option> {
@@ -30,6 +31,7 @@ enum Command: String, CaseIterable {
     case .check: []
     case .explain: [.network, .command, .user, .client, .listener, .json, .all]
     case .trace: [.udp, .json]
+    case .run: [.proxychains, .logLevel]
     }
   }
 }
@@ -50,10 +52,11 @@ enum Option: String, CaseIterable {
   case udp
   case json
   case all
+  case proxychains
 
   var takesValue: Bool {
     switch self {
-    case .help, .version, .udp, .json, .all: false
+    case .help, .version, .udp, .json, .all, .proxychains: false
     default: true
     }
   }
@@ -64,13 +67,16 @@ enum Option: String, CaseIterable {
 /// A command line, taken apart: `--name value`, `--name=value`, and operands; `--` ends the options.
 struct Arguments {
   private(set) var options: [(option: Option, value: String)] = []
+  /// All of them, and those that stand behind `--`.
   private(set) var operands: [String] = []
+  private(set) var operandsBehindDashes: ArraySlice<String> = []
 
   init(_ arguments: [String]) throws(UsageError) {
     var rest = arguments[...]
     while let argument = rest.popFirst() {
       if argument == "--" {
         operands += rest
+        operandsBehindDashes = rest
         return
       }
       guard argument.hasPrefix("-"), argument != "-" else {

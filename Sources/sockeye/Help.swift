@@ -7,6 +7,7 @@ enum Help {
     case .check: check
     case .explain: explain
     case .trace: trace
+    case .run: run
     }
   }
 
@@ -20,6 +21,7 @@ enum Help {
       check TABLE…                  say everything that is wrong with route tables
       explain TABLE DESTINATION…    say what would happen to a connection, and why
       trace TABLE DESTINATION       dial it, and say how each hop went
+      run [TABLE] -- COMMAND…       start a command whose connections it carries
 
       --help                        explain a command: sockeye serve --help
       --version                     say which version this is
@@ -95,5 +97,23 @@ enum Help {
     example:
       sockeye trace Routes/chain-of-three.yaml example.com:443
       sockeye trace Routes/chain-of-three.yaml 192.0.2.53:53 --udp
+    """
+
+  private static let run = """
+    usage: sockeye run [TABLE] [OPTIONS] -- COMMAND…
+
+    Starts COMMAND with a listener of its own on 127.0.0.1, and ends with it, with its exit
+    status. The command finds the listener in ALL_PROXY, HTTPS_PROXY and HTTP_PROXY, and the
+    same in lower case; NO_PROXY is taken away, since TABLE decides what goes direct. TABLE is
+    looked for as 'serve' does; its own listeners are not opened.
+
+      --proxychains        start it under proxychains4 and without these variables, for
+                           commands that do not heed them
+      --log-level LEVEL    error, warning (default), info or debug
+
+    SIGTERM is passed on to the command.
+
+    example:
+      sockeye run Routes/tor.yaml -- curl https://check.torproject.org
     """
 }

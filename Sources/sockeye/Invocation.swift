@@ -11,6 +11,7 @@ enum Invocation {
   case check(CheckOptions)
   case explain(ExplainOptions)
   case trace(TraceOptions)
+  case run(RunOptions)
 }
 
 struct ServeOptions {
@@ -47,6 +48,15 @@ struct TraceOptions {
   var json = false
 }
 
+struct RunOptions {
+  /// `nil`: the first that exists of the default places.
+  var table: String?
+  /// A program and its arguments; never empty.
+  var command: [String]
+  var underProxychains = false
+  var logLevel = Log.Level.warning
+}
+
 extension Invocation {
   /// - Parameter arguments: without the program's name.
   init(_ arguments: [String]) throws(UsageError) {
@@ -75,6 +85,7 @@ extension Invocation {
     case .check: self = .check(try Self.check(values))
     case .explain: self = .explain(try Self.explain(values))
     case .trace: self = .trace(try Self.trace(values))
+    case .run: self = .run(try Self.run(values))
     }
   }
 
@@ -135,6 +146,20 @@ extension Invocation {
   }
 }
 
+extension Invocation {
+  private static func run(_ values: CommandValues) throws(UsageError) -> RunOptions {
+    let tables = values.operands.dropLast(values.operandsBehindDashes.count)
+    guard !values.operandsBehindDashes.isEmpty else {
+      throw values.error("run needs a command, behind two dashes (sockeye run -- curl https://example.com)")
+    }
+    guard tables.count <= 1 else { throw values.error("run takes one table before the two dashes") }
+    var options = RunOptions(table: tables.first, command: values.operandsBehindDashes)
+    options.underProxychains = values.has(.proxychains)
+    if let level: Log.Level = try values.word(.logLevel) { options.logLevel = level }
+    return options
+  }
+}
+
 /// The options and operands of one command, checked to belong to it.
 private struct CommandValues {
   let operands: [String]
@@ -159,6 +184,7 @@ private struct CommandValues {
   func error(_ message: String) -> UsageError { UsageError(message, command) }
   func has(_ option: Option) -> Bool { line.contains(option) }
   func all(_ option: Option) -> [String] { line.values(of: option) }
+  var operandsBehindDashes: [String] { Array(line.operandsBehindDashes) }
   func one(_ option: Option) -> String? { all(option).first }
 
   /// The value of an option that takes one of a few words.

@@ -11,12 +11,10 @@ struct Serve {
   private let table: String
 
   private static let signals: [Signal] = [.hangUp, .interrupt, .terminate]
-  private static let defaultTables = ["sockeye.yaml", "/etc/sockeye/sockeye.yaml"]
 
   init(_ options: ServeOptions) {
     self.options = options
-    table =
-      options.table ?? Self.defaultTables.first { unsafe access($0, F_OK) == 0 } ?? Self.defaultTables[0]
+    table = options.table ?? defaultTable
   }
 
   /// Returns only when the server cannot start; else the process ends with it.
@@ -52,25 +50,13 @@ struct Serve {
   private func start(_ server: Server, _ log: EventLog) {
     // On the log's thread, which has time: the pool of Swift's own would be two more.
     Task(executorPreference: log.writer.loop) {
-      let status = await serve(server, log)
-      await log.writer.finish()
-      exit(status)
-    }
-  }
-
-  private func serve(_ server: Server, _ log: EventLog) async -> ExitStatus {
-    do {
-      try await server.run { addresses in
+      let status = await server.serve(log) { addresses in
         for address in addresses { log.announce(.info, "listening on \(address)") }
         OwnProcess.notifyServiceManager("READY=1")
       }
-      return .done
-    } catch let failure as Server.StartFailure {
-      log.say(.error, "cannot listen on \(failure.address): \(failure.error)")
-    } catch {
-      log.say(.error, "cannot serve: \(error)")
+      await log.writer.finish()
+      exit(status)
     }
-    return .failed
   }
 
   private func handle(_ signal: Signal, _ server: Server, _ log: EventLog) {
@@ -94,5 +80,26 @@ struct Serve {
     }
     server.reload(configuration)
     log.announce(.info, "reloaded \(table)")
+  }
+}
+
+/// The first that exists of the places where a table is looked for that nobody named.
+var defaultTable: String {
+  let places = ["sockeye.yaml", "/etc/sockeye/sockeye.yaml"]
+  return places.first { unsafe access($0, F_OK) == 0 } ?? places[0]
+}
+
+extension Server {
+  /// Serves until the end, and tells the log why it could not.
+  func serve(_ log: EventLog, onListening: ([Listener.Address]) -> Void) async -> ExitStatus {
+    do {
+      try await run(onListening: onListening)
+      return .done
+    } catch let failure as StartFailure {
+      log.say(.error, "cannot listen on \(failure.address): \(failure.error)")
+    } catch {
+      log.say(.error, "cannot serve: \(error)")
+    }
+    return .failed
   }
 }

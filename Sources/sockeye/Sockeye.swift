@@ -22,6 +22,7 @@ struct Sockeye {
     case .help(let command): Console.output.write(Help.text(command))
     case .version: Console.output.write("sockeye \(version)")
     case .serve(let options): return Serve(options).run()
+    case .run(let options): return Run(options).run()
     case .check(let options): return check(options)
     case .explain(let options): return explain(options)
     case .trace(let options):

@@ -25,6 +25,19 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     #expect(options.logFormat == .json)
   }
 
+  @Test func `what stands behind two dashes is the command to run, options and dashes included`() throws {
+    guard
+      case .run(let options) = try Invocation(words("run t.yaml --proxychains -- curl --json -- --help"))
+    else {
+      Issue.record("not run")
+      return
+    }
+    #expect(options.table == "t.yaml")
+    #expect(options.command == ["curl", "--json", "--", "--help"])
+    #expect(options.underProxychains)
+    #expect(options.logLevel == .warning)
+  }
+
   @Test func `serve needs nothing`() throws {
     guard case .serve(let options) = try Invocation(["serve"]) else {
       Issue.record("not serve")
@@ -109,9 +122,9 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
   }
 
   @Test(arguments: [
-    ("", "what shall it do? (commands: serve, check, explain, trace)"),
+    ("", "what shall it do? (commands: serve, check, explain, trace, run)"),
     ("serv", "there is no command 'serv' (did you mean 'serve'?)"),
-    ("reload", "there is no command 'reload' (commands: serve, check, explain, trace)"),
+    ("reload", "there is no command 'reload' (commands: serve, check, explain, trace, run)"),
     ("serve --lisen x", "there is no option --lisen (did you mean --listen?)"),
     ("serve -h", "there is no option -h"), ("serve --listen", "--listen needs a value"),
     ("explain t a:1 --json=yes", "--json takes no value"), ("serve a b", "serve takes one table"),

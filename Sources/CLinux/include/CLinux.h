@@ -53,6 +53,7 @@ int64_t linux_send(int socket, const void *buffer, size_t count);
 int64_t linux_splice(int source, int sink, size_t count);
 int linux_pipe(int ends[2], int capacity);
 int linux_open_null(void);
+int linux_make_temporary(char *path);
 int linux_raise_descriptor_limit(void);
 
 // Memory whose pages take room only once they are touched; NULL when there is none.
@@ -78,6 +79,11 @@ int64_t linux_send_to(int socket, const void *buffer, size_t count, const struct
 int linux_receive_datagrams(int socket, struct linux_datagram *datagrams, int count);
 int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count);
 int linux_notify(const char *path, size_t length, const char *message);
+
+// Programs. The one that is started holds no signal back. `linux_reap` answers 1 and the exit status once it has ended,
+// 128 and the signal's number if by a signal, and 0 while it runs.
+int linux_spawn(char *const arguments[], char *const environment[]);
+int linux_reap(int process, int *status);
 
 // Signals: blocked in the calling thread and those it starts, and then waited for.
 int linux_block_signals(const int *signals, int count);

@@ -1,0 +1,99 @@
+import Foundation
+import Testing
+
+/// `sockeye run`: a command, and a listener for as long as it runs.
+@Suite(.blocking)
+struct RunTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func run(
+    _ arguments: [String], table: String = "default: direct\n", environment: [String: String] = [:]
+  ) throws -> ChildProcess.Exit {
+    let file = try directory.write(table, to: "table.yaml")
+    return try ChildProcess.run(
+      try Sockeye.program(), ["run", file] + arguments, environment: environment, directory: "/")
+  }
+
+  @Test func `a command finds the listener in its environment, and goes as the table says`() throws {
+    let target = try HTTPTarget()
+    let hop = try Sockeye("hosts: {site.test: 127.0.0.1}\ndefault: direct\n")
+    let exit = try run(
+      ["--", Program("curl", package: "curl").path, "-sS", "http://site.test:\(target.port)/"],
+      table: """
+        listen: unix:/nonexistent/socket   # not opened, nor could it be
+        upstreams: {hop: "socks5://\(hop.address)"}
+        default: hop
+
+        """)
+    #expect(exit.output == [HTTPTarget.greeting], "\(exit)")
+    _ = try hop.session(to: "site.test:\(target.port)")
+  }
+
+  @Test func `what is set of proxies elsewhere is replaced`() throws {
+    let exit = try run(
+      ["--", "/usr/bin/env"],
+      environment: ["ALL_PROXY": "socks5://192.0.2.1:1", "no_proxy": "*", "NO_PROXY": "*", "OTHER": "stays"])
+    let variables = exit.output.filter { $0.uppercased().contains("PROXY") }
+    #expect(
+      Set(variables.map { $0.prefix { $0 != "=" } }) == [
+        "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+      ])
+    #expect(Set(variables.map { $0.split(separator: "=")[1] }).count == 1)
+    #expect(variables.allSatisfy { $0.contains("=socks5h://127.0.0.1:") })
+    #expect(exit.output.contains("OTHER=stays"))
+  }
+
+  @Test(arguments: [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)] as [(String, Int32)])
+  func `it ends as its command ends`(script: String, status: Int32) throws {
+    #expect(try run(["--", "/bin/sh", "-c", script]) == .init(status: status, output: [], errors: []))
+  }
+
+  @Test func `a command that is not there is 127, as for a shell`() throws {
+    let exit = try run(["--", "/nonexistent/command"])
+    #expect(exit.status == 127)
+    #expect(exit.errors == ["sockeye: cannot start /nonexistent/command: no such file"])
+  }
+
+  @Test func `a table with errors starts nothing`() throws {
+    let exit = try run(["--", "/bin/echo", "started"], table: "default: nowhere\n")
+    #expect(exit.status == 1)
+    #expect(exit.output == [])
+  }
+
+  @Test func `without two dashes there is no command`() throws {
+    let exit = try run(["/bin/echo", "started"])
+    #expect(exit.status == 2)
+    #expect(exit.output == [])
+  }
+
+  @Test func `SIGTERM is for the command, which may still do what it has to`() throws {
+    let file = try directory.write("default: direct\n", to: "table.yaml")
+    let process = try ChildProcess(
+      try Sockeye.program(),
+      [
+        "run", file, "--", "/bin/sh", "-c",
+        "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.01; done",
+      ])
+    _ = try process.line(containing: "ready")
+    process.signal(SIGTERM)
+    let exit = try process.wait()
+    #expect(exit.status == 3)
+    #expect(exit.output == ["ready", "told"])
+  }
+
+  @Test func `a command that heeds no variable is led by proxychains`() throws {
+    let target = try HTTPTarget()
+    _ = try Program("proxychains4", package: "proxychains4")
+    let exit = try run(
+      [
+        "--proxychains", "--log-level", "info", "--", Program("curl", package: "curl").path, "-sS",
+        target.url,
+      ], environment: ["TMPDIR": directory.path])
+    #expect(exit.output == [HTTPTarget.greeting], "\(exit)")
+    #expect(exit.errors.contains { $0.contains("to=\(target.address)") })
+    let left = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+    #expect(left == ["table.yaml"])
+  }
+}
