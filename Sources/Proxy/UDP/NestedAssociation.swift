@@ -161,7 +161,9 @@ final class NestedAssociation {
     var bound = reply.bound
     let host: Host
     if index == 0, let peer = reached.stream.peerAddress {
-      let address = try await dialer.address(of: bound.host, place: hop.place, until: deadline)
+      // Datagrams are to come from where the control connection does: in its family.
+      let address = try await dialer.address(
+        of: bound.host, in: [peer.address.family], place: hop.place, until: deadline)
       bound = Endpoint(address, port: bound.port)
       host = .address(peer.address)
     } else {
