@@ -43,6 +43,19 @@ import Testing
   }
 }
 
+extension RoundTripTests {
+  @Test(arguments: 0..<50)
+  func `HTTP requests and responses`(seed: UInt64) throws {
+    var random = RandomValues(seed: seed)
+    let username = random.octets(0...255).filter { $0 != UInt8(ascii: ":") }
+    let credentials = HTTP.BasicCredentials(username: username, password: random.octets(0...255))
+    let request = HTTP.Request(connectingTo: try random.endpoint(), credentials: credentials)
+    try expect(request.bytes, parseAs: request)
+    let response = HTTP.Response(HTTP.Status(rawValue: .random(in: 100...999, using: &random)))
+    try expect(response.bytes, parseAs: response)
+  }
+}
+
 private struct RandomValues: RandomNumberGenerator {
   private var state: UInt64
 

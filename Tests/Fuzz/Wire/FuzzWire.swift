@@ -21,6 +21,8 @@ private func readAsEveryMessage(_ bytes: [UInt8]) {
   check(SOCKS5.Reply.self, reading: bytes)
   check(SOCKS4.Request.self, reading: bytes)
   check(SOCKS4.Reply.self, reading: bytes)
+  check(HTTP.Request.self, reading: bytes)
+  check(HTTP.Response.self, reading: bytes)
 }
 
 /// What one attempt to parse came to.
