@@ -139,7 +139,7 @@ extension Upstream {
     case .name where kind == .socks4 && next.resolution == .previous:
       "'\(name)' speaks SOCKS4 and cannot resolve the name of '\(next.name)'"
         + " (write 'resolve: local' at '\(next.name)', its address, or socks4a:// at '\(name)')"
-    case .address(.v6) where kind != .socks5:
+    case .address(.v6) where kind.isSOCKS4:
       "'\(name)' speaks SOCKS4 and cannot connect to the IPv6 address of '\(next.name)'"
         + " (write an IPv4 address, or put a socks5 proxy before it)"
     case .name, .address: nil

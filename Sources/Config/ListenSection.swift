@@ -70,8 +70,13 @@ extension TableReader {
     let protocols = fields["protocols"].flatMap { readProtocols($0, authentication) }
     let udp = fields["udp"].map(readUDPService) ?? Listener.UDPService()
     let bind = fields["bind"].map(readBindService) ?? Listener.BindService()
-    if let field = fields.field("udp"), udp != nil, protocols == [.socks4] {
-      error(field.key, "SOCKS4 has no UDP (remove 'udp', or add 'socks5' to 'protocols')")
+    if let field = fields.field("udp"), udp != nil, protocols?.contains(.socks5) == false {
+      let others =
+        protocols == [.socks4] ? "SOCKS4 has" : protocols == [.http] ? "HTTP has" : "SOCKS4 and HTTP have"
+      error(field.key, "\(others) no UDP (remove 'udp', or add 'socks5' to 'protocols')")
+    }
+    if let field = fields.field("bind"), bind != nil, protocols == [.http] {
+      error(field.key, "HTTP has no BIND (remove 'bind', or add 'socks5' to 'protocols')")
     }
 
     guard let address else { return nil }

@@ -11,14 +11,8 @@ extension TableReader {
   func readProtocols(
     _ node: Node, _ authentication: Listener.Authentication
   ) -> Set<Listener.InboundProtocol>? {
-    let protocols = each(node, Self.protocolForm) { node -> Listener.InboundProtocol? in
-      if node.kind == .scalar, node.text == "http" {
-        error(node, "'http' is not supported yet (remove it)")
-        return nil
-      }
-      return word(node, Listener.InboundProtocol.self)
-    }
-    if authentication == .required, protocols?.contains(.socks5) == false {
+    let protocols = each(node, Self.protocolForm) { word($0, Listener.InboundProtocol.self) }
+    if authentication == .required, protocols?.allSatisfy({ $0 == .socks4 }) == true {
       error(node, "SOCKS4 has no passwords, so that nobody could pass (add 'socks5', or remove 'users')")
     }
     return protocols.map { Set($0) }

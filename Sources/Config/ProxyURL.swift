@@ -1,7 +1,7 @@
 import Addresses
 import Routing
 
-/// The URL of an upstream: `socks5://user:password@host:port`.
+/// The URL of an upstream: `socks5://user:password@host:port`. No scheme has a default port.
 struct ProxyURL {
   var kind: Upstream.Kind
   var endpoint: Endpoint
@@ -20,10 +20,10 @@ struct ProxyURL {
 
   private static let kinds: [String: Upstream.Kind] = [
     "socks5": .socks5, "socks5h": .socks5, "socks4": .socks4, "socks4a": .socks4a,
+    "http": .http,
   ]
   private static let laterSchemes = [
-    "http", "https", "socks5+tls", "socks5h+tls", "socks4+tls", "socks4a+tls",
-    "http+tls",
+    "https", "socks5+tls", "socks5h+tls", "socks4+tls", "socks4a+tls", "http+tls",
   ]
 
   init(_ text: String) throws(Violation) {
@@ -62,7 +62,7 @@ struct ProxyURL {
   private static func kind(scheme: String) throws(Violation) -> Upstream.Kind {
     if let kind = kinds[scheme] { return kind }
     guard !laterSchemes.contains(scheme) else {
-      throw Violation("the scheme '\(scheme)' is not supported yet (use a socks5 proxy)")
+      throw Violation("the scheme '\(scheme)' is not supported yet (use a proxy without TLS)")
     }
     let near = suggestion(for: scheme, among: kinds.keys.sorted(by: >)).map { "did you mean '\($0)'?" }
     let isShort = scheme.utf8.count <= 20 && !scheme.contains("@") && !scheme.contains(":")

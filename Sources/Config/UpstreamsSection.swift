@@ -48,8 +48,13 @@ extension TableReader {
         return nil
       }
     }
-    if url.kind != .socks5, credentials?.username.contains(0) == true {
+    if url.kind.isSOCKS4, credentials?.username.contains(0) == true {
       error(node, "a SOCKS4 user id ends at its first NUL (write one without)")
+      return nil
+    }
+    // RFC 7617 §2: the first colon ends the name.
+    if url.kind == .http, credentials?.username.contains(UInt8(ascii: ":")) == true {
+      error(node, "a user name ends at its first colon in HTTP (write one without)")
       return nil
     }
     return Upstream(
@@ -66,7 +71,7 @@ extension TableReader {
     }
     guard let support = word(node, Upstream.UDPSupport.self) else { return nil }
     guard kind != .socks5 else { return support }
-    if support == .yes { error(node, "SOCKS4 carries no UDP (write 'no', or remove it)") }
+    if support == .yes { error(node, "\(kind.protocolName) carries no UDP (write 'no', or remove it)") }
     return nil
   }
 
@@ -80,7 +85,7 @@ extension TableReader {
     do throws(ProxyURL.Violation) {
       let url = try ProxyURL(node.text)
       if url.password?.isEmpty == false { holdsSecret(node, alternative: Self.elsewhere) }
-      if url.kind != .socks5, url.password != nil {
+      if url.kind.isSOCKS4, url.password != nil {
         self.error(node, "SOCKS4 has no passwords (remove it, with the colon before it)")
         return nil
       }
@@ -106,7 +111,7 @@ extension TableReader {
       error(field.key, "there is a 'password' and a 'password_file' (remove one)")
       isValid = false
     }
-    for key in ["password", "password_file"] where url.kind != .socks5 {
+    for key in ["password", "password_file"] where url.kind.isSOCKS4 {
       guard let field = fields.field(key) else { continue }
       error(field.key, "SOCKS4 has no passwords (remove it)")
       return false

@@ -1,6 +1,5 @@
 import Passwords
 import Settings
-import Wire
 
 /// Who may use a listener: its users, and how a name and a password are compared with theirs.
 struct Authenticator: Sendable {
@@ -31,9 +30,8 @@ struct Authenticator: Sendable {
   /// Whether the listener knows this name with this password.
   ///
   /// A crypt(3) hash costs milliseconds: it is computed off the loop, which serves others meanwhile.
-  func admits(_ claim: SOCKS5.UsernamePassword) async -> Bool {
-    let known = secrets[claim.username]
-    let password = claim.password
+  func admits(_ username: [UInt8], password: [UInt8]) async -> Bool {
+    let known = secrets[username]
     let matches =
       switch known ?? decoy {
       case .password(let secret): areEqualInConstantTime(secret, password)

@@ -3,16 +3,16 @@ import Settings
 import Transport
 import Wire
 
-/// The inbound side of RFC 1928 and of SOCKS4: from the client's first octet to its request.
+/// The inbound side of RFC 1928, of SOCKS4 and of HTTP: from the client's first octet to its request.
 struct ClientHandshake {
   let listener: Listener
   let authenticator: Authenticator
   let deadline: Deadline
   /// Bytes received and not yet read as a message.
-  private var input: [UInt8] = []
+  private(set) var input: [UInt8] = []
 
   /// What guessing a password costs, at the least.
-  private static let refusalDelay = Duration.milliseconds(500)
+  static let refusalDelay = Duration.milliseconds(500)
 
   init(listener: Listener, authenticator: Authenticator, deadline: Deadline) {
     self.listener = listener
@@ -40,6 +40,7 @@ struct ClientHandshake {
     switch try await identify(client) {
     case .socks5: try await runSOCKS5(client)
     case .socks4: try await runSOCKS4(client)
+    case .http: try await runHTTP(client)
     }
   }
 
@@ -65,6 +66,7 @@ struct ClientHandshake {
     switch opening {
     case .socks5 where listener.protocols.contains(.socks5): return .socks5
     case .socks4 where listener.protocols.contains(.socks4): return .socks4
+    case .http where listener.protocols.contains(.http): return .http
     default: throw Refusal(ending: .noRequest(.violation(.version(input[0]))), answer: opening.refusal)
     }
   }
@@ -107,7 +109,7 @@ struct ClientHandshake {
     let denial = SOCKS5.UsernamePasswordStatus.failure.bytes
     let claim: SOCKS5.UsernamePassword = try await receive(client) { _ in denial }
     if listener.authentication == .required {
-      guard await authenticator.admits(claim) else {
+      guard await authenticator.admits(claim.username, password: claim.password) else {
         try? await client.loop.sleep(until: .after(Self.refusalDelay))
         throw Refusal(ending: .unauthenticated, answer: denial)
       }
@@ -129,7 +131,7 @@ struct ClientHandshake {
 
   // MARK: Messages
 
-  private mutating func receive<M: Message>(
+  mutating func receive<M: Message>(
     _ client: borrowing TCPStream, orAnswer answer: (M.Violation) -> [UInt8]
   ) async throws(Refusal) -> M where M.Violation: Explained {
     do throws(ReceiveError<M.Violation>) {

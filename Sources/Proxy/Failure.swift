@@ -1,5 +1,4 @@
 import Addresses
-import Addresses
 import DNS
 import Transport
 import Wire
@@ -37,6 +36,12 @@ package struct Failure: Error, Hashable, Sendable {
     case socks4Reply(SOCKS4.ReplyCode)
     /// The hop speaks SOCKS4, which cannot say what it was to be asked.
     case beyondSOCKS4(Limit)
+    /// The same of a hop that speaks HTTP: a status that is no success.
+    case status(HTTP.Status)
+    /// The hop speaks HTTP, which has no words but for CONNECT.
+    case beyondHTTP
+    /// The peer sent what is no HTTP, or more of it than is read.
+    case http(HTTP.Violation)
     /// The peer closed where a message was due.
     case closed
     /// The peer sent what the protocol does not allow.
@@ -97,7 +102,7 @@ extension SOCKS5.ReplyCode {
       self = .notAllowed
     case (.hop, .associate, .system(.timedOut)):
       self = .ttlExpired
-    case (.hop, _, .beyondSOCKS4(.command)):
+    case (.hop, _, .beyondSOCKS4(.command)), (.hop, _, .beyondHTTP):
       self = .commandNotSupported
     // Of the destination; that of a later hop is no business of the client's.
     case (.hop(let index, let count, _), .request, .beyondSOCKS4) where index == count - 1:
@@ -106,6 +111,8 @@ extension SOCKS5.ReplyCode {
     case (.hop(let index, let count, _), .request, .reply(let code))
     where index == count - 1 && code.rawValue <= 8:
       self = code
+    case (.hop(let index, let count, _), .request, .status(let status)) where index == count - 1:
+      self.init(status)
     case (.hop(let index, let count, _), .request, .system(.timedOut)) where index == count - 1:
       self = .ttlExpired
     case (.hop, _, _), (.client, _, _):
@@ -122,6 +129,18 @@ extension SOCKS5.ReplyCode {
     case (.destination, _, _):
       self = .generalFailure
     }
+  }
+
+  /// A gateway that failed has most often not reached the destination; 404 is Privoxy's word for a name without an
+  /// address.
+  private init(_ status: HTTP.Status) {
+    self =
+      switch status {
+      case .forbidden: .notAllowed
+      case .badGateway, .serviceUnavailable, .notFound: .hostUnreachable
+      case .gatewayTimeout: .ttlExpired
+      default: .generalFailure
+      }
   }
 
   private init(_ error: Errno) {
@@ -174,6 +193,11 @@ extension Failure.Cause: CustomStringConvertible {
     case .beyondSOCKS4(.name): "SOCKS4 carries no names"
     case .beyondSOCKS4(.ipv6): "SOCKS4 carries no IPv6 addresses"
     case .beyondSOCKS4(.other): "SOCKS4 carries no such address or user id"
+    case .status(let status): "reply \(status)"
+    case .beyondHTTP: "HTTP has no such command"
+    case .http(.notHTTP): "not HTTP"
+    case .http(.malformed): "malformed HTTP"
+    case .http(.tooLong): "HTTP header too long"
     case .closed: "closed by the peer"
     case .violation(.version(let version)): "not SOCKS: version \(version)"
     case .violation(.addressType(let type)): "unknown address type \(type)"
@@ -200,6 +224,7 @@ extension Failure: CustomStringConvertible {
       switch cause {
       case .reply(let code): "reply=\(code)"
       case .socks4Reply(let code): "reply=\(code)"
+      case .status(let status): "reply=\(status)"
       default: "error=(\(cause))"
       }
     return "\(place) phase=\(phase.rawValue) \(what)"

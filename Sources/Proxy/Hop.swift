@@ -12,9 +12,9 @@ struct Hop {
   var place: Failure.Place { .hop(index, of: count, name: upstream.name) }
 
   /// What it can be asked to connect to, beside names.
-  var families: [Family] { upstream.kind == .socks5 ? Family.allCases : [.v4] }
+  var families: [Family] { upstream.kind.isSOCKS4 ? [.v4] : Family.allCases }
 
-  /// Whether it begins with a greeting: SOCKS4 begins with the request.
+  /// Whether it begins with a greeting: SOCKS4 and HTTP begin with the request.
   var isGreeted: Bool { upstream.kind == .socks5 }
 
   /// What a hop answers to a request, whichever protocol it speaks.
@@ -69,7 +69,27 @@ struct Hop {
       return Reply(
         refusal: reply.code == .granted ? nil : .socks4Reply(reply.code),
         bound: Endpoint(reply.bound.address, port: reply.bound.port))
+    case .http:
+      let status = try await status(over: stream, input: &input, phase: phase, until: deadline)
+      // That is a word about ourselves, and not about what was asked for.
+      if status.isAboutCredentials {
+        let cause = upstream.credentials == nil ? Failure.Cause.status(status) : .credentials
+        throw Failure(place, .authenticate, cause)
+      }
+      return Reply(
+        refusal: status.isSuccess ? nil : .status(status), bound: Endpoint(.unspecified4, port: 0))
     }
+  }
+
+  /// That of the first response that is not interim; of those a few are put up with.
+  private func status(
+    over stream: borrowing TCPStream, input: inout [UInt8], phase: Failure.Phase, until deadline: Deadline
+  ) async throws(Failure) -> HTTP.Status {
+    for _ in 0..<8 {
+      let response: HTTP.Response = try await receive(stream, phase, input: &input, until: deadline)
+      if !response.status.isInterim { return response.status }
+    }
+    throw Failure(place, phase, .http(.tooLong))
   }
 
   // MARK: What can be asked
@@ -85,6 +105,13 @@ struct Hop {
   ) throws(Failure) -> [UInt8] {
     do throws(Failure.Limit) {
       switch upstream.kind {
+      case .http:
+        guard command == .connect else { break }
+        // What Basic authentication cannot say, the table does not accept.
+        let credentials = upstream.credentials.flatMap {
+          HTTP.BasicCredentials(username: $0.username, password: $0.password)
+        }
+        return HTTP.Request(connectingTo: destination, credentials: credentials).bytes
       case .socks5: return SOCKS5.Request(command, to: destination).bytes
       case .socks4: return try socks4Request(command, destination, .socks4).bytes
       case .socks4a: return try socks4Request(command, destination, .socks4a).bytes
@@ -92,6 +119,7 @@ struct Hop {
     } catch {
       throw Failure(place, phase, .beyondSOCKS4(error))
     }
+    throw Failure(place, phase, .beyondHTTP)
   }
 
   private func socks4Request(

@@ -179,13 +179,13 @@ final class Session: @unchecked Sendable {
   // MARK: Answering
 
   func refusal(_ ending: Event.Ending, _ code: SOCKS5.ReplyCode) -> Refusal {
-    Refusal(ending: ending, answer: spoken.reply(code))
+    Refusal(ending: ending, answer: spoken.refusal(ending, code))
   }
 
   /// Success is told after success.
   func reply(_ client: borrowing TCPStream, bound: SocketAddress) async throws(Refusal) {
     do {
-      try await client.write(spoken.reply(.succeeded, bound: bound), until: .after(policy.timeouts.handshake))
+      try await client.write(spoken.success(bound: bound), until: .after(policy.timeouts.handshake))
     } catch {
       throw Refusal(ending: .failed(Failure(.client, .relay, .system(error))), answer: [])
     }

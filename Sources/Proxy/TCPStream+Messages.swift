@@ -40,21 +40,30 @@ extension SOCKS4.Violation: Explained {
   }
 }
 
+extension HTTP.Violation: Explained {
+  var cause: Failure.Cause { .http(self) }
+}
+
 extension TCPStream {
   /// The next message. Bytes that came with it but stand behind it are left in `input`: they belong to the next reader.
   ///
-  /// No SOCKS message is longer than 520 octets, so that `input` stays small whatever the peer sends.
+  /// No SOCKS message is longer than 520 octets, and no head of HTTP than 16 KiB, so that `input` stays small whatever
+  /// the peer sends.
   func receive<M: Message>(
     _: M.Type = M.self, input: inout [UInt8], until deadline: Deadline
   ) async throws(ReceiveError<M.Violation>) -> M {
+    let room = 4096
+    // Bytes left unread by a read that was full are not announced again.
+    var mayHaveMore = !input.isEmpty
     while true {
       if !input.isEmpty, let message = try Self.parse(M.self, from: &input) { return message }
       let isOpen: Bool
       do throws(Errno) {
-        // A message is due in answer to one that was just sent: to try before waiting would be in vain. Nothing can
-        // lie unseen, since a read takes far more than the longest messages together.
-        try await descriptor.wait(for: .readable, until: deadline)
-        isOpen = try await read(into: &input, until: deadline)
+        // A message is due in answer to one that was just sent: to try before waiting would be in vain.
+        if !mayHaveMore { try await descriptor.wait(for: .readable, until: deadline) }
+        let count = input.count
+        isOpen = try await read(into: &input, atMost: room, until: deadline)
+        mayHaveMore = input.count - count == room
       } catch {
         throw .system(error)
       }

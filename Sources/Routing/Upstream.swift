@@ -17,6 +17,19 @@ package struct Upstream: Hashable, Sendable {
     case socks4
     /// SOCKS4 with names, which travel unresolved.
     case socks4a
+    /// CONNECT and nothing else, to names and addresses of both kinds.
+    case http
+
+    package var isSOCKS4: Bool { self == .socks4 || self == .socks4a }
+
+    /// The protocol's name, as messages write it.
+    package var protocolName: String {
+      switch self {
+      case .socks5: "SOCKS5"
+      case .socks4, .socks4a: "SOCKS4"
+      case .http: "HTTP"
+      }
+    }
   }
 
   /// Whether datagrams can pass it.
@@ -52,7 +65,7 @@ package struct Upstream: Hashable, Sendable {
   }
 }
 
-/// A user name and a password as RFC 1929 sends them: octets, the name 1–255, the password 0–255.
+/// A user name and a password: octets, the name 1–255, the password 0–255.
 ///
 /// However it is printed, the password does not show.
 package struct Credentials: Hashable, Sendable {

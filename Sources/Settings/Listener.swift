@@ -21,6 +21,8 @@ package struct Listener: Hashable, Sendable {
     case socks5
     /// With SOCKS4a.
     case socks4
+    /// CONNECT of HTTP/1.1.
+    case http
   }
 
   /// How UDP ASSOCIATE is served.

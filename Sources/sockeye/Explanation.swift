@@ -35,6 +35,8 @@ struct Explanation {
     case lost(at: Upstream)
     /// The last hop speaks SOCKS4 and cannot be told this destination.
     case unspeakable(to: Upstream, name: Bool)
+    /// The last hop speaks HTTP, which cannot be asked for this command.
+    case unknown(to: Upstream)
   }
 
   private let request: Request
@@ -80,7 +82,7 @@ struct Explanation {
     guard case .chain(let chain) = verdict.outcome else { return [] }
     switch obstacle {
     case .notServed, .lost: return []
-    case .unspeakable, nil: return chain.hops
+    case .unspeakable, .unknown, nil: return chain.hops
     }
   }
 
@@ -89,6 +91,7 @@ struct Explanation {
     guard case .chain(let chain) = verdict.outcome else { return nil }
     if request.command == .udp, let hop = chain.hopWithoutUDP { return .lost(at: hop) }
     guard let last = chain.hops.last else { return nil }
+    if last.kind == .http, request.command != .connect { return .unknown(to: last) }
     switch (last.kind, request.destination.host) {
     case (.socks4, .name): return .unspeakable(to: last, name: true)
     case (.socks4, .address(.v6)), (.socks4a, .address(.v6)): return .unspeakable(to: last, name: false)
@@ -101,7 +104,7 @@ struct Explanation {
     switch obstacle {
     case .notServed: .reject
     case .lost: .drop
-    case .unspeakable, nil: verdict.outcome
+    case .unspeakable, .unknown, nil: verdict.outcome
     }
   }
 
@@ -134,7 +137,7 @@ extension Listener {
   fileprivate func serves(_ command: Request.Command) -> Bool {
     switch command {
     case .connect: true
-    case .bind: bind != nil
+    case .bind: bind != nil && protocols != [.http]
     case .udp: udp != nil && protocols.contains(.socks5)
     }
   }
@@ -168,6 +171,8 @@ extension Explanation {
       lines.append("  fails: '\(hop.name)' speaks SOCKS4, which takes no names (socks4a does)")
     case .unspeakable(let hop, name: false):
       lines.append("  fails: '\(hop.name)' speaks SOCKS4, which knows no IPv6 addresses")
+    case .unknown(let hop):
+      lines.append("  fails: '\(hop.name)' speaks HTTP, which knows no \(request.command)")
     case .notServed, nil: break
     }
     switch resolver {
@@ -214,6 +219,7 @@ extension Explanation {
     case .lost(let hop): add("obstacle", .string("\(hop.name) carries no UDP"))
     case .unspeakable(let hop, name: true): add("obstacle", .string("\(hop.name) takes no names"))
     case .unspeakable(let hop, name: false): add("obstacle", .string("\(hop.name) takes no IPv6 addresses"))
+    case .unknown(let hop): add("obstacle", .string("\(hop.name) knows no \(request.command)"))
     case nil: break
     }
     add("hops", .array(hops.map(Self.json)))

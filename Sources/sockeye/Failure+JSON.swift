@@ -7,13 +7,19 @@ extension Failure {
   var json: JSON {
     var members = place.jsonMembers
     members.append(JSON.Member(key: "phase", value: .string(phase.rawValue)))
-    switch cause {
-    case .reply(let code): members.append(JSON.Member(key: "reply", value: .int(Int(code.rawValue))))
-    case .socks4Reply(let code): members.append(JSON.Member(key: "reply", value: .int(Int(code.rawValue))))
-    default: break
-    }
+    if let reply { members.append(JSON.Member(key: "reply", value: .int(reply))) }
     members.append(JSON.Member(key: "error", value: .string(cause.description)))
     return .object(members)
+  }
+
+  /// The code, in whichever protocol the hop speaks.
+  private var reply: Int? {
+    switch cause {
+    case .reply(let code): Int(code.rawValue)
+    case .socks4Reply(let code): Int(code.rawValue)
+    case .status(let status): Int(status.rawValue)
+    default: nil
+    }
   }
 }
 

@@ -249,19 +249,19 @@ import Testing
     "1:29: error: 'proxy_protocol' is not supported yet (remove it)"),
   Case(
     """
-    listen: [{protocols: socks4, auth: optional}, {address: 127.0.0.1:1, protocols: [socks4, socks5], users: {a: b}}]
+    listen: [{protocols: socks4, auth: optional}, {address: 127.0.0.1:1, protocols: [socks4, socks5], users: {a: b}}, {address: 127.0.0.1:2, protocols: http, users: {a: b}}]
     default: direct
     """),
   Case(
     """
-    listen: [{protocols: []}, {address: 127.0.0.1:1, protocols: [socks6, http, socks4a, ~]}]
+    listen: [{protocols: []}, {address: 127.0.0.1:1, protocols: [socks6, https, socks4a, ~]}]
     default: direct
     """,
     "1:22: error: the list is empty: expected a protocol (write it like socks5)",
-    "1:62: error: 'socks6' is not 'socks5' or 'socks4' (did you mean 'socks5'?)",
-    "1:70: error: 'http' is not supported yet (remove it)",
-    "1:76: error: 'socks4a' is not 'socks5' or 'socks4' (did you mean 'socks4'?)",
-    "1:85: error: expected 'socks5' or 'socks4', and there is nothing (write it like socks5)"),
+    "1:62: error: 'socks6' is not 'socks5', 'socks4' or 'http' (did you mean 'socks5'?)",
+    "1:70: error: 'https' is not 'socks5', 'socks4' or 'http' (did you mean 'http'?)",
+    "1:77: error: 'socks4a' is not 'socks5', 'socks4' or 'http' (did you mean 'socks4'?)",
+    "1:86: error: expected 'socks5', 'socks4' or 'http', and there is nothing (write it like socks5)"),
   Case(
     """
     listen: {protocols: socks4, users: {a: b}}
@@ -309,6 +309,17 @@ import Testing
     default: direct
     """,
     "1:30: error: SOCKS4 has no UDP (remove 'udp', or add 'socks5' to 'protocols')"),
+  Case(
+    """
+    listen:
+    - {address: 127.0.0.1:1, protocols: http, udp: true, bind: true}
+    - {address: 127.0.0.1:2, protocols: [socks4, http], udp: true, bind: true}
+    - {address: 127.0.0.1:3, protocols: http, udp: false, bind: false}
+    default: direct
+    """,
+    "2:43: error: HTTP has no UDP (remove 'udp', or add 'socks5' to 'protocols')",
+    "2:54: error: HTTP has no BIND (remove 'bind', or add 'socks5' to 'protocols')",
+    "3:53: error: SOCKS4 and HTTP have no UDP (remove 'udp', or add 'socks5' to 'protocols')"),
   Case(
     """
     listen: {udp: {port: 9, timeout: 1s}, bind: {filtering: address}}

@@ -32,7 +32,6 @@ import Testing
   Case(
     """
     upstreams:
-      c: http://h:1
       d: https://h:1
       e: socks5+tls://h:1
       f: socks5h+tls://h:1
@@ -41,13 +40,12 @@ import Testing
       i: http+tls://h:1
     default: direct
     """,
-    "2:6: error: the scheme 'http' is not supported yet (use a socks5 proxy)",
-    "3:6: error: the scheme 'https' is not supported yet (use a socks5 proxy)",
-    "4:6: error: the scheme 'socks5+tls' is not supported yet (use a socks5 proxy)",
-    "5:6: error: the scheme 'socks5h+tls' is not supported yet (use a socks5 proxy)",
-    "6:6: error: the scheme 'socks4+tls' is not supported yet (use a socks5 proxy)",
-    "7:6: error: the scheme 'socks4a+tls' is not supported yet (use a socks5 proxy)",
-    "8:6: error: the scheme 'http+tls' is not supported yet (use a socks5 proxy)"),
+    "2:6: error: the scheme 'https' is not supported yet (use a proxy without TLS)",
+    "3:6: error: the scheme 'socks5+tls' is not supported yet (use a proxy without TLS)",
+    "4:6: error: the scheme 'socks5h+tls' is not supported yet (use a proxy without TLS)",
+    "5:6: error: the scheme 'socks4+tls' is not supported yet (use a proxy without TLS)",
+    "6:6: error: the scheme 'socks4a+tls' is not supported yet (use a proxy without TLS)",
+    "7:6: error: the scheme 'http+tls' is not supported yet (use a proxy without TLS)"),
   Case(
     """
     upstreams:
@@ -76,6 +74,32 @@ import Testing
     "6:6: error: a SOCKS4 user id ends at its first NUL (write one without)",
     "7:12: error: a SOCKS4 user id ends at its first NUL (write one without)",
     "8:6: error: 'socks4b' is not a proxy's scheme (did you mean 'socks4a'?)"),
+  Case(
+    """
+    upstreams:
+      a: http://h:8080
+      b: HTTP://alice:se%3Acret@[2001:db8::1]:3128/
+      c: {url: "http://h:1", username: alice, password: "se:cret", udp: no}
+      d: {url: "http://alice@h:1", udp: auto}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams:
+      a: http://h
+      b: http://al%3Aice:secret@h:1
+      c: {url: "http://h:1", username: "al:ice"}
+      d: {url: "http://h:1", udp: yes}
+      e: {url: "socks4a://h:1", udp: yes}
+      f: htp://h:1
+    default: direct
+    """,
+    "2:6: error: the URL has no port (write it behind the host, as in h:1080)",
+    "3:6: error: a user name ends at its first colon in HTTP (write one without)",
+    "4:12: error: a user name ends at its first colon in HTTP (write one without)",
+    "5:31: error: HTTP carries no UDP (write 'no', or remove it)",
+    "6:34: error: SOCKS4 carries no UDP (write 'no', or remove it)",
+    "7:6: error: 'htp' is not a proxy's scheme (did you mean 'http'?)"),
   Case(
     """
     upstreams: {a: "socks5://h", b: "socks5://h:x", c: "socks5://h:0", d: "socks5://:1", e: "socks5://", f: "socks5://h:99999", g: "socks5://h:1/x", h: "socks5://h:1?x"}

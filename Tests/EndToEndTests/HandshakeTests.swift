@@ -17,6 +17,8 @@ struct HandshakeTests {
     "GET / HTTP/1.1\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\n\r\n", "POST", "HEAD", "OPTIONS", "DELETE",
   ])
   func `a web browser is told where it is (A1)`(request: String) throws {
+    let sockeye = try Sockeye(
+      "listen: {address: \"127.0.0.1:0\", protocols: [socks5, socks4]}\ndefault: direct\n")
     let client = try Socket(to: sockeye.address)
     try client.send(request)
     let (answer, closing) = try client.receiveToEnd()

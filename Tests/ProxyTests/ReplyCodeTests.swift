@@ -73,4 +73,50 @@ struct ReplyCodeTests {
     #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, phase, cause)) == .generalFailure)
     #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, phase, cause)) == .generalFailure)
   }
+
+  @Test(
+    arguments: [
+      (.forbidden, .notAllowed), (.badGateway, .hostUnreachable), (.serviceUnavailable, .hostUnreachable),
+      (.notFound, .hostUnreachable), (.gatewayTimeout, .ttlExpired), (.badRequest, .generalFailure),
+      (HTTP.Status(rawValue: 500), .generalFailure), (.switchingProtocols, .generalFailure),
+    ] as [(HTTP.Status, SOCKS5.ReplyCode)])
+  func `the last hop speaks for the destination in HTTP too`(status: HTTP.Status, code: SOCKS5.ReplyCode) {
+    #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .request, .status(status))) == code)
+    #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .connect, .status(status))) == .generalFailure)
+    #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .request, .status(status))) == .generalFailure)
+  }
+
+  @Test func `HTTP knows one command: 07 for all others`() {
+    #expect(SOCKS5.ReplyCode(Failure(Self.lastHop, .request, .beyondHTTP)) == .commandNotSupported)
+  }
+
+  @Test(
+    arguments: [
+      (.destination, .connect, .system(.connectionRefused), .badGateway),
+      (.destination, .connect, .system(.hostUnreachable), .badGateway),
+      (.destination, .connect, .system(.timedOut), .gatewayTimeout),
+      (.destination, .resolve, .resolution(.notFound), .badGateway),
+      (.destination, .resolve, .resolution(.timedOut), .gatewayTimeout),
+      (.destination, .resolve, .resolution(.overloaded), .serviceUnavailable),
+      (.destination, .connect, .system(.tooManyOpenFiles), .serviceUnavailable),
+      (.destination, .connect, .rejected(route: "private"), .forbidden),
+      (.destination, .connect, .ownListener, .forbidden), (.destination, .connect, .notDialable, .forbidden),
+      (lastHop, .request, .reply(.notAllowed), .forbidden),
+      (lastHop, .connect, .reply(.notAllowed), .badGateway),
+      (firstHop, .request, .reply(.notAllowed), .badGateway),
+      (lastHop, .request, .status(.forbidden), .forbidden),
+      (lastHop, .connect, .status(.forbidden), .badGateway),
+      (lastHop, .request, .reply(.connectionRefused), .badGateway),
+      (lastHop, .request, .reply(.ttlExpired), .gatewayTimeout),
+      (lastHop, .request, .status(.gatewayTimeout), .gatewayTimeout),
+      (lastHop, .request, .status(.serviceUnavailable), .badGateway),
+      (firstHop, .connect, .system(.timedOut), .gatewayTimeout),
+      (firstHop, .connect, .ownListener, .badGateway),
+      (firstHop, .authenticate, .credentials, .badGateway), (lastHop, .request, .closed, .badGateway),
+    ] as [(Failure.Place, Failure.Phase, Failure.Cause, HTTP.Status)])
+  func `a client that speaks HTTP is told by a status`(
+    place: Failure.Place, phase: Failure.Phase, cause: Failure.Cause, status: HTTP.Status
+  ) {
+    #expect(HTTP.Status(Failure(place, phase, cause)) == status)
+  }
 }

@@ -28,6 +28,7 @@ import Testing
       tor: {url: "socks5://127.0.0.1:9050", udp: no}
       old: socks4://bob@10.0.0.3:1080
       older: socks4a://10.0.0.4:1080
+      web: http://bob:secret@10.0.0.5:8080
     routes:
       - {domain: a.example, via: [office, tor], udp: office}
       - {domain: b.example, via: office, udp: direct}
@@ -35,6 +36,7 @@ import Testing
       - {domain: d.example, via: old, udp: reject}
       - {port: 4, via: [sure, old], udp: sure}
       - {port: 5, via: older, udp: direct}
+      - {port: 6, via: [older, web], udp: reject}
     default: [office, tor]
     """
 
@@ -110,7 +112,7 @@ import Testing
         "x.a.example:53", .udp,
         """
         x.a.example:53  udp  →  office
-          route  t.yaml:9   domain a.example
+          route  t.yaml:10   domain a.example
           by its 'udp' key: 'tor' does not carry UDP
           hop 1  office  socks5://10.0.0.1:1080
           if a hop turns out to carry no UDP: drop
@@ -121,7 +123,7 @@ import Testing
         "b.example:53", .udp,
         """
         b.example:53  udp  →  office
-          route  t.yaml:10   domain b.example
+          route  t.yaml:11   domain b.example
           hop 1  office  socks5://10.0.0.1:1080
           if a hop turns out to carry no UDP: direct
           the name is resolved by: office
@@ -131,7 +133,7 @@ import Testing
         "c.example:53", .udp,
         """
         c.example:53  udp  →  sure
-          route  t.yaml:11   domain c.example
+          route  t.yaml:12   domain c.example
           hop 1  sure  socks5://10.0.0.2:1080
           the name is resolved by: sure
         """
@@ -140,7 +142,7 @@ import Testing
         "d.example:53", .udp,
         """
         d.example:53  udp  →  reject
-          route  t.yaml:12   domain d.example
+          route  t.yaml:13   domain d.example
           by its 'udp' key: 'old' does not carry UDP
         """
       ),
@@ -148,7 +150,7 @@ import Testing
         "e.example:5", .udp,
         """
         e.example:5  udp  →  direct
-          route  t.yaml:14   port 5
+          route  t.yaml:15   port 5
           by its 'udp' key: 'older' does not carry UDP
           the name is resolved by: this machine
         """
@@ -165,7 +167,7 @@ import Testing
         "d.example:21", .bind,
         """
         d.example:21  tcp  →  old
-          route  t.yaml:12   domain d.example
+          route  t.yaml:13   domain d.example
           hop 1  old  socks4://10.0.0.3:1080  (user bob)
           fails: 'old' speaks SOCKS4, which takes no names (socks4a does)
         """
@@ -174,7 +176,7 @@ import Testing
         "10.1.2.3:4", .bind,
         """
         10.1.2.3:4  tcp  →  sure,old
-          route  t.yaml:13   port 4
+          route  t.yaml:14   port 4
           hop 1  sure  socks5://10.0.0.2:1080
           hop 2  old  socks4://10.0.0.3:1080  (user bob)
         """
@@ -183,7 +185,7 @@ import Testing
         "[2001:db8::1]:5", .connect,
         """
         [2001:db8::1]:5  tcp  →  older
-          route  t.yaml:14   port 5
+          route  t.yaml:15   port 5
           hop 1  older  socks4a://10.0.0.4:1080
           fails: 'older' speaks SOCKS4, which knows no IPv6 addresses
         """
@@ -192,13 +194,41 @@ import Testing
         "e.example:5", .connect,
         """
         e.example:5  tcp  →  older
-          route  t.yaml:14   port 5
+          route  t.yaml:15   port 5
           hop 1  older  socks4a://10.0.0.4:1080
           the name is resolved by: older
         """
       ),
+      (
+        "e.example:6", .connect,
+        """
+        e.example:6  tcp  →  older,web
+          route  t.yaml:16   port 6
+          hop 1  older  socks4a://10.0.0.4:1080
+          hop 2  web  http://10.0.0.5:8080  (user bob)
+          the name is resolved by: web
+        """
+      ),
+      (
+        "[2001:db8::1]:6", .bind,
+        """
+        [2001:db8::1]:6  tcp  →  older,web
+          route  t.yaml:16   port 6
+          hop 1  older  socks4a://10.0.0.4:1080
+          hop 2  web  http://10.0.0.5:8080  (user bob)
+          fails: 'web' speaks HTTP, which knows no bind
+        """
+      ),
+      (
+        "e.example:6", .udp,
+        """
+        e.example:6  udp  →  reject
+          route  t.yaml:16   port 6
+          by its 'udp' key: 'older' does not carry UDP
+        """
+      ),
     ] as [(String, Request.Command, String)])
-  func `where UDP goes, and what SOCKS4 cannot reach`(
+  func `where UDP goes, and what SOCKS4 and HTTP cannot reach`(
     destination: String, command: Request.Command, expected: String
   ) throws {
     #expect(try explanation(of: destination, command, table: Self.datagrams).text == expected)
@@ -228,7 +258,7 @@ import Testing
         == #"{"destination":"a.example:53","network":"udp","command":"udp","outcome":"chain","#
         + #""by_udp_key":true,"udp_otherwise":"drop","#
         + #""hops":[{"name":"office","protocol":"socks5","endpoint":"10.0.0.1:1080","user":null}],"#
-        + #""route":{"name":null,"note":null,"file":"t.yaml","line":9,"judgement":"taken","#
+        + #""route":{"name":null,"note":null,"file":"t.yaml","line":10,"judgement":"taken","#
         + #""reason":"domain a.example"},"resolved_by":"office"}"#)
     #expect(
       try explanation(of: "10.0.0.9:53", .udp, table: Self.datagrams).json.description
@@ -239,7 +269,7 @@ import Testing
         == #"{"destination":"d.example:53","network":"tcp","command":"connect","outcome":"chain","#
         + #""obstacle":"old takes no names","#
         + #""hops":[{"name":"old","protocol":"socks4","endpoint":"10.0.0.3:1080","user":"bob"}],"#
-        + #""route":{"name":null,"note":null,"file":"t.yaml","line":12,"judgement":"taken","#
+        + #""route":{"name":null,"note":null,"file":"t.yaml","line":13,"judgement":"taken","#
         + #""reason":"domain d.example"},"resolved_by":null}"#)
   }
 

@@ -184,7 +184,7 @@ import Testing
 
   // MARK: Writing
 
-  @Test func `K8: a request to a proxy names destination, host and user, and no more`() throws {
+  @Test func `J9: a request to a proxy names destination, host and user, and no more`() throws {
     #expect(
       try request(to: "[2001:db8::1]:443", "Aladdin", "open sesame").bytes
         == ascii(
@@ -210,7 +210,7 @@ import Testing
       ("HTTP/1.1 502 Bad\rGateway\r\n\r\n", 502), ("HTTP/1.1 999 \u{e9}\r\n\r\n", 999),
       ("HTTP/1.1 100 Continue\r\n\r\n", 100),
     ] as [(String, UInt16)])
-  func `K9: every style of a response is read`(text: String, status: UInt16) throws {
+  func `J9: every style of a response is read`(text: String, status: UInt16) throws {
     try expect(ascii(text), parseAs: Response(HTTP.Status(rawValue: status)))
   }
 
@@ -219,19 +219,19 @@ import Testing
       "HTTP/1.1\r\n\r\n", "HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 000\r\n\r\n",
       "HTTP/1.1 OK 200\r\n\r\n", "HTTP/ 200 OK\r\n\r\n", "HTTP/x 200 OK\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n",
     ])
-  func `K9, T30: a status line without a status is a violation`(text: String) throws {
+  func `J10, T30: a status line without a status is a violation`(text: String) throws {
     try expect(ascii(text), of: Response.self, violate: .malformed)
   }
 
   @Test(arguments: [
     [5], [0], ascii("\r"), ascii("<"), ascii("HTTP1"), ascii("http"), ascii("ICY"), ascii("HTTPS"),
   ])
-  func `K9, T30: what is not HTTP is known with the octet that shows it`(bytes: [UInt8]) throws {
+  func `J10, T30: what is not HTTP is known with the octet that shows it`(bytes: [UInt8]) throws {
     let shown = zip(bytes, ascii("HTTP/")).prefix { $0 == $1 }.count + 1
     try expect(Array(bytes.prefix(shown)), of: Response.self, violate: .notHTTP)
   }
 
-  @Test func `K9, T30: a flood of fields is a violation after 16 KiB`() throws {
+  @Test func `J10, T30: a flood of fields is a violation after 16 KiB`() throws {
     let flood = ascii("HTTP/1.1 200 OK\r\n") + Array(repeating: ascii("X: y\r\n"), count: 3000).joined()
     var input = ByteReader(Array(flood.prefix(16_383)))
     #expect(try Response(parsing: &input) == nil)

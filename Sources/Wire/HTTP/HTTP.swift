@@ -25,7 +25,9 @@ extension HTTP {
     package static let switchingProtocols = Status(rawValue: 101)
     package static let ok = Status(rawValue: 200)
     package static let badRequest = Status(rawValue: 400)
+    package static let unauthorized = Status(rawValue: 401)
     package static let forbidden = Status(rawValue: 403)
+    package static let notFound = Status(rawValue: 404)
     package static let proxyAuthenticationRequired = Status(rawValue: 407)
     package static let headerFieldsTooLarge = Status(rawValue: 431)
     package static let notImplemented = Status(rawValue: 501)
@@ -40,11 +42,16 @@ extension HTTP {
     /// Another response follows; 101 ends HTTP and is none of these.
     package var isInterim: Bool { (100...199).contains(rawValue) && self != .switchingProtocols }
 
+    /// Who asks is not known, or not let in. Some proxies, tinyproxy among them, say 401 where 407 is meant.
+    package var isAboutCredentials: Bool { self == .proxyAuthenticationRequired || self == .unauthorized }
+
     fileprivate var words: String? {
       switch self {
       case .switchingProtocols: "Switching Protocols"
       case .badRequest: "Bad Request"
+      case .unauthorized: "Unauthorized"
       case .forbidden: "Forbidden"
+      case .notFound: "Not Found"
       case .proxyAuthenticationRequired: "Proxy Authentication Required"
       case .headerFieldsTooLarge: "Request Header Fields Too Large"
       case .notImplemented: "Not Implemented"

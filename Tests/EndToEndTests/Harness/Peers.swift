@@ -63,6 +63,53 @@ final class Dante: Sendable {
   }
 }
 
+/// Tinyproxy: an HTTP proxy that tunnels anywhere.
+final class Tinyproxy: Sendable {
+  let address: String
+  let process: ChildProcess
+  private let directory: TemporaryDirectory
+
+  /// The password is of letters, digits, `-`, `.` and `_`.
+  init(user: String? = nil, password: String = "") throws {
+    let port = FreePort.take()
+    address = "127.0.0.1:\(port)"
+    directory = try TemporaryDirectory()
+    let authentication = user.map { "BasicAuth \($0) \(password)\n" } ?? ""
+    let file = try directory.write(
+      "Port \(port)\nListen 127.0.0.1\nTimeout 600\nMaxClients 100\nLogLevel Connect\n\(authentication)",
+      to: "tinyproxy.conf")
+    process = try ChildProcess(try Program("tinyproxy", package: "tinyproxy-bin"), ["-d", "-c", file])
+    try waitUntilAccepting(address, process)
+  }
+
+  /// Whether it says it was asked for this address.
+  func waitForConnection(to destination: String) throws {
+    try process.line(containing: "CONNECT \(destination) ")
+  }
+}
+
+/// Privoxy, without any of its filters.
+final class Privoxy: Sendable {
+  let address: String
+  let process: ChildProcess
+  private let directory: TemporaryDirectory
+
+  init() throws {
+    let port = FreePort.take()
+    address = "127.0.0.1:\(port)"
+    directory = try TemporaryDirectory()
+    let file = try directory.write(
+      "listen-address \(address)\nconfdir /etc/privoxy\ndebug 1\n", to: "privoxy.conf")
+    process = try ChildProcess(try Program("privoxy", package: "privoxy"), ["--no-daemon", file])
+    try waitUntilAccepting(address, process)
+  }
+
+  /// Whether it says it was asked for this address.
+  func waitForConnection(to destination: String) throws {
+    try process.line(containing: "Request: \(destination)/")
+  }
+}
+
 /// Some programs say nothing when they are ready; then only asking helps.
 private func waitUntilAccepting(_ address: String, _ process: ChildProcess) throws {
   let deadline = Date(timeIntervalSinceNow: patience)
