@@ -61,11 +61,12 @@ let package = Package(
       dependencies: ["Addresses", "Printing", "Routing", "Settings", "Config", "Transport", "Proxy"],
       swiftSettings: strict, linkerSettings: packed),
 
-    // Measuring: the least a proxy can cost here, and the load that finds out.
+    // Measuring: the least a proxy can cost here, links that take their time, and the load that finds out.
     .executableTarget(name: "bare"),
+    .executableTarget(name: "links"),
     .executableTarget(
       name: "benchmark",
-      dependencies: ["Addresses", "Wire", "Routing", "Config", "Transport", "bare", "sockeye"],
+      dependencies: ["Addresses", "Wire", "Routing", "Config", "Transport", "bare", "links", "sockeye"],
       swiftSettings: strict),
 
     // Tests. Those of a module stand under its name; EndToEndTests run the built program among real peers.

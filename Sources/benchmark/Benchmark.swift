@@ -5,8 +5,10 @@ struct Benchmark {
     do {
       switch try Options(CommandLine.arguments.dropFirst()) {
       case .help: print(Options.usage)
-      case .targets(let ports): try await Targets(ports: ports).serve()
+      case .targets(let targets): try await targets.serve()
+      case .visit(let visit): print(try visit.make())
       case .measure(let plan): try await measure(plan)
+      case .latency(let plan): try measure(plan)
       }
     } catch let mistake as Options.Mistake {
       say("benchmark: \(mistake.text)\nTry `benchmark --help`.")
@@ -33,5 +35,13 @@ struct Benchmark {
       }
     }
     print(Report(results))
+  }
+
+  /// What it started ends with it, also when a signal interrupts it.
+  private static func measure(_ plan: LatencyPlan) throws {
+    Interruption.holdBack()
+    let directory = try TemporaryDirectory()
+    defer { directory.remove() }
+    print(try LatencyContest(plan, in: directory).measure())
   }
 }

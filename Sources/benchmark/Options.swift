@@ -1,3 +1,5 @@
+import Addresses
+
 /// What is to be measured, how often and how long.
 struct Plan {
   var rounds = 5
@@ -11,8 +13,11 @@ struct Plan {
 enum Options {
   case help
   case measure(Plan)
-  /// The child that answers the tunnels: one port for each case of `Target`.
-  case targets([UInt16])
+  case latency(LatencyPlan)
+  /// The child that answers the tunnels.
+  case targets(Targets)
+  /// The child that opens one tunnel.
+  case visit(Visit)
 
   struct Mistake: Error {
     var text: String
@@ -20,6 +25,7 @@ enum Options {
 
   static let usage = """
     usage: swift run -c release benchmark [OPTIONS]
+           swift run -c release benchmark latency [--rounds N] [--delay TIME]
 
       --rounds N         how often each figure is measured; medians are printed (5)
       --seconds S        how long one measurement lasts (1)
@@ -35,14 +41,34 @@ enum Options {
     microsocks and danted are measured where they are installed:
       apt-get install microsocks dante-server
 
+    'latency' opens tunnels through one, two and three hops that lie apart, in network namespaces of its own: as root. It
+    measures proxychains4 too where it is installed.
+
+      --rounds N         how often each tunnel is opened (20)
+      --delay TIME       the round-trip time of each link (40ms)
+
     Example: swift run -c release benchmark --rounds 3 --only tunnels --peer 'hev=hev-socks5-server hev-{port}.yml'
     """
 
   init(_ arguments: some Sequence<String>) throws(Mistake) {
     var rest = Array(arguments)[...]
-    if rest.first == "targets" {
-      self = .targets(rest.dropFirst().compactMap { UInt16($0) })
+    switch rest.first {
+    case "latency":
+      self = rest.contains("--help") ? .help : .latency(try LatencyPlan(rest.dropFirst()))
       return
+    case "targets":
+      guard let targets = Targets(rest.dropFirst()) else {
+        throw Mistake(text: "'targets' wants an address and a port for each target")
+      }
+      self = .targets(targets)
+      return
+    case "visit":
+      guard let visit = Visit(rest.dropFirst()) else {
+        throw Mistake(text: "'visit' wants an address and a port, or two of each")
+      }
+      self = .visit(visit)
+      return
+    default: break
     }
     var plan = Plan()
     var only: [Figure] = []

@@ -17,8 +17,18 @@ enum Target: Int, CaseIterable {
 
 /// The servers behind all targets, in a process of their own: one loop a core, as the proxies have.
 struct Targets {
-  /// Of 127.0.0.1, one for each case of `Target`.
+  let address: IPAddress
+  /// One for each case of `Target`.
   let ports: [UInt16]
+
+  /// The address, then the ports.
+  init?(_ arguments: some Sequence<String>) {
+    let words = Array(arguments)
+    guard let address = words.first.flatMap({ IPAddress($0) }) else { return nil }
+    self.address = address
+    ports = words.dropFirst().compactMap { UInt16($0) }
+    guard ports.count == Target.allCases.count else { return nil }
+  }
 
   func serve() async throws {
     try await withThrowingDiscardingTaskGroup { group in
@@ -34,7 +44,7 @@ struct Targets {
   }
 
   private func accept(for target: Target, on port: UInt16, loop: EventLoop) async throws {
-    let listener = try TCPListener(on: SocketAddress(.loopback4, port: port), joins: true, loop: loop)
+    let listener = try TCPListener(on: SocketAddress(address, port: port), joins: true, loop: loop)
     try await withThrowingDiscardingTaskGroup { group in
       while true {
         guard let connection = try listener.accept() else {
@@ -47,8 +57,8 @@ struct Targets {
   }
 
   private func echoDatagrams(on loop: EventLoop) async throws {
-    let address = SocketAddress(.loopback4, port: ports[Target.datagrams.rawValue])
-    let socket = try UDPSocket(bindingTo: address, on: loop)
+    let echo = SocketAddress(address, port: ports[Target.datagrams.rawValue])
+    let socket = try UDPSocket(bindingTo: echo, on: loop)
     let batch = loop.datagrams
     while true {
       let count = try batch.receive(from: socket)
