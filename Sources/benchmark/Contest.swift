@@ -35,7 +35,8 @@ final class Contest {
     var ports = FreePorts()
     targetPorts = Target.allCases.map { _ in ports.next() }
     self.ports = ports
-    let arguments = ["\(Machine.programDirectory)/benchmark", "targets", "127.0.0.1"] + targetPorts.map(String.init)
+    let arguments =
+      ["\(Machine.programDirectory)/benchmark", "targets", "127.0.0.1"] + targetPorts.map(String.init)
     targets = try ChildProcess(arguments, log: "\(directory.path)/targets.log")
     for port in targetPorts { try waitUntilListening(on: port, what: "targets") }
   }

@@ -1,5 +1,3 @@
-import Addresses
-
 /// What is to be measured, how often and how long.
 struct Plan {
   var rounds = 5

@@ -22,7 +22,7 @@ struct Chainer {
   }
 
   static func proxychainsConfiguration(through hops: [HopServer]) -> String {
-    let list = hops.enumerated().map { "socks5 \(Row.address(of: $0 + 1)) \($1.port)" }
+    let list = hops.enumerated().map { "socks5 \(Nodes.address(of: $0 + 1)) \($1.port)" }
     return (["strict_chain", "[ProxyList]"] + list).joined(separator: "\n") + "\n"
   }
 
@@ -30,7 +30,7 @@ struct Chainer {
     listeningOn port: UInt16, through hops: [HopServer], upstream keys: [String], chain chainKeys: [String]
   ) -> String {
     let upstreams = hops.enumerated().map { index, hop in
-      let url = "url: \"socks5://\(Row.address(of: index + 1)):\(hop.port)\""
+      let url = "url: \"socks5://\(Nodes.address(of: index + 1)):\(hop.port)\""
       return "  hop\(index + 1): {\(([url] + keys).joined(separator: ", "))}"
     }
     let names = "[\((1...hops.count).map { "hop\($0)" }.joined(separator: ", "))]"

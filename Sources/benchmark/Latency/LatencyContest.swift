@@ -5,7 +5,7 @@ import Transport
 final class LatencyContest {
   private let plan: LatencyPlan
   private let directory: TemporaryDirectory
-  private let row: Row
+  private let nodes: Nodes
   /// Hops and targets.
   private var servers: [ChildProcess] = []
   private var runners: [Runner] = []
@@ -28,44 +28,45 @@ final class LatencyContest {
   init(_ plan: LatencyPlan, in directory: TemporaryDirectory) throws {
     self.plan = plan
     self.directory = directory
-    row = try Row(roundTrip: plan.roundTrip, in: directory)
+    Machine.takePrecedence()
+    nodes = try Nodes(roundTrip: plan.roundTrip, in: directory)
     let kinds = HopServer.allCases.filter { $0 == .sockeye || ChildProcess.isInstalled($0.program) }
-    for node in 1...Row.hops {
+    for node in 1...Nodes.hops {
       for kind in kinds { try start(kind, at: node) }
       // The target of a path with fewer hops stands where the next hop would.
       try startTargets(at: node + 1)
     }
-    let lanes = (1...Row.hops).flatMap { Lane.all(of: $0, through: kinds) }
+    let lanes = (1...Nodes.hops).flatMap { Lane.all(of: $0, through: kinds) }
     runners = try lanes.enumerated().map { index, lane in try runner(for: lane, port: 3000 + UInt16(index)) }
   }
 
   private func path(_ name: String) -> String { "\(directory.path)/\(name)" }
 
   private func start(_ kind: HopServer, at node: Int) throws {
-    let address = Row.address(of: node)
+    let address = Nodes.address(of: node)
     let file = path("\(kind.rawValue)-\(node).conf")
     if let configuration = kind.configuration(at: address) {
       try Files.write(configuration + "\n", to: file)
     }
     let log = path("\(kind.rawValue)-\(node).log")
-    servers.append(try row.start(kind.arguments(at: address, file: file), at: node, log: log))
+    servers.append(try nodes.start(kind.arguments(at: address, file: file), at: node, log: log))
   }
 
   private func startTargets(at node: Int) throws {
     let arguments = ["\(Machine.programDirectory)/benchmark", "targets", "0.0.0.0"]
     servers.append(
-      try row.start(
+      try nodes.start(
         arguments + Self.targetPorts.map(String.init), at: node, log: path("targets-\(node).log")))
   }
 
   private func runner(for lane: Lane, port: UInt16) throws -> Runner {
     let echoPort = Self.targetPorts[Target.echo.rawValue]
     let target = lane.hops.count + 1  // the node
-    let destination = SocketAddress(Row.address(of: target), port: echoPort)
+    let destination = SocketAddress(Nodes.address(of: target), port: echoPort)
     let file = path("lane-\(port).conf")
     switch lane.chainer.means {
     case .forwarding:
-      let road = Road(entry: SocketAddress(Row.directAddress(of: target), port: echoPort), destination: nil)
+      let road = Road(entry: SocketAddress(Nodes.directAddress(of: target), port: echoPort), destination: nil)
       return Runner(lane: lane, road: road, prefix: [], process: nil)
     case .proxychains:
       try Files.write(Chainer.proxychainsConfiguration(through: lane.hops), to: file)
@@ -74,7 +75,7 @@ final class LatencyContest {
     case .sockeye(let upstream, let chain):
       let table = Chainer.table(listeningOn: port, through: lane.hops, upstream: upstream, chain: chain)
       try Files.write(table + "\n", to: file)
-      let process = try row.start(
+      let process = try nodes.start(
         HopServer.sockeye.arguments(at: .loopback4, file: file), at: 0, log: path("lane-\(port).log"))
       let road = Road(entry: SocketAddress(.loopback4, port: port), destination: destination)
       return Runner(lane: lane, road: road, prefix: [], process: process)
@@ -111,7 +112,7 @@ final class LatencyContest {
   private func visit(_ runner: Runner) throws -> Result<Visit.Times, Machine.Failure> {
     let arguments = ["\(Machine.programDirectory)/benchmark"] + Visit.arguments(for: runner.road)
     let log = path("visit.log")
-    let process = try row.start(runner.prefix + arguments, at: 0, log: log)
+    let process = try nodes.start(runner.prefix + arguments, at: 0, log: log)
     let deadline = Deadline.after(Self.patience)
     while !process.hasEnded, Deadline.now < deadline { try Interruption.pause(milliseconds: 2) }
     let said = Files.read(log)

@@ -4,7 +4,7 @@ struct LatencyReport: CustomStringConvertible {
   let results: [(lane: Lane, times: [Visit.Times])]
 
   var description: String {
-    (1...Row.hops).compactMap { table(hops: $0)?.markdown }.joined(separator: "\n")
+    (1...Nodes.hops).compactMap { table(hops: $0)?.markdown }.joined(separator: "\n")
   }
 
   private func table(hops: Int) -> Table? {

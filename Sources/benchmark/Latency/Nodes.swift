@@ -8,7 +8,7 @@ import Transport
 /// A node reaches the next one by that one's `address`, and no other, as if firewalls stood between them. Only the
 /// client has a way through all links, to each node's `directAddress`. The namespaces are gone when this value and the
 /// processes in them are.
-final class Row {
+final class Nodes {
   static let hops = 3
   private static let last = hops + 1
 
