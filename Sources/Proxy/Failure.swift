@@ -167,7 +167,10 @@ extension Failure {
   }
 
   /// A hop was reached, and said that it carries no UDP.
-  package var isLackOfUDP: Bool { phase == .associate && SOCKS5.ReplyCode(self) == .commandNotSupported }
+  ///
+  /// One that closes instead may mean the same, and a client is told so. But it may as well have died, or somebody on
+  /// the way may have cut the connection: nobody's datagrams leave another way for that.
+  package var isLackOfUDP: Bool { phase == .associate && cause == .reply(.commandNotSupported) }
 }
 
 // MARK: - Text

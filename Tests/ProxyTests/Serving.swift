@@ -10,28 +10,32 @@ import Wire
 
 /// What a server told, in order.
 final class Record: EventSink {
-  private let told = Mutex<(events: [Event], notices: [Notice])>(([], []))
-  private let (stream, continuation) = AsyncStream<Event>.makeStream()
+  private let (events, eventTold) = AsyncStream<Event>.makeStream()
+  private let (failures, failureTold) = AsyncStream<Failure>.makeStream()
+  private let failureCounter = Mutex(0)
 
   func record(_ event: Event) {
-    told.withLock { $0.events.append(event) }
-    continuation.yield(event)
+    eventTold.yield(event)
   }
 
   func record(_ notice: Notice) {
-    told.withLock { $0.notices.append(notice) }
+    guard case .pathFailed(_, let failure) = notice else { return }
+    failureCounter.withLock { $0 += 1 }
+    failureTold.yield(failure)
   }
 
-  /// The chains that were told to have failed, and why.
-  var failures: [Failure] {
-    told.withLock { told in
-      told.notices.compactMap { if case .pathFailed(_, let failure) = $0 { failure } else { nil } }
-    }
+  /// How many chains were told to have failed.
+  var failureCount: Int { failureCounter.withLock { $0 } }
+
+  /// Why the next chain failed, once one did.
+  func nextFailure() async throws -> Failure {
+    for await failure in failures { return failure }
+    throw CancellationError()
   }
 
   /// How the next session ended, once it did.
   func nextEvent() async throws -> Event {
-    for await event in stream { return event }
+    for await event in events { return event }
     throw CancellationError()
   }
 }
@@ -176,6 +180,10 @@ final class Requested: @unchecked Sendable {
   fileprivate init(_ stream: consuming TCPStream, _ request: SOCKS5.Request) {
     self.stream = consume stream
     self.request = request
+  }
+
+  func refuse(_ code: SOCKS5.ReplyCode) async throws {
+    try await stream?.write(SOCKS5.Reply(code).bytes, until: .after(patience))
   }
 
   func grant(_ bound: SocketAddress) async throws {
