@@ -104,15 +104,18 @@ private final class RunningCommand: Sendable {
   }
 
   private func environment(for listener: Listener.Address) -> [String] {
-    let names = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"]
-    let replaced = Set(names + ["NO_PROXY"])
+    // With the h, names travel to the listener: the table decides who resolves them. Of HTTP it serves CONNECT, which
+    // is what https takes, and which more programs speak than SOCKS.
+    let schemes = ["ALL_PROXY": "socks5h", "HTTP_PROXY": "socks5h", "HTTPS_PROXY": "http"]
+    let replaced = Set(schemes.keys).union(["NO_PROXY"])
     let kept = OwnProcess.environment.filter { variable in
       !replaced.contains(variable.prefix { $0 != "=" }.uppercased())
     }
     // What is led here by force would go in a circle if it was also asked to come.
     guard !options.underProxychains else { return kept }
-    // With the h, names travel to the listener: the table decides who resolves them.
     return kept
-      + names.flatMap { ["\($0)=socks5h://\(listener)", "\($0.lowercased())=socks5h://\(listener)"] }
+      + schemes.flatMap { name, scheme in
+        [name, name.lowercased()].map { "\($0)=\(scheme)://\(listener)" }
+      }
   }
 }
