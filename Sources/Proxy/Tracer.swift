@@ -173,7 +173,7 @@ package struct Tracer: Sendable {
     if let known = dialer.policy.hosts.addresses(for: name) {
       addresses = known
     } else {
-      addresses = try await lookUp(name, by: dialer)
+      addresses = try await lookUp(name, for: request, by: dialer)
     }
     dialer.onPhase(.destination, .resolve, Deadline.now.since(start))
     let table = dialer.policy.table
@@ -185,11 +185,15 @@ package struct Tracer: Sendable {
     return address
   }
 
-  private func lookUp(_ name: DomainName, by dialer: Dialer) async throws(Failure) -> [IPAddress] {
+  private func lookUp(
+    _ name: DomainName, for request: Request, by dialer: Dialer
+  ) async throws(Failure) -> [IPAddress] {
     let lookup = dialer.resolver.lookup(name)
     let deadline = Deadline.after(dialer.policy.timeouts.dns)
     do throws(ResolutionFailure) {
-      while !lookup.suffices { try await lookup.waitForAnswer(until: deadline) }
+      while !lookup.suffices(for: request, by: dialer.policy.table) {
+        try await lookup.waitForAnswer(until: deadline)
+      }
       if let failure = lookup.failure { throw failure }
     } catch {
       throw Failure(.destination, .resolve, .resolution(error))

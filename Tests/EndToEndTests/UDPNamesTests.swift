@@ -38,13 +38,15 @@ struct UDPNamesTests {
     answer: NameServer.Answer
   ) throws {
     let names = try NameServer(["gone.test": answer, "site.test": .addresses(["127.0.0.1"])])
-    let sockeye = try Sockeye("\(names.table)default: direct\n")
+    let sockeye = try Sockeye("\(names.table)default: direct\n", arguments: ["--workers", "1"])
     let client = try Association(through: sockeye.address)
     try send("lost", to: "gone.test", by: client)
     try client.expectEcho("hello", from: target.address)
     try send("found", to: "site.test", by: client)
     #expect(try client.receive().bytes == Array("found".utf8))
     #expect(target.payloads == ["hello", "found"].map { Array($0.utf8) })
+    // A failure may take several questions. Whoever asks for the same name learns of it at the same time.
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "gone.test:\(target.port)").code == 4)
     #expect(try sockeye.closing(client).contains("unresolved:1"))
   }
 
@@ -81,6 +83,22 @@ struct UDPNamesTests {
     #expect(try sockeye.closing(client).contains("queue:4"))
   }
 
+  // One that a route refuses, and one to which the kernel sends nothing: a broadcast address.
+  @Test(arguments: ["127.0.0.9", "127.255.255.255"])
+  func `IPv6 is waited for where no IPv4 address is of use (G14, G18)`(useless: String) throws {
+    let target = try DatagramServer.echo(on: "[::1]:0")
+    let gate = Gate()
+    let names = try NameServer(["both.test": .held(gate, type: 28, then: [useless, "::1"])])
+    let sockeye = try Sockeye("\(names.table)routes: [{ip: 127.0.0.9, via: reject}]\ndefault: direct\n")
+    let client = try Association(through: sockeye.address)
+    try client.send("hello", to: "both.test:\(target.port)")
+    try names.questions.wait(forCount: 2)
+    // The first answer is there.
+    try client.expectEcho("not by name", from: self.target.address)
+    gate.open()
+    #expect(try client.receive() == Datagram(source: target.address, bytes: Array("hello".utf8)))
+  }
+
   @Test func `an association that ends does not wait for its names`() throws {
     let names = try NameServer(["slow.test": .never])
     let sockeye = try Sockeye("\(names.table)timeouts: {dns: 600s}\ndefault: direct\n")
@@ -101,11 +119,15 @@ struct UDPNamesTests {
     let inside = try DatagramServer.echo(on: "127.0.0.9:0")
     let names = try NameServer(["inside.test": .addresses(["127.0.0.9"])])
     let sockeye = try Sockeye(
-      "\(names.table)routes: [{ip: [127.0.0.9, \"::1\"], via: reject}]\ndefault: direct\n")
+      "\(names.table)routes: [{ip: [127.0.0.9, \"::1\"], via: reject}]\ndefault: direct\n",
+      arguments: ["--workers", "1"])
     let client = try Association(through: sockeye.address)
     try client.send(raw: SOCKS.datagram(toName: name.utf8, port: inside.port, [1]))
-    if name == "inside.test" { try names.questions.wait(forCount: 1) }
     try client.expectEcho("behind", from: target.address)
+    if name == "inside.test" {
+      // Whoever asks for the same name learns of it at the same time.
+      #expect(try Socket(to: sockeye.address).requestConnect(to: "inside.test:80").code == 2)
+    }
     let line = try sockeye.closing(client)
     #expect(line.contains(#/(malformed|rejected):1 /#), "\(line)")
     #expect(inside.payloads == [])

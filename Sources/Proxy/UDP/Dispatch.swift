@@ -143,9 +143,13 @@ final class Dispatch: @unchecked Sendable {
       let worker = association.worker
       let mayAsk = worker.awaitedNames.count(of: association.client) < terms.policy.limits.perClient
       let lookup = worker.resolver.lookup(name, asksServers: mayAsk)
-      if lookup.suffices { return decide(request, lookup) }
+      if suffices(lookup, for: request) { return decide(request, lookup) }
       return wait(for: AwaitedName(lookup, by: association.client, in: worker.awaitedNames), of: request)
     }
+  }
+
+  private func suffices(_ lookup: Lookup, for request: Request) -> Bool {
+    lookup.suffices(for: request, by: terms.policy.table)
   }
 
   /// What a name that was looked up leads to.
@@ -165,7 +169,9 @@ final class Dispatch: @unchecked Sendable {
   private func wait(for name: AwaitedName, of request: Request) -> Flow.Decision {
     let deadline = Deadline.after(terms.policy.timeouts.dns)
     association.start { [self] in
-      while !name.lookup.suffices, (try? await name.lookup.waitForAnswer(until: deadline)) != nil {}
+      while !suffices(name.lookup, for: request) {
+        guard (try? await name.lookup.waitForAnswer(until: deadline)) != nil else { break }
+      }
       flows.use(request.destination)?.decision = decide(request, name.lookup)
       if !Task.isCancelled { release(name.waiting) }
     }
@@ -249,9 +255,13 @@ final class Dispatch: @unchecked Sendable {
 }
 
 extension Lookup {
-  /// Nothing tells of a datagram which family works: IPv4 does nearly everywhere, and IPv6 is not waited for.
-  var suffices: Bool {
-    if case .success? = v4 { true } else { isComplete }
+  /// Whether it is known where datagrams to the name go.
+  ///
+  /// Nothing tells of a datagram which family works: IPv4 does nearly everywhere. So IPv6 is waited for only where no
+  /// IPv4 address may be sent to, or there is no way to any.
+  func suffices(for request: Request, by table: RouteTable) -> Bool {
+    guard !isComplete, case .success(let addresses)? = v4 else { return isComplete }
+    return addresses.contains { $0.isDialable && table.refusal(of: $0, for: request) == nil && $0.hasRoute }
   }
 }
 

@@ -12,8 +12,8 @@ final class NameServer: Sendable {
     case noSuchName
     case failure
     case never
-    /// Answers as `then` says, but only when the gate is open.
-    case held(Gate, then: [String])
+    /// Answers as `then` says, but only when the gate is open; with `type`, other questions at once.
+    case held(Gate, type: UInt16? = nil, then: [String])
     /// To the first question of a type the first, and so on; the last for ever. Time to live 0.
     case inTurn([[String]])
     /// An answer to another question than the one asked.
@@ -57,7 +57,7 @@ final class NameServer: Sendable {
         let earlier = questions.all.filter { $0 == question }.count - 1
         let answer = answers[question.name] ?? .noSuchName
         let recipient = peer
-        if case .held(let gate, _) = answer {
+        if case .held(let gate, let type, _) = answer, type ?? question.type == question.type {
           Thread.detachNewThread {
             try? gate.wait()
             NameServer.reply(to: query, question, answer, earlier, on: socket, to: recipient)
@@ -92,7 +92,7 @@ final class NameServer: Sendable {
     case .noSuchName: bytes = message(query, question, code: 3)
     case .failure: bytes = message(query, question, code: 2)
     case .addresses(let addresses, let ttl): bytes = message(query, question, addresses, ttl: ttl)
-    case .held(_, let addresses): bytes = message(query, question, addresses, ttl: 60)
+    case .held(_, _, let addresses): bytes = message(query, question, addresses, ttl: 60)
     case .inTurn(let list): bytes = message(query, question, list[min(earlier, list.count - 1)], ttl: 0)
     case .aboutAnotherName:
       var other = query
