@@ -138,6 +138,23 @@ struct UDPChainsTests {
     withExtendedLifetime(hops) {}
   }
 
+  @Test func `a hop at IPv6 takes 22 octets, and one known by name 7 and the name (G20, T28)`() throws {
+    let target = try DatagramServer.echo(on: "[::1]:0", recording: false)
+    let name = "a-hop-known-by-name.test"
+    let first = try Sockeye("default: direct\n")
+    let second = try Sockeye("listen: \"[::1]:0\"\nhosts: {\(name): \"::1\"}\ndefault: direct\n")
+    let last = try Sockeye("listen: \"[::1]:0\"\ndefault: direct\n")
+    let sockeye = try Self.serve(through: [first.address, second.address, "\(name):\(last.port)"])
+    let client = try Association(through: sockeye.address)
+    let largest = 65_507 - 22 - (7 + name.utf8.count) - 22
+    for size in [5, largest] {
+      try client.expectEcho([UInt8](repeating: UInt8(size & 0xFF), count: size), from: target.address)
+    }
+    try client.send([UInt8](repeating: 1, count: largest + 1), to: target.address)
+    try client.expectEcho("behind", from: target.address)
+    #expect(try sockeye.closing(client).contains("too-large:1"))
+  }
+
   @Test func `only who was sent to may answer through a chain, unless everyone may (G16, T27)`() throws {
     let stranger = try DatagramSocket(on: "127.0.0.9:0")
     let target = try DatagramServer { datagram, socket in
