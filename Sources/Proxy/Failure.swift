@@ -40,6 +40,8 @@ package struct Failure: Error, Hashable, Sendable {
     case status(HTTP.Status)
     /// The hop speaks HTTP, which has no words but for CONNECT.
     case beyondHTTP
+    /// The hop is known to carry no UDP, by the table or by what it speaks, and was not asked.
+    case withoutUDP
     /// The peer sent what is no HTTP, or more of it than is read.
     case http(HTTP.Violation)
     /// The peer closed where a message was due.
@@ -96,7 +98,8 @@ extension SOCKS5.ReplyCode {
   package init(_ failure: Failure) {
     switch (failure.place, failure.phase, failure.cause) {
     // Any hop may be the one that carries no datagrams; some close where they should say so.
-    case (.hop, .associate, .reply(.commandNotSupported)), (.hop, .associate, .closed):
+    case (.hop, .associate, .reply(.commandNotSupported)), (.hop, .associate, .closed),
+      (.hop, .associate, .withoutUDP):
       self = .commandNotSupported
     case (.hop, .associate, .reply(.notAllowed)):
       self = .notAllowed
@@ -166,11 +169,13 @@ extension Failure {
     }
   }
 
-  /// A hop was reached, and said that it carries no UDP.
+  /// A hop is known to carry no UDP, or was reached, and said so.
   ///
   /// One that closes instead may mean the same, and a client is told so. But it may as well have died, or somebody on
   /// the way may have cut the connection: nobody's datagrams leave another way for that.
-  package var isLackOfUDP: Bool { phase == .associate && cause == .reply(.commandNotSupported) }
+  package var isLackOfUDP: Bool {
+    phase == .associate && (cause == .reply(.commandNotSupported) || cause == .withoutUDP)
+  }
 }
 
 // MARK: - Text
@@ -198,6 +203,7 @@ extension Failure.Cause: CustomStringConvertible {
     case .beyondSOCKS4(.other): "SOCKS4 carries no such address or user id"
     case .status(let status): "reply \(status)"
     case .beyondHTTP: "HTTP has no such command"
+    case .withoutUDP: "carries no UDP"
     case .http(.notHTTP): "not HTTP"
     case .http(.malformed): "malformed HTTP"
     case .http(.tooLong): "HTTP header too long"

@@ -269,7 +269,6 @@ extension Chain {
   /// The hop that is known not to carry UDP.
   var lackOfUDP: Failure? {
     guard let index = hops.firstIndex(where: { $0.udp == .no }) else { return nil }
-    return Failure(
-      .hop(index, of: hops.count, name: hops[index].name), .associate, .reply(.commandNotSupported))
+    return Failure(.hop(index, of: hops.count, name: hops[index].name), .associate, .withoutUDP)
   }
 }
