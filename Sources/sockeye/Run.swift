@@ -32,18 +32,22 @@ struct Run {
       Task(executorPreference: log.writer.loop) {
         let status = await server.serve(log) { command.start(behind: $0[0]) }
         await log.writer.finish()
+        if let ended = command.exitStatus() { exit(ended) }
         exit(status)
       }
-      while true { handle(Signal.wait(for: Self.signals), command) }
+      while true { handle(Signal.wait(for: Self.signals), command, server) }
     } catch {
       Console.error.write("sockeye: cannot start: \(error)")
       return .failed
     }
   }
 
-  private func handle(_ signal: Signal, _ command: RunningCommand) {
+  private func handle(_ signal: Signal, _ command: RunningCommand, _ server: Server) {
     switch signal {
-    case .child: if let status = command.exitStatus() { exit(status) }
+    case .child:
+      guard command.exitStatus() != nil else { return }
+      // Nobody is left to use it: what it has to tell is told, and that is the end.
+      for _ in 0..<2 { server.drain() }
     case .terminate: command.send(.terminate)
     // A terminal sends these to the command as well: it decides what they mean.
     default: break
@@ -58,6 +62,8 @@ private final class RunningCommand: Sendable {
 
   private struct State {
     var process: ChildProcess?
+    /// Once it has ended.
+    var status: Int32?
     /// Removed with the process.
     var proxychainsFile: String?
   }
@@ -90,8 +96,9 @@ private final class RunningCommand: Sendable {
   /// `nil` while it runs.
   func exitStatus() -> Int32? {
     state.withLock { state in
-      guard let status = state.process?.exitStatus() else { return nil }
+      guard state.status == nil, let status = state.process?.exitStatus() else { return state.status }
       if let file = state.proxychainsFile { _ = unsafe unlink(file) }
+      state.status = status
       return status
     }
   }

@@ -132,7 +132,7 @@ struct UDPTargetsTests {
     try send(2000..<100_000)
     try client.expectEcho([3], from: target.address)
     #expect(try sockeye.process.openDescriptors <= descriptors)
-    #expect(try sockeye.process.residentBytes - memory < 1 << 20)
+    #expect(try sockeye.process.residentBytes - memory < 4 << 20)
     let line = try sockeye.closing(client)
     #expect(!line.contains("dropped="), "\(line)")
   }

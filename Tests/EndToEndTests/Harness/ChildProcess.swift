@@ -45,9 +45,10 @@ final class ChildProcess: Sendable {
 
     // Nothing of the caller's, above all no proxy variables, except what sanitizers and coverage need.
     var variables = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"]
-    // Swift keeps tags in pointers to the boxes of indirect cases, so that what they hold looks leaked.
-    variables["ASAN_OPTIONS"] = "detect_leaks=0"
-    for name in ["LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "TMPDIR"] {
+    // Swift keeps tags in pointers to the boxes of indirect cases, so that what they hold looks leaked. And what was
+    // freed must not look like memory in use for long.
+    variables["ASAN_OPTIONS"] = "detect_leaks=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
+    for name in ["LD_LIBRARY_PATH", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "TMPDIR"] {
       if let value = ProcessInfo.processInfo.environment[name] { variables[name] = value }
     }
     variables.merge(environment) { $1 }
