@@ -23,7 +23,9 @@ struct UDPAssociateTests {
     let client = try Association(through: "127.0.0.3:\(sockeye.port)")
     #expect(client.relay.hasPrefix("127.0.0.3:"))
     // The kernel's table may lack one while others come and go.
-    try eventually("no other socket") { try sockeye.process.datagramSockets == [client.relay] }
+    try eventually("no other socket than \(client.relay): \(try sockeye.process.datagramSockets)") {
+      try sockeye.process.datagramSockets == [client.relay]
+    }
     try client.expectEcho("hello", from: target.address)
     try eventually("no other relay") {
       try sockeye.process.datagramSockets.filter { !$0.hasPrefix("0.0.0.0:") } == [client.relay]

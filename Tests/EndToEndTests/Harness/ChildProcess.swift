@@ -119,7 +119,7 @@ final class ChildProcess: Sendable {
         try FileManager.default.contentsOfDirectory(atPath: directory).compactMap { name in
           try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
         })
-      let table = try String(contentsOfFile: "/proc/\(identifier)/net/udp", encoding: .utf8)
+      let table = try textOfTable("/proc/\(identifier)/net/udp")
       return table.split(separator: "\n").dropFirst().compactMap { line in
         let fields = line.split(separator: " ")
         guard own.contains("socket:[\(fields[9])]") else { return nil }
@@ -254,4 +254,20 @@ private func spawn(
   let failure = posix_spawn(&identifier, command[0], &actions, &attributes, arguments, variables)
   guard failure == 0 else { throw SocketError("start \(command[0])", failure) }
   return identifier
+}
+
+/// A file that the kernel writes page by page: Foundation takes the first short read for the end.
+private func textOfTable(_ path: String) throws -> String {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw SocketError("open \(path)") }
+  defer { close(descriptor) }
+  var text: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 65_536)
+  while true {
+    let count = read(descriptor, &buffer, buffer.count)
+    if count < 0, errno == EINTR { continue }
+    guard count >= 0 else { throw SocketError("read \(path)") }
+    guard count > 0 else { return String(decoding: text, as: UTF8.self) }
+    text += buffer[..<count]
+  }
 }
