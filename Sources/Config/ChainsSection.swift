@@ -1,165 +1,226 @@
 import Addresses
 import Routing
 
-/// What a chain's name stands for.
-enum ResolvedChain {
-  /// Its hops are being looked for: to meet it now is to find it inside itself.
-  case open
-  /// Something was wrong, and reported.
-  case broken
-  /// - nesting: how deep chains stand in it; 1 for a chain of upstreams.
-  case hops([Upstream], nesting: Int)
-}
-
 /// `chains:`, and chains written as lists where one is used.
 extension TableReader {
-  /// No dial through that many proxies ends within its deadline.
-  private static let mostHops = 32
-  private static let mostNesting = 32
+  private static let keys = Keys(["hops", "mode", "length"], later: ["warm"])
+  private static let positionKeys = Keys(["any", "optional"])
+  private static let positionExample = "{any: [de, nl], optional: true}"
 
-  static let chainForm = Form("a list of upstreams and chains, in travel order", "[office, tor]")
-  private static let keys = Keys(["hops", "mode"], later: ["length", "warm"])
-
-  func readChains(_ node: Node) {
+  func readChains(_ node: Node) -> [String] {
     let form = Form("a map from names to lists of upstreams", "{abroad: [office, tor]}")
     let entries = namedEntries(node, form).filter { declare($0.name, $0.key) }
     for (name, _, value) in entries { names.chains[name] = value }
-    for (name, _, _) in entries { _ = resolve(chain: name) }
+    return entries.map(\.name)
   }
 
-  private func resolve(chain name: String, nesting: Int = 1) -> ResolvedChain {
-    if let known = names.resolved[name] { return known }
-    guard let node = names.chains[name] else { return .broken }
-    names.resolved[name] = .open
-    let result = readHops(node, nesting: nesting)
-    names.resolved[name] = result
-    return result
-  }
-
-  private func readHops(_ node: Node, nesting: Int) -> ResolvedChain {
-    guard node.kind == .mapping else { return resolve(positions: node, nesting: nesting) }
+  func readChain(_ name: String, _ node: Node, nesting: Int) -> ResolvedStop {
+    guard node.kind == .mapping else { return resolve(positions: node, named: name, nesting: nesting) }
     guard let fields = fields(node, "a chain", "{hops: [office, tor]}", Self.keys) else { return .broken }
-    let mode = fields["mode"].map(readMode) ?? true
+    let mode = fields["mode"].map { word($0, Itinerary.Mode.self) } ?? .strict
     guard let hops = fields["hops"] else {
       error(node, "a chain needs its 'hops' (write {hops: [office, tor]})")
       return .broken
     }
-    let result = resolve(positions: hops, nesting: nesting)
-    return mode ? result : .broken
+    guard let mode else { return .broken }
+    return resolve(
+      positions: hops, named: name, mode: mode, length: fields.field("length"), in: node, nesting: nesting)
   }
 
-  private func readMode(_ node: Node) -> Bool {
-    let form = Form("a chain's mode", "strict")
-    switch text(node, form) {
-    case nil: return false
-    case "strict": return true
-    case "dynamic", "random", "round-robin":
-      error(node, "the mode \(quoted(node)) is not supported yet (use 'strict', or leave it out)")
-    default: mismatch(node, form)
-    }
-    return false
+  /// A strict chain, as a list or a single name; one that is named is nested one deeper than what stands in it.
+  func resolve(positions node: Node, named name: String? = nil, nesting: Int = 1) -> ResolvedStop {
+    resolve(positions: node, named: name, mode: .strict, length: nil, in: node, nesting: nesting)
   }
 
-  /// The hops of a list of names, nested chains unfolded; a scalar stands for a list of one.
-  func resolve(positions node: Node, nesting: Int = 1) -> ResolvedChain {
-    var hops: [Upstream] = []
-    var seen: Set<String> = []
-    var isBroken = false
-    var deepest = 1
-    let positions = list(node, Self.chainForm)
-    for position in positions {
-      switch resolve(position: position, isAlone: node.kind != .sequence, nesting: nesting) {
-      case .open, .broken: isBroken = true
-      case .hops(let more, let inner):
-        deepest = max(deepest, inner)
-        for hop in more where !seen.insert(hop.name).inserted {
-          error(position, "'\(hop.name)' stands twice in this chain (a hop is passed once: remove one)")
-          isBroken = true
-        }
-        if let last = hops.last, let next = more.first, let fault = last.fault(reaching: next) {
-          error(position, fault)
-          isBroken = true
-        }
-        hops += more
+  private func resolve(
+    positions node: Node, named name: String?, mode: Itinerary.Mode, length: Fields.Field?, in chain: Node,
+    nesting: Int
+  ) -> ResolvedStop {
+    let elements = list(node, Self.chainForm)
+    var isBroken = elements.isEmpty
+    var positions: [(node: Node, value: Itinerary.Position)] = []
+    var deepest = 0
+    var size = 0
+    for element in elements {
+      guard
+        let position = readPosition(
+          element, isAlone: node.kind != .sequence && name == nil, nesting: nesting, &deepest, &size)
+      else {
+        isBroken = true
+        continue
       }
-      if hops.count > Self.mostHops {
-        error(position, "a chain has at most \(Self.mostHops) hops (remove some)")
+      guard bounded(size, at: element) != nil else { return .broken }
+      positions += Self.unfolded(position, in: mode).map { (element, $0) }
+      let stop = Stop.itinerary(Itinerary(positions.map(\.value)))
+      if mode == .strict || mode == .dynamic, stop.mostHops > Self.mostHops {
+        error(element, "a chain has at most \(Self.mostHops) hops (remove some)")
         return .broken
       }
     }
-    return isBroken || hops.isEmpty ? .broken : .hops(hops, nesting: deepest)
+    let lengths = readLength(length, of: mode, in: chain, positions: positions.count)
+    if !refuseFaults(positions, in: mode) { isBroken = true }
+    guard !isBroken, let lengths else { return .broken }
+    let itinerary = Itinerary(name: name, positions.map(\.value), mode: mode, length: lengths)
+    let result = result(of: itinerary)
+    guard !isImpossible(result, at: chain) else { return .broken }
+    return .stop(result, nesting: deepest + (name == nil ? 0 : 1), size: size)
   }
 
-  private func resolve(position node: Node, isAlone: Bool, nesting: Int) -> ResolvedChain {
+  /// A strict chain of one position that is no choice is that position.
+  private func result(of itinerary: Itinerary) -> Stop {
+    guard itinerary.mode == .strict, itinerary.positions.count == 1, itinerary.positions[0].choices.count == 1
+    else { return .itinerary(itinerary) }
+    return itinerary.positions[0].choices[0]
+  }
+
+  private func isImpossible(_ stop: Stop, at node: Node) -> Bool {
+    if stop.mostHops > Self.mostHops {
+      error(node, "a chain has at most \(Self.mostHops) hops (remove some)")
+      return true
+    }
+    guard case .itinerary = stop else { return false }
+    var standings = Standings()
+    var generator = SystemRandomNumberGenerator()
+    let request = Request(to: Endpoint(.unspecified4, port: 1))
+    guard standings.choose(by: Plan(stop), for: request, at: 0, using: &generator) == nil else {
+      return false
+    }
+    error(
+      node,
+      "there is no way through this chain that passes no hop twice and that its hops can go (add choices)")
+    return true
+  }
+
+  // MARK: Positions
+
+  private func readPosition(
+    _ node: Node, isAlone: Bool, nesting: Int, _ deepest: inout Int, _ size: inout Int
+  ) -> Itinerary.Position? {
+    var isOptional = false
+    var choices: [Node] = [node]
     if node.kind == .mapping {
-      error(node, "a map in a chain is not supported yet (write the name of an upstream or a chain)")
-      return .broken
-    }
-    guard let name = text(node, Form("the name of an upstream or a chain", "office")) else { return .broken }
-    if let upstream = names.upstreams[name] { return upstream.map { .hops([$0], nesting: 0) } ?? .broken }
-    guard names.chains[name] != nil else {
-      reportMissing(node, name, isAlone: isAlone)
-      return .broken
-    }
-    let tooDeep = "chains are nested more than \(Self.mostNesting) deep (write the hops out)"
-    guard nesting < Self.mostNesting else {
-      error(node, tooDeep)
-      return .broken
-    }
-    switch resolve(chain: name, nesting: nesting + 1) {
-    case .open:
-      error(node, "the chain '\(name)' stands inside itself (remove it here)")
-      return .broken
-    case .broken: return .broken
-    case .hops(let hops, let inner):
-      guard inner < Self.mostNesting else {
-        error(node, tooDeep)
-        return .broken
+      guard let fields = fields(node, "a position", Self.positionExample, Self.positionKeys) else {
+        return nil
       }
-      return .hops(hops, nesting: inner + 1)
+      guard let any = fields["any"] else {
+        error(node, "a position needs 'any', what may stand there (write it like \(Self.positionExample))")
+        return nil
+      }
+      if let optional = fields["optional"] {
+        guard let value = bool(optional) else { return nil }
+        isOptional = value
+      }
+      choices = list(any, Self.chainForm)
     }
+    var stops: [Stop] = []
+    var met: Set<Stop> = []
+    for choice in choices {
+      guard
+        case .stop(let stop, let inner, let count) = resolve(
+          name: choice, isAlone: isAlone && node.kind != .mapping, nesting: nesting)
+      else { continue }
+      deepest = max(deepest, inner)
+      size += count
+      if stop.mayGoDirect, !isAlone || node.kind == .mapping {
+        error(
+          choice,
+          "'\(stop)' may go direct, and a chain passes hops (take 'direct' out of it, or write it alone)")
+      } else if !met.insert(stop).inserted {
+        error(choice, "'\(stop)' stands twice in this position (remove one)")
+      } else {
+        stops.append(stop)
+      }
+    }
+    return stops.isEmpty || stops.count != choices.count
+      ? nil : Itinerary.Position(stops, isOptional: isOptional)
   }
 
-  private func reportMissing(_ node: Node, _ name: String, isAlone: Bool) {
-    let outcomes = ["direct", "reject", "drop"]
-    if outcomes.contains(name) {
-      error(node, "'\(name)' cannot stand in a chain (write it alone, or remove it)")
-    } else if let near = suggest(for: name, among: names.all + (isAlone ? outcomes : [])) {
-      error(node, "there is no upstream, group or chain named \(quoted(node)) (did you mean '\(near)'?)")
-    } else {
-      error(node, "there is no upstream, group or chain named \(quoted(node)) (add it under 'upstreams')")
+  /// Chains in a chain are the hops they stand for.
+  private static func unfolded(
+    _ position: Itinerary.Position, in mode: Itinerary.Mode
+  ) -> [Itinerary.Position] {
+    guard mode == .strict, !position.isOptional, position.choices.count == 1,
+      case .itinerary(let inner) = position.choices[0], inner.mode == .strict
+    else { return [position] }
+    return inner.positions
+  }
+
+  /// Reports fixed hops that stand twice, or that the one before cannot reach; false if there are any.
+  private func refuseFaults(
+    _ positions: [(node: Node, value: Itinerary.Position)], in mode: Itinerary.Mode
+  ) -> Bool {
+    var isValid = true
+    var seen: Set<String> = []
+    var last: Upstream?
+    for (node, position) in positions {
+      guard position.choices.count == 1, case .upstream(let hop) = position.choices[0] else {
+        last = nil
+        continue
+      }
+      if !seen.insert(hop.name).inserted {
+        error(node, "'\(hop.name)' stands twice in this chain (a hop is passed once: remove one)")
+        isValid = false
+      }
+      if mode == .strict, !position.isOptional, let fault = last?.fault(reaching: hop) {
+        error(node, fault)
+        isValid = false
+      }
+      last = position.isOptional ? nil : hop
     }
+    return isValid
+  }
+
+  // MARK: Length
+
+  private func readLength(
+    _ field: Fields.Field?, of mode: Itinerary.Mode, in chain: Node, positions count: Int
+  ) -> ClosedRange<Int>? {
+    guard mode == .random || mode == .roundRobin else {
+      guard let field else { return 1...max(1, count) }
+      error(
+        field.key,
+        "'length' is for 'random' and 'round-robin': a \(mode.rawValue) chain has no choice of it"
+          + " (remove it)")
+      return nil
+    }
+    guard let field else {
+      error(
+        chain,
+        "a \(mode.rawValue) chain needs its 'length', how many of its hops a connection passes"
+          + " (write a number, or a range like 2-3)")
+      return nil
+    }
+    let form = Form("a number of hops or a range", "2 or 2-3")
+    guard let text = text(field.value, form) else { return nil }
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard let low = decimal(parts[0]), let high = decimal(parts[parts.count - 1]), parts.count <= 2,
+      low <= high
+    else {
+      mismatch(field.value, form)
+      return nil
+    }
+    guard low >= 1, high <= max(1, count) else {
+      error(
+        field.value,
+        "\(quoted(field.value)) is out of range: the chain has \(count) positions"
+          + " (write 1 to \(max(1, count)))")
+      return nil
+    }
+    return low...high
   }
 }
 
 extension Upstream {
   /// Why this hop could never connect to `next`; `nil` if it may.
   fileprivate func fault(reaching next: Upstream) -> String? {
+    guard !mayReach(next) else { return nil }
     switch next.endpoint.host {
-    case .name where kind == .socks4 && next.resolution == .previous:
-      "'\(name)' speaks SOCKS4 and cannot resolve the name of '\(next.name)'"
+    case .name:
+      return "'\(name)' speaks SOCKS4 and cannot resolve the name of '\(next.name)'"
         + " (write 'resolve: local' at '\(next.name)', its address, or socks4a:// at '\(name)')"
-    case .address(.v6) where kind.isSOCKS4:
-      "'\(name)' speaks SOCKS4 and cannot connect to the IPv6 address of '\(next.name)'"
+    case .address:
+      return "'\(name)' speaks SOCKS4 and cannot connect to the IPv6 address of '\(next.name)'"
         + " (write an IPv4 address, or put a socks5 proxy before it)"
-    case .name, .address: nil
-    }
-  }
-}
-
-// MARK: - Loops
-
-extension TableReader {
-  /// Reports hops that are listeners of this program, each once, where its address is written.
-  func refuseOwnListeners(_ hops: [Upstream]) {
-    var fromHere = true
-    for hop in hops {
-      if ownListeners.contain(hop.endpoint, fromHere: fromHere), names.loops.insert(hop.name).inserted {
-        let message = "'\(hop.name)' is a listener of this program itself: a connection would run in a circle"
-        error(names.positions[hop.name], "\(message) (write the address of another proxy)")
-      }
-      let isHere = hop.endpoint.host.address?.isLoopback ?? (hop.endpoint.host.name?.text == "localhost")
-      fromHere = fromHere && isHere
     }
   }
 }

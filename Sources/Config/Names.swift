@@ -2,28 +2,31 @@ import Addresses
 import Routing
 import Settings
 
-/// What the names of a table stand for. Upstreams and chains share one set of names.
+/// What the names of a table stand for. Upstreams, groups and chains share one set of names.
 struct Names {
   /// `nil` under a name whose value had errors: to use it is no further error.
   var upstreams: [String: Upstream?] = [:]
   /// Where an upstream's address is written.
   var positions: [String: Position] = [:]
+  var groups: [String: Node] = [:]
   var chains: [String: Node] = [:]
-  /// Chains whose hops were worked out.
-  var resolved: [String: ResolvedChain] = [:]
+  /// Groups and chains that were worked out.
+  var resolved: [String: ResolvedStop] = [:]
+  /// What they are as outcomes that connections take.
+  var outcomes: [String: Outcome] = [:]
   var declarations: [String: Position] = [:]
   /// Upstreams already reported as listeners of our own.
   var loops: Set<String> = []
 
   /// All of them, for suggestions.
-  var all: [String] { upstreams.keys.sorted() + chains.keys.sorted() }
+  var all: [String] { upstreams.keys.sorted() + groups.keys.sorted() + chains.keys.sorted() }
 }
 
 extension TableReader {
   /// What would be mistaken for something else where a log or a list shows a name.
   private static let punctuation = Set(",'\"{}[]".utf8)
 
-  /// Takes a name for an upstream or a chain; false, with an error, if it cannot have it.
+  /// Takes a name for an upstream, a group or a chain; false, with an error, if it cannot have it.
   func declare(_ name: String, _ key: Node) -> Bool {
     if ["direct", "reject", "drop"].contains(name) {
       error(key, "'\(name)' is an outcome of every table (choose another name)")

@@ -3,13 +3,15 @@ import Routing
 /// What stands under `via`, `default` and `expect`.
 extension TableReader {
   private static let form = Form(
-    "'direct', 'reject', 'drop', the name of an upstream or a chain, or a list", "direct")
+    "'direct', 'reject', 'drop', the name of an upstream, a group or a chain, or a list", "direct")
 
   /// - Parameter isDialled: whether connections will take this way, rather than a test expect it.
   func readOutcome(_ node: Node, isDialled: Bool = true) -> Outcome? {
     switch node.kind {
     case .mapping:
-      error(node, "a map here is not supported yet (write the name of an upstream or a chain, or a list)")
+      error(
+        node, "a map here is not supported yet (write the name of an upstream, a group or a chain, or a list)"
+      )
       return nil
     case .scalar:
       guard let text = text(node, Self.form) else { return nil }
@@ -20,13 +22,18 @@ extension TableReader {
       case _ where text.hasPrefix("table "):
         error(node, "going on in another table is not supported yet (write the outcome itself)")
         return nil
+      case _ where isDialled: if let known = names.outcomes[text] { return known }
       default: break
       }
     case .sequence, .alias: break
     }
-    guard case .hops(let hops, _) = resolve(positions: node) else { return nil }
-    if isDialled { refuseOwnListeners(hops) }
-    return .chain(Chain(hops))
+    guard case .stop(let stop, _, _) = resolve(positions: node) else { return nil }
+    let outcome = Outcome(stop)
+    if isDialled {
+      refuseOwnListeners(in: stop)
+      if node.kind == .scalar { names.outcomes[node.text] = outcome }
+    }
+    return outcome
   }
 
   func readDefault(_ node: Node?, at position: Position) -> Outcome? {
@@ -36,5 +43,31 @@ extension TableReader {
       return nil
     }
     return readOutcome(node)
+  }
+}
+
+extension Outcome {
+  /// A chain where there is only one, else a plan.
+  fileprivate init(_ stop: Stop) {
+    self = stop.onlyHops.map { .chain(Chain($0)) } ?? .plan(Plan(stop))
+  }
+}
+
+extension Stop {
+  /// The hops of its only way; `nil` when there is a choice.
+  fileprivate var onlyHops: [Upstream]? {
+    switch self {
+    case .upstream(let upstream): return [upstream]
+    case .direct, .group: return nil
+    case .itinerary(let itinerary):
+      guard itinerary.mode == .strict else { return nil }
+      var hops: [Upstream] = []
+      for position in itinerary.positions {
+        guard !position.isOptional, position.choices.count == 1, case .upstream(let hop) = position.choices[0]
+        else { return nil }
+        hops.append(hop)
+      }
+      return hops
+    }
   }
 }

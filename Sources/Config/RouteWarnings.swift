@@ -11,7 +11,7 @@ extension TableReader {
     var named: Set<Outcome> = []
     for written in routes where written.route.condition.speaksOfNames { named.insert(written.route.outcome) }
     for written in routes where written.route.condition.needsAddress {
-      guard case .chain = written.route.outcome, !named.contains(written.route.outcome) else { continue }
+      guard written.route.outcome.passesHops, !named.contains(written.route.outcome) else { continue }
       warning(
         written.position,
         "a client that asks for a name passes this route by, and goes direct to whatever address the name has"
@@ -59,35 +59,33 @@ extension TableReader {
   func warnOfLostUDP(_ routes: [WrittenRoute], in table: RouteTable, default position: Position?) {
     let serving = listeners.filter { $0.udp != nil && $0.protocols.contains(.socks5) }
     guard !serving.isEmpty else { return }
-    var chains: [Chain] = []
-    var losing: [Chain: [Position]] = [:]
+    var outcomes: [Outcome] = []
+    var losing: [Outcome: [Position]] = [:]
     for index in table.routesLosingUDP(at: serving.map(\.id)) {
-      guard case .chain(let chain) = index.map({ routes[$0].route.outcome }) ?? table.fallback else {
-        continue
-      }
+      let outcome = index.map { routes[$0].route.outcome } ?? table.fallback
       if let index {
-        if losing[chain] == nil { chains.append(chain) }
-        losing[chain, default: []].append(routes[index].position)
+        if losing[outcome] == nil { outcomes.append(outcome) }
+        losing[outcome, default: []].append(routes[index].position)
       } else if let position {
         warning(
           position,
-          "\(Self.reason(chain)): what no route takes of it is dropped"
+          "\(Self.reason(outcome)): what no route takes of it is dropped"
             + " (add a route that says so, {network: udp, via: reject})")
       }
     }
-    for chain in chains {
-      let positions = losing[chain] ?? []
+    for outcome in outcomes {
+      let positions = losing[outcome] ?? []
       guard let first = positions.first else { continue }
       let more = positions.count - 1
       let others = more == 0 ? "" : ", and so do \(more) more, next that at line \(positions[1].line)"
       warning(
         first,
-        "\(Self.reason(chain)): this route drops it\(others) (write 'udp: reject' to say so, 'udp: direct' if it may"
+        "\(Self.reason(outcome)): this route drops it\(others) (write 'udp: reject' to say so, 'udp: direct' if it may"
           + " go around the chain, or 'network: tcp' to leave it to later routes)")
     }
   }
 
-  private static func reason(_ chain: Chain) -> String {
-    "'\(chain.hopWithoutUDP?.name ?? "\(chain)")' carries no UDP"
+  private static func reason(_ outcome: Outcome) -> String {
+    "'\(outcome.hopWithoutUDP?.name ?? "\(outcome)")' carries no UDP"
   }
 }

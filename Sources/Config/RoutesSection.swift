@@ -57,11 +57,9 @@ extension TableReader {
         node,
         "'udp' is for what a chain cannot carry, and 'via' is none"
           + " (remove it, or write a route with 'network: udp' before this one)")
-    case .chain, nil: break
+    case .chain, .plan, nil: break
     }
-    guard case .chain(let chain) = alternative, let hop = chain.hopWithoutUDP else {
-      return alternative
-    }
+    guard let hop = alternative.hopWithoutUDP else { return alternative }
     error(node, "'\(hop.name)' does not carry UDP either (write 'reject', 'direct' or another chain)")
     return nil
   }

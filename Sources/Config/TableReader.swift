@@ -26,10 +26,11 @@ final class TableReader {
 
   private static let keys = Keys(
     [
-      "listen", "upstreams", "chains", "routes", "default", "hosts", "dns", "tests", "timeouts", "limits",
+      "listen", "upstreams", "groups", "chains", "routes", "default", "hosts", "dns", "tests", "timeouts",
+      "limits",
       "log",
     ],
-    later: ["groups", "lists", "tables"])
+    later: ["lists", "tables"])
 
   /// The configuration, or `nil` after errors.
   ///
@@ -44,7 +45,9 @@ final class TableReader {
     ownListeners = OwnListeners(listeners)
 
     if let upstreams = table["upstreams"] { readUpstreams(upstreams) }
-    if let chains = table["chains"] { readChains(chains) }
+    // All names first: they may stand in each other in any order.
+    let named = (table["groups"].map(readGroups) ?? []) + (table["chains"].map(readChains) ?? [])
+    for name in named { resolve(declared: name) }
     let routes = table["routes"].map { readRoutes($0, listeners: known) } ?? []
     let fallback = readDefault(table["default"], at: root.position)
     let hosts = table["hosts"].map(readHosts) ?? HostOverrides()

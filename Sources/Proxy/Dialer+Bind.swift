@@ -10,16 +10,15 @@ extension Dialer {
   /// - Parameters:
   ///   - service: the listener's rules for ports of ours.
   ///   - reached: the address that the client reached us at; `nil` on a Unix-domain socket.
-  /// - Precondition: the outcome is `direct` or a chain.
+  /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func bind(
     _ request: Request, via outcome: Outcome, service: Listener.BindService, reached: IPAddress?,
     budget: Duration
   ) async throws(Failure) -> Rendezvous {
-    try await within(budget) { deadline throws(Failure) in
-      switch outcome {
+    try await travel(via: outcome, within: budget) { way, deadline throws(Failure) in
+      switch way {
       case .chain(let chain): try await bind(request.destination, through: chain, until: deadline)
       case .direct: try await bindHere(request, service, reached: reached, until: deadline)
-      case .reject, .drop: preconditionFailure("a refused request is not served")
       }
     }
   }

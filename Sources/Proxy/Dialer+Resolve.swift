@@ -7,19 +7,18 @@ import Wire
 extension Dialer {
   /// Answers RESOLVE and RESOLVE_PTR within `budget`: from here, or with what the last hop of the chain says.
   ///
-  /// - Precondition: the outcome is `direct` or a chain.
+  /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func resolve(
     _ command: SOCKS5.Command, _ request: Request, via outcome: Outcome, budget: Duration
   ) async throws(Failure) -> Endpoint {
-    try await within(budget) { deadline throws(Failure) in
-      switch outcome {
+    try await travel(via: outcome, within: budget) { way, deadline throws(Failure) in
+      switch way {
       case .chain(let chain):
         try await ask(chain, command, request.destination, until: deadline)
       case .direct where command == .resolvePTR:
         Endpoint(.name(try await name(of: request.destination, until: deadline)), port: 0)
       case .direct:
         Endpoint(try await admittedAddresses(of: request, until: deadline)[0], port: 0)
-      case .reject, .drop: preconditionFailure("a refused request is not resolved")
       }
     }
   }

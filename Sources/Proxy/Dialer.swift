@@ -41,20 +41,29 @@ struct Dialer: Sendable {
   let ownListeners: OwnListeners
   /// Told each phase when it is over, with its hop and how long it took; for `trace`.
   var onPhase: @Sendable (Failure.Place, Failure.Phase, Duration) -> Void = { _, _, _ in }
+  /// Told each way by a plan when it is tried; for `trace`.
+  var onWay: @Sendable (Way) -> Void = { _ in }
+  /// Chooses the ways, when a plan is dialled.
+  var journey: Journey?
   /// Told the relay of each hop: the address that it named, and the one that is used; for `trace`.
   var onRelay: @Sendable (Failure.Place, _ told: Endpoint, _ used: Endpoint) -> Void = { _, _, _ in }
 
   /// Dials the request's destination within `budget`, as `outcome` says.
   ///
-  /// - Precondition: the outcome is `direct` or a chain.
+  /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func dial(_ request: Request, via outcome: Outcome, budget: Duration) async throws(Failure) -> Connection {
-    try await within(budget) { deadline throws(Failure) in
-      switch outcome {
+    try await travel(via: outcome, within: budget) { way, deadline throws(Failure) in
+      switch way {
       case .chain(let chain): try await dial(request.destination, through: chain, until: deadline)
       case .direct: try await dialDirectly(request, until: deadline)
-      case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }
     }
+  }
+
+  private func tell(_ place: Failure.Place, _ phase: Failure.Phase, since start: Deadline) {
+    let duration = Deadline.now.since(start)
+    onPhase(place, phase, duration)
+    journey?.note(place, phase, duration)
   }
 
   /// Gives one deadline to all that a dial takes, and tells of a failure after how long it came.
@@ -140,7 +149,7 @@ struct Dialer: Sendable {
     let reply = try await hop.request(
       command, destination, over: reached.stream, input: &reached.input, phase: phase, until: deadline)
     if let refusal = reply.refusal { throw Failure(hop.place, phase, refusal) }
-    onPhase(hop.place, phase, Deadline.now.since(asked))
+    tell(hop.place, phase, since: asked)
     return reply
   }
 
@@ -150,8 +159,7 @@ struct Dialer: Sendable {
     guard hop.isGreeted else { return }
     let greeted = Deadline.now
     try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
-    onPhase(
-      hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, Deadline.now.since(greeted))
+    tell(hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, since: greeted)
   }
 
   /// Has `hop` connect to the next one. When it says that it cannot, it is the next one that is not reached.
@@ -169,7 +177,7 @@ struct Dialer: Sendable {
       throw Failure(next.place, .connect, error.cause)
     }
     if let refusal = reply.refusal { throw Failure(next.place, .connect, refusal) }
-    onPhase(next.place, .connect, Deadline.now.since(asked))
+    tell(next.place, .connect, since: asked)
   }
 
   /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.
@@ -234,7 +242,7 @@ struct Dialer: Sendable {
     if ownListeners.containsWildcard(port: endpoint.port), stream.isConnectedToItsOwnHost {
       throw Failure(place, .connect, .ownListener)
     }
-    onPhase(place, .connect, Deadline.now.since(start))
+    tell(place, .connect, since: start)
     return stream
   }
 

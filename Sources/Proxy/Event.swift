@@ -65,6 +65,9 @@ package struct Event: Sendable {
   /// The deciding route's label; `nil` before there was a verdict.
   package var route: String?
   package var outcome: Outcome?
+  /// When the outcome is a plan: the way that was taken, if one was, and those that failed before.
+  package var way: Way?
+  package var attempts: [Journey.Attempt] = []
   /// Bytes the destination, and the client, have taken.
   package var up: UInt64 = 0
   package var down: UInt64 = 0

@@ -66,6 +66,8 @@ package struct Failure: Error, Hashable, Sendable {
     case unanswered
     /// Datagrams came back, but not from where others were sent to.
     case strays
+    /// No way is left that could be tried.
+    case noWay
   }
 
   /// What SOCKS4 has no words for.
@@ -220,6 +222,7 @@ extension Failure.Cause: CustomStringConvertible {
     case .notDialable: "the address of no host"
     case .wrongPeer(let peer): "somebody else came: \(peer)"
     case .rejected(let route): "rejected by route '\(route)'"
+    case .noWay: "there is no way that could be tried"
     case .unanswered: "no datagram came back"
     case .strays: "the datagrams that came back are not the destination's, or have headers of other relays"
     }

@@ -11,6 +11,7 @@ package final class Server: Sendable {
   let ownListeners = OwnListeners()
   let ownRelays = OwnRelays()
   let outages = Outages()
+  let health = Health()
   let drainBell: Bell
   let haltBell: Bell
   private let loops: [EventLoop]

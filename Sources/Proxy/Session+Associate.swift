@@ -54,19 +54,33 @@ extension Session {
 
   /// Why a chain carries no datagrams, as far as the table, or the hop itself, has said so.
   private func lackOfUDP(_ outcome: Outcome) -> Failure? {
-    guard case .chain(let chain) = outcome else { return nil }
-    let failure = worker.server.outages.failure(of: chain) ?? chain.lackOfUDP
+    let failure: Failure? =
+      switch outcome {
+      case .chain(let chain): worker.server.outages.failure(of: chain) ?? chain.lackOfUDP
+      case .plan: outcome.hopWithoutUDP.map(Failure.init(lackOfUDPAt:))
+      case .direct, .reject, .drop: nil
+      }
     return failure?.isLackOfUDP == true ? failure : nil
   }
 
   private func open(_ way: Prospect, for association: Association) async throws(Refusal) {
-    guard case .chain(let chain) = way.outcome else { return }
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
     do {
-      try await association.dispatch.open(chain, by: way.route)
+      switch way.outcome {
+      case .chain(let chain): try await association.dispatch.open(chain, by: way.route)
+      case .plan(let plan): try await association.dispatch.open(plan, by: way.route)
+      case .direct, .reject, .drop: break
+      }
     } catch {
       throw refusal(.failed(error), SOCKS5.ReplyCode(error))
     }
+  }
+}
+
+extension Failure {
+  /// What is known of an upstream that stands in a plan.
+  fileprivate init(lackOfUDPAt upstream: Upstream) {
+    self.init(.hop(0, of: 1, name: upstream.name), .associate, .reply(.commandNotSupported))
   }
 }

@@ -18,7 +18,7 @@ extension Session {
     let routed = routed(request, as: .bind)
     let verdict = try await route(routed, client)
     let reached = client.localAddress?.address
-    let rendezvous = try await dial(verdict) { dialer, budget throws(Failure) in
+    let rendezvous = try await dial(routed, verdict) { dialer, budget throws(Failure) in
       try await dialer.bind(
         routed, via: verdict.outcome, service: service, reached: reached, budget: budget)
     }
@@ -50,7 +50,7 @@ extension Session {
     request.destination = Endpoint(peer.address, port: peer.port)
     let verdict = policy.table.verdict(for: request)
     switch verdict.outcome {
-    case .direct, .chain: return nil
+    case .direct, .chain, .plan: return nil
     case .reject, .drop: return .rejected(route: verdict.route?.label ?? "default")
     }
   }

@@ -10,7 +10,7 @@ extension Session {
     let routed = routed(request, as: .connect)
     if let code = request.message.connectRefusal { throw refusal(.refused(code), code) }
     let verdict = try await route(routed, client)
-    let upstream = try await dial(verdict) { dialer, budget throws(Failure) in
+    let upstream = try await dial(routed, verdict) { dialer, budget throws(Failure) in
       try await dialer.dial(routed, via: verdict.outcome, budget: budget)
     }
     try await reply(client, bound: upstream.bound)

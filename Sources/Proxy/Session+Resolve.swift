@@ -10,7 +10,7 @@ extension Session {
   ) async throws(Refusal) -> Opened {
     let routed = routed(request, as: .connect)
     let verdict = try await route(routed, client)
-    let answer = try await dial(verdict) { dialer, budget throws(Failure) in
+    let answer = try await dial(routed, verdict) { dialer, budget throws(Failure) in
       try await dialer.resolve(
         request.message.command, routed, via: verdict.outcome, budget: budget)
     }

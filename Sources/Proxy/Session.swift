@@ -22,6 +22,8 @@ final class Session: @unchecked Sendable {
   private var destination: Endpoint?
   var route: String?
   var outcome: Outcome?
+  /// By which ways a plan was followed. It lasts as long as the session, since it counts among what goes through its hops.
+  var journey: Journey?
   var dialTime = Duration.zero
   private var ending = Event.Ending.finished
   /// Once there is one, it is to be run.
@@ -81,9 +83,11 @@ final class Session: @unchecked Sendable {
     let id = listener.id
     var event = Event(
       listener: id.name ?? id.address, client: peer, command: command, user: user, destination: destination,
-      route: route, outcome: outcome, dial: dialTime, time: Deadline.now.since(start), ending: ending)
+      route: route, outcome: outcome, way: journey?.way, attempts: journey?.attempts ?? [], dial: dialTime,
+      time: Deadline.now.since(start), ending: ending)
     service?.tell(&event)
     service = nil
+    journey = nil
     worker.server.sink.record(event)
   }
 
@@ -147,7 +151,7 @@ final class Session: @unchecked Sendable {
     route = verdict.route?.label ?? "default"
     outcome = verdict.outcome
     switch verdict.outcome {
-    case .direct, .chain: return verdict
+    case .direct, .chain, .plan: return verdict
     case .reject: throw refusal(.rejected, .notAllowed)
     case .drop: throw await drop(client)
     }
@@ -163,12 +167,17 @@ final class Session: @unchecked Sendable {
 
   /// Does what takes a dial, and counts the time.
   func dial<Reached: ~Copyable>(
-    _ verdict: Verdict, _ body: (Dialer, _ budget: Duration) async throws(Failure) -> Reached
+    _ request: Request, _ verdict: Verdict,
+    _ body: (Dialer, _ budget: Duration) async throws(Failure) -> Reached
   ) async throws(Refusal) -> Reached {
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
-    let dialer = Dialer(
+    var dialer = Dialer(
       loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
+    if case .plan(let plan) = verdict.outcome {
+      journey = worker.journey(by: plan, for: request)
+      dialer.journey = journey
+    }
     do throws(Failure) {
       return try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
     } catch {

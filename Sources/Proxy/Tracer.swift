@@ -59,11 +59,15 @@ package struct Tracer: Sendable {
     /// Once there is a way for datagrams.
     package fileprivate(set) var room: Room?
     package fileprivate(set) var result: Result<Reach, Failure>
+    /// When the outcome was a plan: the way that the rest is about, and those that had failed before.
+    package fileprivate(set) var way: Way?
+    package fileprivate(set) var attempts: [Journey.Attempt] = []
     /// For everything.
     package fileprivate(set) var duration: Duration
   }
 
   private let configuration: Configuration
+  private let health = Health()
 
   package init(_ configuration: Configuration) {
     self.configuration = configuration
@@ -73,7 +77,7 @@ package struct Tracer: Sendable {
   /// sends it a datagram and waits for an answer.
   ///
   /// - Parameter timeout: the route's own, for the whole dial.
-  /// - Precondition: the outcome is `direct` or a chain, and the command is not BIND.
+  /// - Precondition: the outcome is neither `reject` nor `drop`, and the command is not BIND.
   package func run(
     _ request: Request, via outcome: Outcome, timeout: Duration?
   ) async throws -> Report {
@@ -111,6 +115,10 @@ package struct Tracer: Sendable {
     dialer.onRelay = { place, told, used in
       notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
     }
+    if case .plan(let plan) = outcome {
+      dialer.journey = Journey(by: plan, for: request, health: health)
+      dialer.onWay = { way in notes.withLock { $0 = Notes(way: way) } }
+    }
     let budget = timeout ?? policy.timeouts.dial
     var room: Room?
     let start = Deadline.now
@@ -128,24 +136,43 @@ package struct Tracer: Sendable {
     return notes.withLock { notes in
       Report(
         steps: notes.steps, relays: notes.relays, room: room, result: result,
-        duration: Deadline.now.since(start))
+        way: notes.way, attempts: Self.before(dialer.journey, result), duration: Deadline.now.since(start))
     }
+  }
+
+  /// The attempts before the one that the result tells of.
+  private static func before(_ journey: Journey?, _ result: Result<Reach, Failure>) -> [Journey.Attempt] {
+    guard let journey else { return [] }
+    return journey.way == nil ? journey.attempts.dropLast() : journey.attempts
   }
 
   // MARK: Datagrams
 
+  /// By what datagrams leave.
+  private enum Exit {
+    case chain(NestedAssociation)
+    case here
+  }
+
   private func probe(
     _ request: Request, via outcome: Outcome, by dialer: Dialer, _ budget: Duration, room: inout Room?
   ) async throws(Failure) -> Reach {
+    if case .chain(let chain) = outcome, let failure = chain.lackOfUDP { throw failure }
+    let exit = try await dialer.travel(via: outcome, within: budget) { way, deadline throws(Failure) in
+      switch way {
+      case .chain(let chain):
+        Exit.chain(
+          try await NestedAssociation.open(chain, by: dialer, budget: deadline.since(.now)))
+      case .direct: Exit.here
+      }
+    }
     var probe: DatagramProbe
-    switch outcome {
-    case .chain(let chain):
-      if let failure = chain.lackOfUDP { throw failure }
-      let nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)
+    switch exit {
+    case .chain(let nested):
       let header = SOCKS5.DatagramHeader(request.destination).bytes
       room = Room(towards: nested.relay, headers: nested.prefixSize + header.count)
       probe = DatagramProbe(through: nested, to: request.destination, on: dialer.loop)
-    case .direct:
+    case .here:
       let address = try await address(of: request, by: dialer)
       room = Room(towards: address, headers: 0)
       do {
@@ -154,8 +181,6 @@ package struct Tracer: Sendable {
       } catch {
         throw Failure(.destination, .relay, .system(error))
       }
-    case .reject, .drop:
-      preconditionFailure("a refused request is not traced")
     }
     let answer = try await probe.run()
     return .answered(by: answer.source, size: answer.size, time: answer.time)
@@ -204,6 +229,8 @@ package struct Tracer: Sendable {
 
 /// What the dialer told.
 private struct Notes {
+  /// By a plan.
+  var way: Way?
   private(set) var steps: [Tracer.Step] = []
   private(set) var relays: [Tracer.Relay] = []
 

@@ -17,6 +17,8 @@ final class Worker: @unchecked Sendable {
   private var sessions = 0
   /// Sessions that wait for their service to be run.
   private var opened: [Session] = []
+  /// Checks that wait to be begun.
+  private var checks: [GroupChecks] = []
   /// The wait of `serve`, for new connections and opened sessions.
   private var idle: WaitID?
 
@@ -88,6 +90,8 @@ final class Worker: @unchecked Sendable {
           }
           session.worker.finished(phase, of: session)
         }
+      } check: { checks in
+        group.addTask(executorPreference: loop) { await checks.run() }
       }
       close()
       group.cancelAll()
@@ -108,7 +112,7 @@ final class Worker: @unchecked Sendable {
 
   private typealias Start = (Session, Phase) -> Void
 
-  private func serve(_ bells: [Interest], start: Start) async {
+  private func serve(_ bells: [Interest], start: Start, check: (GroupChecks) -> Void) async {
     var interests = bells + listeners.map(\.socket.interest)
     var deadline = Deadline.never
     while sessions > 0 || !server.isDraining {
@@ -119,6 +123,8 @@ final class Worker: @unchecked Sendable {
       }
       for session in opened { start(session, .serving) }
       opened.removeAll(keepingCapacity: true)
+      for group in checks { check(group) }
+      checks.removeAll()
 
       var next = deadline
       for place in listeners.indices where listeners[place].mayAccept {
@@ -132,6 +138,23 @@ final class Worker: @unchecked Sendable {
       if case .ready(let position) = wakeup, position >= bells.count, !listeners.isEmpty {
         listeners[position - bells.count].mayAccept = true
       }
+    }
+  }
+
+  // MARK: Plans
+
+  /// Whoever follows a plan from here. The groups that it passes are checked from this loop, unless they are already.
+  func journey(by plan: Plan, for request: Request) -> Journey {
+    Journey(by: plan, for: request, health: server.health) { [self] group in
+      checks.append(
+        GroupChecks(
+          name: group.name, health: server.health,
+          makeDialer: { [self] in
+            Dialer(
+              loop: loop, resolver: resolver, policy: server.policy, ownListeners: server.ownListeners)
+          },
+          isDraining: { [self] in server.isDraining }))
+      if let idle { loop.wake(idle) }
     }
   }
 

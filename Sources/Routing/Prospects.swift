@@ -20,10 +20,10 @@ package struct Prospects: Sendable {
   /// Whether the table rejects or drops each datagram by rule, rather than for want of a chain that carries it.
   package var isRefused: Bool { all.allSatisfy(\.outcome.refuses) }
 
-  /// The chain that every datagram takes which leaves at all; `nil` when there is none, or another way.
+  /// The chain or plan that every datagram takes which leaves at all; `nil` when there is none, or another way.
   package var onlyChain: Prospect? {
     let carrying = carrying
-    guard carrying.count == 1, case .chain = carrying[0].outcome else { return nil }
+    guard carrying.count == 1, carrying[0].outcome.passesHops else { return nil }
     return carrying[0]
   }
 }
@@ -99,7 +99,7 @@ private struct Gathering {
     if truth != .fails {
       let outcome = route.outcome(over: .udp)
       add(outcome, by: route)
-      if let alternative = route.udp, case .chain = outcome { add(alternative, by: route) }
+      if let alternative = route.udp, outcome.passesHops { add(alternative, by: route) }
     }
     if route.condition.contains(where: \.mayGiveUp) { add(.reject, by: route) }
   }

@@ -6,6 +6,8 @@ package enum Outcome: Hashable, Sendable {
   case direct
   /// Dial it through these hops.
   case chain(Chain)
+  /// Dial it by one of several ways, which is chosen anew for each connection.
+  case plan(Plan)
   /// Refuse: "not allowed by ruleset".
   case reject
   /// Hold the client for its handshake deadline, then close without a word.
@@ -13,9 +15,30 @@ package enum Outcome: Hashable, Sendable {
 }
 
 extension Outcome {
-  /// False for a chain with a hop that is known not to carry UDP.
+  /// False when there is no way but through a hop that is known not to carry UDP.
   package var mayCarryUDP: Bool {
-    if case .chain(let chain) = self { chain.mayCarryUDP } else { true }
+    switch self {
+    case .chain(let chain): chain.mayCarryUDP
+    case .plan(let plan): plan.mayCarryUDP
+    case .direct, .reject, .drop: true
+    }
+  }
+
+  /// The first hop because of which it cannot carry UDP; `nil` when it may.
+  package var hopWithoutUDP: Upstream? {
+    switch self {
+    case .chain(let chain): chain.hopWithoutUDP
+    case .plan(let plan): plan.mayCarryUDP ? nil : plan.stop.upstreams.first { $0.udp == .no }
+    case .direct, .reject, .drop: nil
+    }
+  }
+
+  /// Whether it leads, or may lead, through other proxies.
+  package var passesHops: Bool {
+    switch self {
+    case .chain, .plan: true
+    case .direct, .reject, .drop: false
+    }
   }
 
   /// Whether it lets nothing pass.
@@ -27,6 +50,7 @@ extension Outcome: CustomStringConvertible {
     switch self {
     case .direct: "direct"
     case .chain(let chain): chain.description
+    case .plan(let plan): plan.description
     case .reject: "reject"
     case .drop: "drop"
     }
@@ -40,7 +64,8 @@ package struct Route: Sendable {
   package var note: String?
   package var condition: Condition
   package var outcome: Outcome
-  /// Where UDP goes when `outcome` is a chain that cannot carry it; `nil`: nowhere. When it is a chain, one that may.
+  /// Where UDP goes when `outcome` is a chain or a plan that cannot carry it; `nil`: nowhere. When it is one itself, one
+  /// that may.
   package var udp: Outcome?
   /// For the whole dial; `nil`: the table's `timeouts.dial`.
   package var timeout: Duration?

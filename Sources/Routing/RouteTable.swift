@@ -68,19 +68,19 @@ package struct Verdict: Sendable {
   /// The route that decided; `nil` when none did.
   package var route: Route? { routeIndex.map { table.routes[$0] } }
 
-  /// False when the outcome is a chain with a hop that is known not to carry UDP: datagrams are dropped, and never
-  /// sent another way.
+  /// False when the outcome has no way but through a hop that is known not to carry UDP: datagrams are dropped, and
+  /// never sent another way.
   package var carriesUDP: Bool { outcome.mayCarryUDP }
 
   /// Whether the outcome is the route's `udp`, because the route's chain is known not to carry UDP.
   package var isAlternative: Bool {
-    guard !gaveUp, let route, case .chain = route.outcome else { return false }
+    guard !gaveUp, let route, route.outcome.passesHops else { return false }
     return outcome != route.outcome
   }
 
   /// Where datagrams go when the chain that is the outcome turns out not to carry them; `nil`: they are dropped.
   package var alternative: Outcome? {
-    guard !gaveUp, !isAlternative, case .chain = outcome else { return nil }
+    guard !gaveUp, !isAlternative, outcome.passesHops else { return nil }
     return route?.udp
   }
 }

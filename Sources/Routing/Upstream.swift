@@ -65,6 +65,17 @@ package struct Upstream: Hashable, Sendable {
   }
 }
 
+extension Upstream {
+  /// False when its protocol has no words for where the other one is, so that it cannot stand before it.
+  package func mayReach(_ next: Upstream) -> Bool {
+    switch next.endpoint.host {
+    case .name: kind != .socks4 || next.resolution == .local
+    case .address(.v6): !kind.isSOCKS4
+    case .address(.v4): true
+    }
+  }
+}
+
 /// A user name and a password: octets, the name 1–255, the password 0–255.
 ///
 /// However it is printed, the password does not show.

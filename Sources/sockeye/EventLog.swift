@@ -1,5 +1,6 @@
 import Printing
 import Proxy
+import Routing
 import Settings
 import Transport
 
@@ -66,6 +67,7 @@ extension Event {
     case number(Int)
     case duration(Duration)
     case failure(Failure)
+    case attempts([Journey.Attempt])
 
     func text(_ key: String) -> String {
       switch self {
@@ -73,6 +75,7 @@ extension Event {
       case .number(let value): "\(key)=\(value)"
       case .duration(let value): "\(key)=\(value.logText)"
       case .failure(let failure): "\(key) \(failure)".printable
+      case .attempts(let attempts): "\(key)=\(attempts.map(\.text).joined(separator: "; ").logValue)"
       }
     }
 
@@ -83,6 +86,7 @@ extension Event {
       case .number(let value): .int(value)
       case .duration(let value): .int(Int(value.milliseconds))
       case .failure(let value): value.json
+      case .attempts(let attempts): .array(attempts.map(\.json))
       }
     }
   }
@@ -105,7 +109,7 @@ extension Event {
     if let user { fields.append(("user", .text(user))) }
     if let destination { fields.append(("to", .text(destination.description))) }
     if let route { fields.append(("route", .text(route))) }
-    if let outcome { fields.append(("via", .text(outcome.description))) }
+    if let outcome { fields += Self.ways(of: outcome, way, attempts) }
     switch ending {
     case .finished, .reset, .idle, .left, .stopped:
       fields += [("up", .number(Int(up))), ("down", .number(Int(down)))]
@@ -118,6 +122,23 @@ extension Event {
     case .rejected, .dropped, .overLimit, .unsupported, .refused, .unauthenticated, .noRequest:
       if let words = ending.words { fields.append(("end", .text(words))) }
     }
+    return fields
+  }
+}
+
+extension Event {
+  /// Of a plan, the way that was taken, and what was tried before.
+  private static func ways(
+    of outcome: Outcome, _ way: Way?, _ attempts: [Journey.Attempt]
+  ) -> [(key: String, value: Field)] {
+    // The last attempt is what the end tells of.
+    let last = way == nil ? attempts.last : nil
+    guard let taken = way ?? last?.way else { return [("via", .text(outcome.description))] }
+    var fields: [(key: String, value: Field)] = [
+      ("plan", .text(outcome.description)), ("via", .text(taken.description)),
+    ]
+    let before = last == nil ? attempts[...] : attempts.dropLast()
+    if !before.isEmpty { fields.append(("tried", .attempts(Array(before)))) }
     return fields
   }
 }
@@ -169,5 +190,17 @@ extension Duration {
     case ..<3_600_000: "\(seconds / 60)m\(seconds % 60)s"
     default: "\(seconds / 3600)h\(seconds / 60 % 60)m"
     }
+  }
+}
+
+extension Journey.Attempt {
+  /// `de: hop=1/1 de phase=connect error=(Connection refused)`
+  var text: String { "\(way): \(failure)" }
+
+  var json: JSON {
+    .object([
+      JSON.Member(key: "via", value: .string(way.description)),
+      JSON.Member(key: "failed", value: failure.json),
+    ])
   }
 }

@@ -23,6 +23,8 @@ struct Explanation {
   /// Who turns the destination's name into an address.
   enum Resolver {
     case hop(String)
+    /// Of the way that a plan comes to.
+    case lastHop(orHere: Bool)
     case hosts([IPAddress])
     case here
   }
@@ -86,10 +88,16 @@ struct Explanation {
     }
   }
 
+  /// `nil` when there is nothing to choose, or nothing passes.
+  private var plan: Plan? {
+    guard obstacle == nil, case .plan(let plan) = verdict.outcome else { return nil }
+    return plan
+  }
+
   private var obstacle: Obstacle? {
     if let listener, !listener.serves(request.command) { return .notServed(listener) }
+    if request.command == .udp, let hop = verdict.outcome.hopWithoutUDP { return .lost(at: hop) }
     guard case .chain(let chain) = verdict.outcome else { return nil }
-    if request.command == .udp, let hop = chain.hopWithoutUDP { return .lost(at: hop) }
     guard let last = chain.hops.last else { return nil }
     if last.kind == .http, request.command != .connect { return .unknown(to: last) }
     switch (last.kind, request.destination.host) {
@@ -110,7 +118,8 @@ struct Explanation {
 
   /// Where datagrams go when the chain turns out not to carry them; `nil` when that is known, or they are none.
   private var otherwise: Outcome? {
-    guard request.command == .udp, hops.contains(where: { $0.udp == .auto }) else { return nil }
+    let passed = plan?.stop.upstreams ?? hops
+    guard request.command == .udp, passed.contains(where: { $0.udp == .auto }) else { return nil }
     return verdict.alternative ?? .drop
   }
 
@@ -119,6 +128,7 @@ struct Explanation {
     guard obstacle == nil, let name = request.destination.host.name else { return nil }
     switch verdict.outcome {
     case .chain(let chain): return chain.hops.last.map { .hop($0.name) }
+    case .plan(let plan): return .lastHop(orHere: plan.mayGoDirect)
     case .direct: return hosts.addresses(for: name).map(Resolver.hosts) ?? .here
     case .reject, .drop: return nil
     }
@@ -127,8 +137,8 @@ struct Explanation {
   /// Whether a route by address may still have its say: after a name was resolved here.
   private var canBeRefused: Bool {
     switch resolver {
-    case .here, .hosts: !refusals.isEmpty
-    case .hop, nil: false
+    case .here, .hosts, .lastHop(orHere: true): !refusals.isEmpty
+    case .hop, .lastHop, nil: false
     }
   }
 }
@@ -157,13 +167,13 @@ extension Explanation {
     for judgement in judgements { lines += described(judgement) }
     if verdict.route == nil { lines.append("  no route holds: the default decides") }
     if verdict.gaveUp { lines.append("  a regular expression reached its limits: refused to be safe") }
-    if verdict.isAlternative, case .chain(let chain) = verdict.route?.outcome, let hop = chain.hopWithoutUDP {
+    if verdict.isAlternative, let hop = verdict.route?.outcome.hopWithoutUDP {
       lines.append("  by its 'udp' key: '\(hop.name)' does not carry UDP")
     }
     for (index, hop) in hops.enumerated() {
-      let user = hop.credentials.map { "  (\($0))" } ?? ""
-      lines.append("  hop \(index + 1)  \(hop.name)  \(hop.kind)://\(hop.endpoint)\(user)")
+      lines.append("  hop \(index + 1)  \(hop.text)")
     }
+    lines += plan?.lines ?? []
     if let otherwise { lines.append("  if a hop turns out to carry no UDP: \(otherwise)") }
     switch obstacle {
     case .lost(let hop): lines.append("  UDP is dropped: '\(hop.name)' does not carry it")
@@ -177,6 +187,10 @@ extension Explanation {
     }
     switch resolver {
     case .hop(let name): lines.append("  the name is resolved by: \(name)")
+    case .lastHop(let orHere):
+      lines.append(
+        "  the name is resolved by: the last hop" + (orHere ? ", or by this machine where there is none" : "")
+      )
     case .hosts(let addresses):
       lines.append(
         "  the name is resolved by: hosts (\(addresses.map(\.description).joined(separator: ", ")))")
@@ -222,10 +236,12 @@ extension Explanation {
     case .unknown(let hop): add("obstacle", .string("\(hop.name) knows no \(request.command)"))
     case nil: break
     }
-    add("hops", .array(hops.map(Self.json)))
+    add("hops", .array(hops.map(\.json)))
+    if let plan { add("plan", plan.json) }
     add("route", judgements.first { $0.word == .taken }.map(json) ?? .null)
     switch resolver {
     case .hop(let name): add("resolved_by", .string(name))
+    case .lastHop: add("resolved_by", "the last hop")
     case .hosts: add("resolved_by", "hosts")
     case .here: add("resolved_by", "this machine")
     case nil: add("resolved_by", nil)
@@ -239,6 +255,7 @@ extension Explanation {
     switch fate {
     case .direct: "direct"
     case .chain: "chain"
+    case .plan: "plan"
     case .reject: "reject"
     case .drop: "drop"
     }
@@ -250,14 +267,6 @@ extension Explanation {
       "name": route.name.map(JSON.string) ?? nil, "note": route.note.map(JSON.string) ?? nil,
       "file": .string(route.source.file), "line": .int(route.source.line),
       "judgement": .string(judgement.word.rawValue), "reason": .string(judgement.reason),
-    ]
-  }
-
-  private static func json(_ hop: Upstream) -> JSON {
-    [
-      "name": .string(hop.name), "protocol": .string(hop.kind.rawValue),
-      "endpoint": .string(hop.endpoint.description),
-      "user": hop.credentials.map { .string(String(decoding: $0.username, as: UTF8.self)) } ?? nil,
     ]
   }
 }

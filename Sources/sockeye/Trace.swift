@@ -100,7 +100,13 @@ private struct Attempt {
 
   var lines: [String] {
     guard let report else { return ["  nothing is sent"] }
-    return places.map { line($0.place, $0.steps) } + [conclusion(report)] + room(report)
+    return choice(report) + places.map { line($0.place, $0.steps) } + [conclusion(report)] + room(report)
+  }
+
+  /// What a plan came to.
+  private func choice(_ report: Tracer.Report) -> [String] {
+    report.attempts.map { "  tried \($0.way)  failed \($0.failure)  after \($0.failure.elapsed.logText)" }
+      + (report.way.map { ["  way  \($0)"] } ?? [])
   }
 
   /// The steps of one place, in order.
@@ -135,7 +141,8 @@ private struct Attempt {
 
   /// Nobody can tell where datagrams are lost: only who may have done it.
   private var silence: String {
-    guard case .chain(let chain) = outcome else { return "no datagram came back: the destination is silent" }
+    let way: Outcome = if case .chain(let chain)? = report?.way { .chain(chain) } else { outcome }
+    guard case .chain(let chain) = way else { return "no datagram came back: the destination is silent" }
     let hops = chain.hops.count == 1 ? "hop 1" : "one of the \(chain.hops.count) hops"
     return "associated, but no datagram came back: \(hops) may drop UDP, or the destination is silent"
   }
@@ -152,6 +159,10 @@ private struct Attempt {
   var jsonMembers: [JSON.Member] {
     var members = [JSON.Member(key: "via", value: .string(outcome.description))]
     guard let report else { return members }
+    if let way = report.way { members.append(JSON.Member(key: "way", value: .string(way.description))) }
+    if !report.attempts.isEmpty {
+      members.append(JSON.Member(key: "tried", value: .array(report.attempts.map(\.json))))
+    }
     members.append(JSON.Member(key: "steps", value: .array(report.steps.map(\.json))))
     if !report.relays.isEmpty {
       members.append(JSON.Member(key: "relays", value: .array(report.relays.map(\.json))))

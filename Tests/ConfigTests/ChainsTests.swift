@@ -48,12 +48,12 @@ import Testing
     chains: {c: [], d: , e: {}, f: {hops: }}
     default: direct
     """,
-    "2:13: error: the list is empty: expected a list of upstreams and chains, in travel "
+    "2:13: error: the list is empty: expected a list of upstreams, groups and chains, in travel "
       + "order (write it like [office, tor])",
-    "2:20: error: expected the name of an upstream or a chain, and there is nothing "
+    "2:20: error: expected the name of an upstream, a group or a chain, and there is nothing "
       + "(write it like office)",
     "2:25: error: a chain needs its 'hops' (write {hops: [office, tor]})",
-    "2:39: error: expected the name of an upstream or a chain, and there is nothing "
+    "2:39: error: expected the name of an upstream, a group or a chain, and there is nothing "
       + "(write it like office)"),
   Case(
     """
@@ -64,27 +64,56 @@ import Testing
     "2:14: error: there is no upstream, group or chain named 'aa' (add it under "
       + "'upstreams')",
     "2:18: error: 'direct' cannot stand in a chain (write it alone, or remove it)",
-    "2:26: error: expected the name of an upstream or a chain, not a list (write it like "
-      + "office)",
-    "2:31: error: a map in a chain is not supported yet (write the name of an upstream "
-      + "or a chain)"),
+    "2:26: error: expected the name of an upstream, a group or a chain, not a list (write it like "
+      + "office)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
     chains: {c: {hops: [a], mode: random, length: 2, warm: auto}}
     default: direct
     """,
-    "2:31: error: the mode 'random' is not supported yet (use 'strict', or leave it out)",
-    "2:39: error: 'length' is not supported yet (remove it)",
+    "2:47: error: '2' is out of range: the chain has 1 positions (write 1 to 1)",
     "2:50: error: 'warm' is not supported yet (remove it)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
-    chains: {c: {hops: [a], mode: dynamic}, d: {hops: [a], mode: strickt}}
+    chains:
+      a1: {hops: [a, b], mode: dynamic}
+      a2: {hops: [a, b], mode: random, length: 1-2}
+      a3: {hops: [a, b], mode: round-robin, length: 1}
+      a4: [{any: [a, b], optional: true}, {any: a, optional: true}]
+      a5: [a, {any: [b]}]
+    default: [a1]
+    """),
+  Case(
+    """
+    upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
+    chains:
+      a1: {hops: [a], mode: strickt}
+      a2: {hops: [a, b], mode: random}
+      a3: {hops: [a, b], length: 2}
+      a4: {hops: [a, b], mode: random, length: 2-1}
+      a5: {hops: [a, b], mode: random, length: 0-2}
+      a6: {hops: [a, b], mode: random, length: some}
+      a7: [{optional: true}, {any: []}, {any: [a, a]}, {any: a, optional: maybe}, {one: a}]
+      a8: {hops: [a, a], mode: round-robin, length: 1}
     default: direct
     """,
-    "2:31: error: the mode 'dynamic' is not supported yet (use 'strict', or leave it out)",
-    "2:62: error: 'strickt' is not a chain's mode (write it like strict)"),
+    "3:25: error: 'strickt' is not 'strict', 'dynamic', 'random' or 'round-robin' (did you mean 'strict'?)",
+    "4:7: error: a random chain needs its 'length', how many of its hops a connection passes (write a number, "
+      + "or a range like 2-3)",
+    "5:22: error: 'length' is for 'random' and 'round-robin': a strict chain has no choice of it (remove it)",
+    "6:44: error: '2-1' is not a number of hops or a range (write it like 2 or 2-3)",
+    "7:44: error: '0-2' is out of range: the chain has 2 positions (write 1 to 2)",
+    "8:44: error: 'some' is not a number of hops or a range (write it like 2 or 2-3)",
+    "9:8: error: a position needs 'any', what may stand there (write it like {any: [de, nl], optional: true})",
+    "9:32: error: the list is empty: expected a list of upstreams, groups and chains, in travel order "
+      + "(write it like [office, tor])",
+    "9:47: error: 'a' stands twice in this position (remove one)",
+    "9:71: error: 'maybe' is not 'true' or 'false' (write it like true)",
+    "9:79: error: a position needs 'any', what may stand there (write it like {any: [de, nl], optional: true})",
+    "9:80: error: a position has no key 'one' (it may have 'any', 'optional')",
+    "10:18: error: 'a' stands twice in this chain (a hop is passed once: remove one)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}

@@ -91,7 +91,9 @@ import Testing
     let maps = [
       "x: 1\ndefault: direct", "listen: {x: 1}\ndefault: direct", "listen: {udp: {x: 1}}\ndefault: direct",
       "listen: {bind: {x: 1}}\ndefault: direct", "upstreams: {a: {x: 1}}\ndefault: direct",
-      "chains: {a: {x: 1}}\ndefault: direct", "routes: {x: 1}\ndefault: direct",
+      "groups: {a: {x: 1}}\ndefault: direct",
+      "groups: {a: {check: {x: 1}}}\ndefault: direct", "chains: {a: {x: 1}}\ndefault: direct",
+      "chains: {a: [{x: 1}]}\ndefault: direct", "routes: {x: 1}\ndefault: direct",
       "tests: {x: 1}\ndefault: direct",
       "dns: {x: 1}\ndefault: direct", "timeouts: {x: 1}\ndefault: direct", "limits: {x: 1}\ndefault: direct",
       "log: {x: 1}\ndefault: direct",

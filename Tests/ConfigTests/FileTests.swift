@@ -49,14 +49,13 @@ import Testing
     "1:1: error: a route table has no key 'defualt' (did you mean 'default'?)",
     "1:1: error: there is no 'default' (write what becomes of everything else, such as 'default: direct')"),
   Case(
-    "groups: {}\nlists: {}\ntables: {}\ndefault: direct",
-    "1:1: error: 'groups' is not supported yet (remove it)",
-    "2:1: error: 'lists' is not supported yet (remove it)",
-    "3:1: error: 'tables' is not supported yet (remove it)"),
+    "lists: {}\ntables: {}\ndefault: direct",
+    "1:1: error: 'lists' is not supported yet (remove it)",
+    "2:1: error: 'tables' is not supported yet (remove it)"),
   Case(
     "x: &d direct\ndefault: *d",
     "1:1: error: a route table has no key 'x' (it may have 'listen', 'upstreams',"
-      + " 'chains', 'routes', 'default', 'hosts', 'dns', 'tests', 'timeouts', 'limits', 'log')"),
+      + " 'groups', 'chains', 'routes', 'default', 'hosts', 'dns', 'tests', 'timeouts', 'limits', 'log')"),
   Case("log: &l {}\nlimits: *l\ndefault: direct"),
 ])
 func `the file itself`(of: Case) {

@@ -109,7 +109,7 @@ import Testing
       #expect(!messages.isEmpty)
       #expect(
         messages.allSatisfy {
-          $0.hasSuffix("error: chains are nested more than 32 deep (write the hops out)")
+          $0.hasSuffix("error: groups and chains are nested more than 32 deep (write the hops out)")
         })
     }
   }

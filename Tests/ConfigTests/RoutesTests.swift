@@ -20,9 +20,9 @@ import Testing
     default: direct
     """,
     "2:10: error: a route needs its 'via' (write where it leads, such as 'via: direct')",
-    "2:29: error: expected 'direct', 'reject', 'drop', the name of an upstream or a "
+    "2:29: error: expected 'direct', 'reject', 'drop', the name of an upstream, a group or a "
       + "chain, or a list, and there is nothing (write it like direct)",
-    "2:38: error: a map here is not supported yet (write the name of an upstream or a "
+    "2:38: error: a map here is not supported yet (write the name of an upstream, a group or a "
       + "chain, or a list)",
     "2:43: error: 'a' is not a route (write it like {domain: corp.example, via: office})",
     "2:46: error: expected a route, and there is nothing (write it like {domain: "
@@ -47,7 +47,7 @@ import Testing
       + "itself)",
     "6:10: error: 'direct' cannot stand in a chain (write it alone, or remove it)",
     "7:9: error: there is no upstream, group or chain named 'A' (did you mean 'a'?)",
-    "8:9: error: the list is empty: expected a list of upstreams and chains, in travel "
+    "8:9: error: the list is empty: expected a list of upstreams, groups and chains, in travel "
       + "order (write it like [office, tor])"),
   Case(
     """
@@ -251,7 +251,7 @@ import Testing
     "5:26: error: 'c' does not carry UDP either (write 'reject', 'direct' or another chain)",
     "6:26: error: 'b' does not carry UDP either (write 'reject', 'direct' or another chain)",
     "7:26: error: there is no upstream, group or chain named 'offce' (add it under 'upstreams')",
-    "8:26: error: expected 'direct', 'reject', 'drop', the name of an upstream or a "
+    "8:26: error: expected 'direct', 'reject', 'drop', the name of an upstream, a group or a "
       + "chain, or a list, and there is nothing (write it like direct)",
     "9:18: error: there is no upstream, group or chain named 'offce' (add it under 'upstreams')",
     "9:30: error: 'b' does not carry UDP either (write 'reject', 'direct' or another chain)"),
@@ -299,11 +299,11 @@ import Testing
     "2:14: error: 'direct' cannot stand in a chain (write it alone, or remove it)"),
   Case(
     "default: {a: b}",
-    "1:10: error: a map here is not supported yet (write the name of an upstream or a "
+    "1:10: error: a map here is not supported yet (write the name of an upstream, a group or a "
       + "chain, or a list)"),
   Case(
     "default:",
-    "1:9: error: expected 'direct', 'reject', 'drop', the name of an upstream or a "
+    "1:9: error: expected 'direct', 'reject', 'drop', the name of an upstream, a group or a "
       + "chain, or a list, and there is nothing (write it like direct)"),
   Case(
     "default: offce",

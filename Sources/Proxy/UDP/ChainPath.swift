@@ -17,6 +17,8 @@ final class ChainPath: @unchecked Sendable {
   private(set) var hasAnswered = false
   var lastUse = Deadline.now
   private unowned let association: Association
+  /// Whoever chose the chain, if it was chosen: told what comes of it.
+  private let journey: Journey?
   /// For all that it takes to open it.
   private let budget: Duration
   private var refusals = 0
@@ -25,8 +27,9 @@ final class ChainPath: @unchecked Sendable {
   private static let refusalLimit = 3
 
   /// - Parameter route: the one that chose the chain; `nil`: the default.
-  init(_ chain: Chain, by route: Route?, of association: Association) {
+  init(_ chain: Chain, by route: Route?, of association: Association, journey: Journey? = nil) {
     self.chain = chain
+    self.journey = journey
     self.association = association
     budget = route?.timeout ?? association.terms.policy.timeouts.dial
   }
@@ -35,9 +38,16 @@ final class ChainPath: @unchecked Sendable {
   func open() async throws(Failure) {
     let worker = association.worker
     let policy = association.terms.policy
-    let dialer = Dialer(
+    var dialer = Dialer(
       loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
-    nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)
+    dialer.journey = journey
+    do throws(Failure) {
+      nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)
+    } catch {
+      journey?.fail(error)
+      throw error
+    }
+    journey?.arrive()
     lastUse = .now
   }
 

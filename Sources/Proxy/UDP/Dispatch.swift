@@ -17,6 +17,8 @@ final class Dispatch: @unchecked Sendable {
   private var paths: [Chain: ChainPath] = [:]
   /// Until when chains are left alone.
   private var rests: [Chain: Deadline] = [:]
+  /// What was chosen for a plan that leads all destinations the same way, for as long as it lasts.
+  private var chosen: [Plan: ChainPath] = [:]
   let direct: DirectPath
   private var bytesWaiting = 0
   /// By which the datagrams staged in the loop's batch leave.
@@ -127,6 +129,7 @@ final class Dispatch: @unchecked Sendable {
     case .reject, .drop: .nowhere(.rejected)
     case .direct: decideDirectly(request)
     case .chain(let chain): decide(request, through: chain, by: route, alternative: alternative)
+    case .plan(let plan): decide(request, following: plan, by: route, alternative: alternative)
     }
   }
 
@@ -212,14 +215,84 @@ final class Dispatch: @unchecked Sendable {
   /// Opens a path before anything is to leave by it.
   func open(_ chain: Chain, by route: Route?) async throws(Failure) {
     if let failure = server.outages.failure(of: chain) { throw failure }
-    let path = ChainPath(chain, by: route, of: association)
+    try await open(ChainPath(chain, by: route, of: association))
+  }
+
+  private func open(_ path: ChainPath) async throws(Failure) {
     do {
       try await path.open()
     } catch {
-      if !Task.isCancelled { _ = server.outages.note(error, of: chain, isOutage: !error.isOurs) }
+      if !Task.isCancelled { _ = server.outages.note(error, of: path.chain, isOutage: !error.isOurs) }
       throw error
     }
     add(path)
+  }
+
+  // MARK: By a plan
+
+  /// An association keeps to one way, as a tunnel does, unless the plan is to tell destinations apart.
+  private func decide(
+    _ request: Request, following plan: Plan, by route: Route?, alternative: Outcome?
+  ) -> Flow.Decision {
+    if let path = chosen[plan], !path.hasEnded { return decide(request, by: path) }
+    let journey = association.worker.journey(by: plan, for: request)
+    while let way = journey.next() {
+      guard case .chain(let chain) = way else { return decideDirectly(request) }
+      if let path = paths[chain] {
+        choose(path, for: plan)
+        return decide(request, by: path)
+      }
+      if let trouble = trouble(of: chain) {
+        journey.skip(trouble)
+        continue
+      }
+      let path = ChainPath(chain, by: route, of: association, journey: journey)
+      choose(path, for: plan)
+      add(path)
+      return decide(request, by: path)
+    }
+    if let alternative, lacksUDP(plan, journey) {
+      return decide(request, alternative, by: route, alternative: nil)
+    }
+    return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
+  }
+
+  /// Why a chain is not to be tried just now, by anybody or by this association.
+  private func trouble(of chain: Chain) -> Failure? {
+    if let failure = server.outages.failure(of: chain) { return failure }
+    guard let rest = rests[chain], rest > loop.now else { return nil }
+    return Failure(.hop(0, of: chain.hops.count, name: chain.hops[0].name), .relay, .noWay)
+  }
+
+  private func choose(_ path: ChainPath, for plan: Plan) {
+    if !plan.dependsOnDestination { chosen[plan] = path }
+  }
+
+  /// Whether it is known of each of its ways, and not only of those that are down, that it carries no datagrams.
+  private func lacksUDP(_ plan: Plan, _ journey: Journey) -> Bool {
+    !plan.mayCarryUDP || !journey.attempts.isEmpty && journey.attempts.allSatisfy(\.failure.isLackOfUDP)
+  }
+
+  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
+  func open(_ plan: Plan, by route: Route?) async throws(Failure) {
+    let anywhere = terms.request(to: Endpoint(.unspecified4, port: 0))
+    let journey = association.worker.journey(by: plan, for: anywhere)
+    while let way = journey.next() {
+      // Nothing has to be opened for it.
+      guard case .chain(let chain) = way else { return }
+      if let failure = server.outages.failure(of: chain) {
+        journey.skip(failure)
+        continue
+      }
+      let path = ChainPath(chain, by: route, of: association, journey: journey)
+      do {
+        try await open(path)
+        return choose(path, for: plan)
+      } catch {
+        guard error.blame != .destination else { throw error }
+      }
+    }
+    throw journey.failure
   }
 
   /// Sends by this path what is to leave through its chain, until it ends.

@@ -1,0 +1,53 @@
+import Transport
+import Wire
+
+extension Failure {
+  /// Whose a failure to dial is, and so whether another way may do better.
+  enum Blame {
+    /// The hop's: it is down.
+    case hop
+    /// A hop's that took the request and let nothing be heard, or its destination's.
+    case silence
+    /// Nobody's that is known, or it concerns this request only: another way may do better.
+    case nobody
+    /// The destination's own, the client's, or ours: another way would fail alike.
+    case destination
+  }
+
+  var blame: Blame {
+    guard case .hop(let index, let count, _) = place else { return .destination }
+    if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .destination }
+    switch (phase, cause) {
+    case (_, .beyondSOCKS4):
+      return .nobody
+    // That it carries no datagrams does not mean that it is down.
+    case (.associate, _):
+      return .nobody
+    case (.request, .system(.timedOut)) where index == count - 1:
+      return .silence
+    case (.request, .reply(let code)) where index == count - 1:
+      return Self.blame(for: code)
+    // 5B is the only word of SOCKS4 for a destination that refuses.
+    case (.request, .socks4Reply(.rejected)) where index == count - 1:
+      return .destination
+    default:
+      return .hop
+    }
+  }
+
+  /// What a last hop's answer to a request means.
+  private static func blame(for code: SOCKS5.ReplyCode) -> Blame {
+    switch code {
+    case .notAllowed, .networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired: .destination
+    // General failure, and what it cannot do: no word on the destination.
+    default: .nobody
+    }
+  }
+}
+
+extension Failure.Place {
+  /// From 0; `nil` for what is no hop.
+  var hopIndex: Int? {
+    if case .hop(let index, _, _) = self { index } else { nil }
+  }
+}

@@ -1,0 +1,67 @@
+import Routing
+import Transport
+
+/// Dials through the members of one group, again and again, as long as it is in use: so that what is down is known
+/// before somebody needs it, and what is up again is not left alone.
+///
+/// Each member is reached through the hops that stood before the group when it was last used, never around them.
+struct GroupChecks: Sendable {
+  let name: String
+  let health: Health
+  /// Of the moment: a reload may have changed the policy.
+  let makeDialer: @Sendable () -> Dialer
+  let isDraining: @Sendable () -> Bool
+
+  /// A group that nobody used for that long is not checked.
+  private static let shortestUse = Duration.seconds(120)
+
+  func run() async {
+    while !isDraining(),
+      let subject = health.subject(
+        name, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
+      let check = subject.group.check
+    {
+      await round(of: subject, check)
+      // Not all groups, and not all instances, at the same time.
+      let interval = check.interval * Double.random(in: 0.9..<1.1)
+      guard (try? await makeDialer().loop.sleep(until: .after(interval))) != nil else { return }
+    }
+  }
+
+  private func round(of subject: Health.Subject, _ check: Group.Check) async {
+    let loop = makeDialer().loop
+    await withDiscardingTaskGroup { tasks in
+      for member in subject.group.members where member.stop != .direct {
+        tasks.addTask(executorPreference: loop) {
+          await self.check(member.stop, behind: subject.before, check)
+        }
+      }
+    }
+  }
+
+  private func check(_ stop: Stop, behind before: [Upstream], _ check: Group.Check) async {
+    let request = Request(to: check.destination)
+    let positions = before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([stop])]
+    // A member that is a choice itself is checked by the way that it would take now.
+    let plan = Plan(.itinerary(Itinerary(positions)))
+    let journey = Journey(by: plan, for: request, health: health)
+    guard case .chain(let chain)? = journey.next() else { return }
+    var dialer = makeDialer()
+    dialer.journey = journey
+    do throws(Failure) {
+      _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
+      journey.arrive()
+    } catch {
+      // It is known what is dialled: that nothing comes of it means that the member is no use.
+      journey.fail(error, as: error.blame == .destination ? .destination : .hop)
+    }
+  }
+}
+
+extension Deadline {
+  fileprivate static func ago(_ duration: Duration) -> Deadline {
+    let now = Deadline.now
+    let past = Deadline(nanoseconds: 0) + duration
+    return Deadline(nanoseconds: now.nanoseconds > past.nanoseconds ? now.nanoseconds - past.nanoseconds : 0)
+  }
+}

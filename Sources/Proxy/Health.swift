@@ -1,0 +1,105 @@
+import Addresses
+import Routing
+import Synchronization
+import Transport
+
+/// What is known of the upstreams that stand in groups and choices, over all loops; by name, so that it survives a
+/// reload.
+package final class Health: Sendable {
+  /// A group that is checked, as it was last used.
+  struct Subject: Sendable {
+    var group: Group
+    /// The hops before it.
+    var before: [Upstream]
+    var lastUse: Deadline
+    /// A loop has taken its checks over.
+    var isTaken = false
+  }
+
+  private struct State {
+    var standings = Standings()
+    var subjects: [String: Subject] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  package init() {}
+
+  /// The best way by a plan, which is begun with this; `nil` when nothing but dead ends is left.
+  func choose(by plan: Plan, for request: Request, avoiding detours: Detours) -> Selection? {
+    state.withLock { state in
+      var generator = SystemRandomNumberGenerator()
+      return state.standings.choose(
+        by: plan, for: request, avoiding: detours, at: Deadline.now.nanoseconds, using: &generator)
+    }
+  }
+
+  /// Counts a connection for each hop, and for nothing but `direct` where there are none.
+  func count(_ way: Way, by difference: Int) {
+    state.withLock { state in
+      switch way {
+      case .direct: state.standings.update(way.description) { $0.connections += difference }
+      case .chain(let chain):
+        for hop in chain.hops { state.standings.update(hop.name) { $0.connections += difference } }
+      }
+    }
+  }
+
+  /// Notes what came of a way.
+  ///
+  /// - Parameters:
+  ///   - failure: `nil` when all of it was passed.
+  ///   - blame: whose the failure is.
+  ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
+  func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain, latencies: [Double?]) {
+    state.withLock { state in
+      let now = Deadline.now.nanoseconds
+      for (index, hop) in chain.hops.enumerated() {
+        state.standings.update(hop.name) { standing in
+          if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
+          let jitter = Double.random(in: 0..<1)
+          guard let failed = failure?.place.hopIndex else { return standing.succeed() }
+          if index < failed { return standing.succeed() }
+          if index > failed { return standing.endTrial() }
+          switch blame {
+          case .destination: standing.succeed()
+          case .nobody: standing.endTrial()
+          case .hop: standing.fail(at: now, jitter: jitter)
+          case .silence: standing.fallSilent(at: now, jitter: jitter)
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Checks
+
+  /// Notes that a group with a check was passed; true when somebody must begin to check it.
+  func use(_ visit: Selection.Visit) -> Bool {
+    state.withLock { state in
+      var subject =
+        state.subjects[visit.group.name]
+        ?? Subject(group: visit.group, before: visit.before, lastUse: .now)
+      subject.group = visit.group
+      subject.before = visit.before
+      subject.lastUse = .now
+      let isNew = !subject.isTaken
+      subject.isTaken = true
+      state.subjects[visit.group.name] = subject
+      return isNew
+    }
+  }
+
+  /// The group to check; `nil`, and nobody's any more, when it was not used since `limit`, or is no longer checked.
+  func subject(_ name: String, usedSince limit: (Group.Check) -> Deadline) -> Subject? {
+    state.withLock { state in
+      guard let subject = state.subjects[name], let check = subject.group.check,
+        subject.lastUse >= limit(check)
+      else {
+        state.subjects[name] = nil
+        return nil
+      }
+      return subject
+    }
+  }
+}

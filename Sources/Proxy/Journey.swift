@@ -1,0 +1,154 @@
+import Routing
+import Transport
+
+/// One request's way by a plan: what was tried, and what was taken. It counts among the connections of the hops it
+/// passes for as long as it lives.
+///
+/// `@unchecked` holds because its tasks run on one loop: its variables are touched by one thread.
+package final class Journey: @unchecked Sendable {
+  /// A way that failed.
+  package struct Attempt: Sendable {
+    package let way: Way
+    package let failure: Failure
+  }
+
+  let plan: Plan
+  private let request: Request
+  private let health: Health
+  /// Has a group checked from now on.
+  private let startChecks: (Group) -> Void
+  private var detours = Detours()
+  private var latencies: [Double?] = []
+  package private(set) var attempts: [Attempt] = []
+  /// The one being tried, or taken; `nil` before, between and after.
+  package private(set) var way: Way?
+
+  init(
+    by plan: Plan, for request: Request, health: Health, startChecks: @escaping (Group) -> Void = { _ in }
+  ) {
+    self.plan = plan
+    self.request = request
+    self.health = health
+    self.startChecks = startChecks
+  }
+
+  deinit { leave() }
+
+  // MARK: Choosing
+
+  /// The best way that has not failed yet; `nil` when there is none.
+  func next() -> Way? {
+    leave()
+    guard let selection = health.choose(by: plan, for: request, avoiding: detours) else { return nil }
+    way = selection.way
+    latencies = []
+    health.count(selection.way, by: 1)
+    for visit in selection.visits where visit.group.check != nil {
+      if health.use(visit) { startChecks(visit.group) }
+    }
+    return selection.way
+  }
+
+  /// Why there is no way, when `next` has none.
+  var failure: Failure {
+    attempts.last?.failure ?? Failure(.hop(0, of: 1, name: plan.description), .connect, .noWay)
+  }
+
+  /// How much of the time that is left the next way may take: as much as each of those that may follow.
+  ///
+  /// Of many, the first few get more than their share: hops that hang are rarer than hops that refuse.
+  func share(until deadline: Deadline) -> Deadline {
+    let left = max(1, min(plan.breadth, Self.shares) - attempts.count)
+    guard left > 1, deadline != .never else { return deadline }
+    let now = Deadline.now
+    return now + deadline.since(now) / left
+  }
+
+  private static let shares = 4
+
+  // MARK: Telling
+
+  /// A hop was reached, or admitted us, after so long.
+  func note(_ place: Failure.Place, _ phase: Failure.Phase, _ duration: Duration) {
+    guard let index = place.hopIndex else { return }
+    switch phase {
+    case .connect, .greet, .authenticate: break
+    case .resolve, .request, .associate, .accept, .relay: return
+    }
+    while latencies.count <= index { latencies.append(nil) }
+    latencies[index] = (latencies[index] ?? 0) + duration / .nanoseconds(1)
+  }
+
+  /// The way leads there.
+  func arrive() {
+    if case .chain(let chain)? = way { health.note(nil, as: .nobody, of: chain, latencies: latencies) }
+  }
+
+  /// The way does not lead there; false when another would not either.
+  ///
+  /// - Parameter blame: whose failure it is, when that is not for the failure itself to say.
+  @discardableResult
+  func fail(_ failure: Failure, as blame: Failure.Blame? = nil) -> Bool {
+    guard let way else { return false }
+    attempts.append(Attempt(way: way, failure: failure))
+    leave()
+    guard case .chain(let chain) = way else { return false }
+    health.note(failure, as: blame ?? failure.blame, of: chain, latencies: latencies)
+    detours.add(chain.hops.prefix((failure.place.hopIndex ?? chain.hops.count - 1) + 1))
+    return failure.blame != .destination
+  }
+
+  /// The way is known to lead nowhere just now.
+  func skip(_ failure: Failure) {
+    guard let way, case .chain(let chain) = way else { return }
+    attempts.append(Attempt(way: way, failure: failure))
+    detours.add(chain.hops)
+    leave()
+  }
+
+  private func leave() {
+    if let way { health.count(way, by: -1) }
+    way = nil
+  }
+}
+
+extension Dialer {
+  /// Gives `body` each way in turn, until one leads to the destination, or fails in a way in which all would.
+  ///
+  /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
+  func travel<Reached: ~Copyable>(
+    via outcome: Outcome, within budget: Duration,
+    _ body: (Way, Deadline) async throws(Failure) -> Reached
+  ) async throws(Failure) -> Reached {
+    try await within(budget) { deadline throws(Failure) in
+      switch outcome {
+      case .direct: return try await body(.direct, deadline)
+      case .chain(let chain): return try await body(.chain(chain), deadline)
+      case .plan:
+        guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
+        return try await travel(journey, until: deadline, body)
+      case .reject, .drop: preconditionFailure("a refused request is not dialled")
+      }
+    }
+  }
+
+  private func travel<Reached: ~Copyable>(
+    _ journey: Journey, until deadline: Deadline,
+    _ body: (Way, Deadline) async throws(Failure) -> Reached
+  ) async throws(Failure) -> Reached {
+    while let way = journey.next() {
+      onWay(way)
+      let start = Deadline.now
+      do throws(Failure) {
+        let reached = try await body(way, journey.share(until: deadline))
+        journey.arrive()
+        return reached
+      } catch {
+        var failure = error
+        failure.elapsed = Deadline.now.since(start)
+        guard journey.fail(failure), Deadline.now < deadline else { throw failure }
+      }
+    }
+    throw journey.failure
+  }
+}
