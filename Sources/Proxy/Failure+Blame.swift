@@ -18,7 +18,7 @@ extension Failure {
     guard case .hop(let index, let count, _) = place else { return .destination }
     if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .destination }
     switch (phase, cause) {
-    case (_, .beyondSOCKS4):
+    case (_, .beyondSOCKS4), (_, .beyondHTTP):
       return .nobody
     // That it carries no datagrams does not mean that it is down.
     case (.associate, _):
@@ -30,6 +30,8 @@ extension Failure {
     // 5B is the only word of SOCKS4 for a destination that refuses.
     case (.request, .socks4Reply(.rejected)) where index == count - 1:
       return .destination
+    case (.request, .status(let status)) where index == count - 1:
+      return Self.blame(for: status)
     default:
       return .hop
     }
@@ -40,6 +42,14 @@ extension Failure {
     switch code {
     case .notAllowed, .networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired: .destination
     // General failure, and what it cannot do: no word on the destination.
+    default: .nobody
+    }
+  }
+
+  /// The same of one that speaks HTTP.
+  private static func blame(for status: HTTP.Status) -> Blame {
+    switch status {
+    case .forbidden, .notFound, .badGateway, .gatewayTimeout: .destination
     default: .nobody
     }
   }

@@ -32,6 +32,15 @@ struct BlameTests {
     #expect(failure.blame == ([1, 7, 8].contains(code) ? .nobody : .destination))
   }
 
+  @Test(
+    arguments: [
+      (.forbidden, true), (.badGateway, true), (.gatewayTimeout, true), (.serviceUnavailable, false),
+    ] as [(HTTP.Status, Bool)])
+  func `so is what a gateway says of it`(status: HTTP.Status, isDestination: Bool) {
+    let failure = Failure(Self.lastHop, .request, .status(status))
+    #expect(failure.blame == (isDestination ? .destination : .nobody))
+  }
+
   @Test func `SOCKS4 has one word for all that destinations do`() {
     #expect(Failure(Self.lastHop, .request, .socks4Reply(.rejected)).blame == .destination)
   }
@@ -55,7 +64,7 @@ struct BlameTests {
   @Test(
     arguments: [
       Failure(lastHop, .associate, .reply(.commandNotSupported)),
-      Failure(lastHop, .request, .beyondSOCKS4(.name)),
+      Failure(lastHop, .request, .beyondSOCKS4(.name)), Failure(lastHop, .request, .beyondHTTP),
     ])
   func `what a hop cannot do for this request does not mean that it is down`(failure: Failure) {
     #expect(failure.blame == .nobody)
