@@ -62,7 +62,9 @@ package final class Health: Sendable {
           if index < failed { return standing.succeed() }
           if index > failed { return standing.endTrial() }
           switch blame {
-          case .destination: standing.succeed()
+          // It answered; or it was not its turn to do anything.
+          case .destination where failure?.phase == .request: standing.succeed()
+          case .destination: standing.endTrial()
           case .nobody: standing.endTrial()
           case .hop: standing.fail(at: now, jitter: jitter)
           case .silence: standing.fallSilent(at: now, jitter: jitter)

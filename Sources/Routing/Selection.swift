@@ -24,19 +24,28 @@ extension Standings {
     by plan: Plan, for request: Request, avoiding detours: Detours = Detours(), at now: Moment,
     using generator: inout Generator
   ) -> Selection? {
-    for allowance in Selector<Generator>.Grade.allCases where allowance != .failed || !detours.failed.isEmpty
-    {
+    let found = search(plan, for: request, avoiding: detours, at: now, using: &generator)
+    guard let (selection, turnsTaken) = found else { return nil }
+    for (name, advance) in turnsTaken { turns[name, default: 0] &+= advance }
+    if case .chain(let chain) = selection.way {
+      for hop in chain.hops { update(hop.name) { $0.begin(at: now) } }
+    }
+    return selection
+  }
+
+  // It is over before anything changes, so that nothing has to be copied.
+  private func search<Generator: RandomNumberGenerator>(
+    _ plan: Plan, for request: Request, avoiding detours: Detours, at now: Moment,
+    using generator: inout Generator
+  ) -> (Selection, turnsTaken: [(name: String, advance: Int)])? {
+    for allowance in Selector<Generator>.Grade.allCases {
+      if allowance == .failed, detours.failed.isEmpty { break }
       var selector = Selector(
         request: request, standings: self, detours: detours, now: now, allowance: allowance,
         generator: generator)
       let selection = selector.select(plan.stop)
       generator = selector.generator
-      guard let selection else { continue }
-      for (name, advance) in selector.turnsTaken { turns[name, default: 0] &+= advance }
-      if case .chain(let chain) = selection.way {
-        for hop in chain.hops { update(hop.name) { $0.begin(at: now) } }
-      }
-      return selection
+      if let selection { return (selection, selector.turnsTaken) }
     }
     return nil
   }

@@ -179,10 +179,8 @@ extension Stop {
       let positions = itinerary.positions
       let carrying = positions.count { $0.choices.contains(where: \.mayCarryUDP) }
       switch itinerary.mode {
-      case .strict:
-        // What is optional is left out when it is down, not when it carries no UDP.
-        return carrying == positions.count
-      case .dynamic: return carrying == positions.count
+      // What may be left out is left out when it is down, not when it carries no UDP.
+      case .strict, .dynamic: return carrying == positions.count
       case .random, .roundRobin: return carrying >= itinerary.length.lowerBound
       }
     }
