@@ -375,7 +375,7 @@ import Testing
         """
         h.example:4  tcp  →  a|b?,c
           route  t.yaml:14   port 4
-          chain careful  strict
+          chain strict
             hop 1  if up  the first of these that is up
               a  socks5://h:1  (user alice)
               b  socks5://h:2
@@ -415,14 +415,14 @@ import Testing
 
   @Test func `a plan as JSON`() throws {
     let json = try explanation(of: "h.example:2", table: Self.plans).json.description
-    #expect(
-      json.contains(
-        #""outcome":"plan","hops":[],"plan":{"chain":null,"mode":"strict","length":null,"positions":["#
-          + #"{"optional":false,"any":[{"name":"c","protocol":"socks5","endpoint":"h:3","user":null}]},"#
-          + #"{"optional":false,"any":[{"group":"same","strategy":"sticky","sticky":"user","members":["#
-          + #"{"weight":1,"member":{"name":"a","protocol":"socks5","endpoint":"h:1","user":"alice"}},"#
-          + #"{"weight":1,"member":{"name":"b","protocol":"socks5","endpoint":"h:2","user":null}}]}]}]}"#),
-      "\(json)")
+    for part in [
+      #""outcome":"plan","hops":[],"plan":{"chain":null,"mode":"strict","length":null,"positions":["#,
+      #"{"optional":false,"any":[{"name":"c","protocol":"socks5","endpoint":"h:3","user":null}]},"#,
+      #"{"optional":false,"any":[{"group":"same","strategy":"sticky","sticky":"user","members":["#,
+      #"{"weight":1,"member":{"name":"a","protocol":"socks5","endpoint":"h:1","user":"alice"}},"#,
+    ] {
+      #expect(json.contains(part), "\(json)")
+    }
     #expect(!json.contains("secret"))
   }
 }
