@@ -98,7 +98,7 @@ package enum Notice: Sendable {
   case needsRestart(String)
   /// Datagrams that were to leave through this chain are dropped, and those of all clients for half a minute, or until
   /// it is opened anew.
-  case pathFailed(Chain, Failure)
+  case pathFailed(Outcome, Failure)
 }
 
 /// Takes what the server tells. Called on the loops' threads: it must not block.

@@ -1,5 +1,6 @@
 import Addresses
 import DNS
+import Routing
 import Transport
 import Wire
 
@@ -162,6 +163,15 @@ extension SOCKS5.ReplyCode {
 }
 
 extension Failure {
+  /// Why an outcome is known to carry no UDP; `nil` when it may.
+  init?(lackOfUDPOf outcome: Outcome) {
+    guard let hop = outcome.hopWithoutUDP else { return nil }
+    // In a plan it stands at no place before one is chosen.
+    let hops = if case .chain(let chain) = outcome { chain.hops } else { [hop] }
+    let index = hops.firstIndex(of: hop) ?? 0
+    self.init(.hop(index, of: hops.count, name: hop.name), .associate, .withoutUDP)
+  }
+
   /// This program ran short of something: that says nothing of the hop.
   var isOurs: Bool {
     switch cause {

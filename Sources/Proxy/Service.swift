@@ -19,7 +19,7 @@ enum Service {
       event.up = relay.up.byteCount
       event.down = relay.down.byteCount
     case .association(let association, _):
-      event.ending = association.ending.map(Event.Ending.init) ?? .stopped
+      event.ending = association.ending ?? .stopped
       event.up = association.up.bytes
       event.down = association.down.bytes
       event.datagrams = Event.Datagrams(
@@ -34,17 +34,6 @@ extension Event.Ending {
       switch ending {
       case .finished: .finished
       case .reset: .reset
-      case .idle: .idle
-      case .stopped: .stopped
-      }
-  }
-}
-
-extension Event.Ending {
-  fileprivate init(_ ending: Association.Ending) {
-    self =
-      switch ending {
-      case .finished: .finished
       case .idle: .idle
       case .stopped: .stopped
       }

@@ -54,13 +54,12 @@ extension Session {
 
   /// Why a chain carries no datagrams, as far as the table, or the hop itself, has said so.
   private func lackOfUDP(_ outcome: Outcome) -> Failure? {
-    let failure: Failure? =
-      switch outcome {
-      case .chain(let chain): worker.server.outages.failure(of: chain) ?? chain.lackOfUDP
-      case .plan: outcome.hopWithoutUDP.map(Failure.init(lackOfUDPAt:))
-      case .direct, .reject, .drop: nil
-      }
-    return failure?.isLackOfUDP == true ? failure : nil
+    if case .chain(let chain) = outcome, let failure = worker.server.outages.failure(of: chain),
+      failure.isLackOfUDP
+    {
+      return failure
+    }
+    return Failure(lackOfUDPOf: outcome)
   }
 
   private func open(_ way: Prospect, for association: Association) async throws(Refusal) {
@@ -75,12 +74,5 @@ extension Session {
     } catch {
       throw refusal(.failed(error), SOCKS5.ReplyCode(error))
     }
-  }
-}
-
-extension Failure {
-  /// What is known of an upstream that stands in a plan.
-  fileprivate init(lackOfUDPAt upstream: Upstream) {
-    self.init(.hop(0, of: 1, name: upstream.name), .associate, .reply(.commandNotSupported))
   }
 }

@@ -157,7 +157,7 @@ package struct Tracer: Sendable {
   private func probe(
     _ request: Request, via outcome: Outcome, by dialer: Dialer, _ budget: Duration, room: inout Room?
   ) async throws(Failure) -> Reach {
-    if case .chain(let chain) = outcome, let failure = chain.lackOfUDP { throw failure }
+    if let failure = Failure(lackOfUDPOf: outcome) { throw failure }
     let exit = try await dialer.travel(via: outcome, within: budget) { way, deadline throws(Failure) in
       switch way {
       case .chain(let chain):
@@ -202,8 +202,7 @@ package struct Tracer: Sendable {
     }
     dialer.onPhase(.destination, .resolve, Deadline.now.since(start))
     let table = dialer.policy.table
-    let admitted = addresses.filter { $0.isDialable && table.refusal(of: $0, for: request) == nil }
-    guard let address = admitted.first(where: \.hasRoute) ?? admitted.last else {
+    guard let address = table.addressForDatagrams(among: addresses, of: request) else {
       let route = addresses.lazy.compactMap { table.refusal(of: $0, for: request) }.first
       throw Failure(.destination, .resolve, route.map { .rejected(route: $0.label) } ?? .notDialable)
     }

@@ -21,8 +21,8 @@ struct EventLog: EventSink {
       say(.warning, "turned away a connection to \(listener): \(error)")
     case .needsRestart(let part):
       say(.warning, "'\(part)' differs from what runs: restart to change it")
-    case .pathFailed(let chain, let failure):
-      write(.warning, "udp", [("via", .text(chain.description)), ("failed", .failure(failure))])
+    case .pathFailed(let outcome, let failure):
+      write(.warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure))])
     }
   }
 

@@ -219,28 +219,6 @@ struct GroupsTests {
     #expect(try binding.receive(exactly: 5) == Array("hello".utf8))
   }
 
-  @Test(arguments: [false, true])
-  func `datagrams take the member that carries them`(isOpenedBefore: Bool) throws {
-    let dead = try DeadPort()
-    let echo = try DatagramServer.echo()
-    // It answers "command not supported", and the dead one nothing at all.
-    let deaf = try Sockeye("listen: {address: 127.0.0.1:0, udp: false}\ndefault: direct\n")
-    let hop = try ScriptedHop()
-    let sockeye = try Sockeye(
-      """
-      upstreams: {a: "socks5://\(dead.address)", b: "socks5://\(deaf.address)", c: "socks5://\(hop.address)"}
-      groups: {exits: {members: [a, b, c]}}
-      \(isOpenedBefore ? "" : "routes: [{port: 9, via: direct}]")
-      default: exits
-
-      """)
-    let association = try Association(through: sockeye.address)
-    try association.expectEcho("hello", from: echo.address)
-    try association.expectEcho("again", from: echo.address)
-    #expect(hop.destinations.all == [echo.address, echo.address])
-    #expect(hop.clientCount == 1)
-  }
-
   @Test func `members are checked while the group is in use, through the hops before it`() throws {
     let probe = try Server.silent()
     let entry = try Sockeye("default: direct\n")

@@ -120,7 +120,7 @@ struct AssociationTests {
       await withTaskGroup { group in
         group.addTask(executorPreference: server.loop) {
           while !Task.isCancelled {
-            // Nobody may be there any more.
+            // Nobody may be there any more. It is not waited for anything: strangers keep on sending, at this pace.
             try? stranger.send(header, to: association.relay)
             try? await server.loop.sleep(until: .after(.milliseconds(10)))
           }

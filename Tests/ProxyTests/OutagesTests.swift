@@ -14,21 +14,21 @@ struct OutagesTests {
   @Test func `a chain that could not be opened is out of use, and that is told once`() {
     let outages = Outages()
     #expect(outages.failure(of: Self.chain) == nil)
-    #expect(outages.note(Self.dead, of: Self.chain, isOutage: true))
+    #expect(outages.note(Self.dead, of: .chain(Self.chain), isOutage: true))
     #expect(outages.failure(of: Self.chain) == Self.dead)
     #expect(outages.failure(of: Self.other) == nil)
-    #expect(!outages.note(Self.dead, of: Self.chain, isOutage: true))
-    #expect(!outages.note(Self.ended, of: Self.chain, isOutage: false))
+    #expect(!outages.note(Self.dead, of: .chain(Self.chain), isOutage: true))
+    #expect(!outages.note(Self.ended, of: .chain(Self.chain), isOutage: false))
     #expect(outages.failure(of: Self.chain) == Self.dead)
   }
 
   @Test func `a chain that ended may be opened anew, and is out of use when that fails`() {
     let outages = Outages()
-    #expect(outages.note(Self.ended, of: Self.chain, isOutage: false))
+    #expect(outages.note(Self.ended, of: .chain(Self.chain), isOutage: false))
     #expect(outages.failure(of: Self.chain) == nil)
-    #expect(!outages.note(Self.ended, of: Self.chain, isOutage: false))
+    #expect(!outages.note(Self.ended, of: .chain(Self.chain), isOutage: false))
     // The log knows already that it is in trouble.
-    #expect(!outages.note(Self.dead, of: Self.chain, isOutage: true))
+    #expect(!outages.note(Self.dead, of: .chain(Self.chain), isOutage: true))
     #expect(outages.failure(of: Self.chain) == Self.dead)
   }
 

@@ -12,13 +12,6 @@ import Wire
 ///
 /// `@unchecked` holds because its tasks run on the worker's loop: its variables are touched by one thread.
 final class Association: @unchecked Sendable {
-  enum Ending {
-    /// The client closed its control connection, or its direction of it.
-    case finished
-    case idle
-    case stopped
-  }
-
   /// For whom it is, and by what rules.
   struct Terms {
     let client: IPAddress?
@@ -51,7 +44,8 @@ final class Association: @unchecked Sendable {
   /// Tasks to be started, and the wait that is ended for them.
   private var unstarted: [@Sendable () async -> Void] = []
   private var wait: WaitID?
-  private(set) var ending: Ending?
+  /// `finished` when the client closed its control connection, or its direction of it.
+  private(set) var ending: Event.Ending?
   var up = Traffic()
   private(set) var down = Traffic()
   var drops = Drops()
@@ -68,9 +62,6 @@ final class Association: @unchecked Sendable {
       bytes += UInt64(payload)
     }
   }
-
-  /// How many batches are moved before others on the loop have their turn.
-  static let rounds = 4
 
   /// - Parameters:
   ///   - local: the address at which the client reached us; a client of a Unix-domain socket is on this machine.
@@ -192,18 +183,16 @@ final class Association: @unchecked Sendable {
 
   /// True when there may be more.
   private func receive() -> Bool {
-    let batch = loop.datagrams
-    for _ in 0..<Self.rounds {
-      // What fails here is an ICMP message about an answer that the client did not want.
-      guard let count = try? batch.receive(from: relay), count > 0 else { return false }
-      for slot in 0..<count { accept(slot, in: batch) }
+    // It is not connected, so that nothing can fail but for want of memory: then the next arrival is another try.
+    (try? relay.receive {
+      accept($0)
+    } flush: {
       dispatch.flush()
-      if count < DatagramBatch.capacity { return false }
-    }
-    return true
+    }) ?? false
   }
 
-  private func accept(_ slot: Int, in batch: DatagramBatch) {
+  private func accept(_ slot: Int) {
+    let batch = loop.datagrams
     let source = batch.source(of: slot)
     guard source.address == client, port == nil || port == source.port else { return drops.count(.stranger) }
     let header: SOCKS5.DatagramHeader
@@ -224,19 +213,29 @@ final class Association: @unchecked Sendable {
   // MARK: To the client
 
   /// Puts an answer among those that `flush` sends to the client, with its true source (G15).
-  func deliver(_ slot: Int, from source: SocketAddress) {
-    guard let port else { return }
+  ///
+  /// - Parameter contacts: who may answer by the way that it came, unless everybody may (G16).
+  /// - Returns: false when it is nobody's answer.
+  @discardableResult
+  func deliver(_ slot: Int, from source: SocketAddress, if contacts: Contacts) -> Bool {
+    guard terms.service.filtering == .endpointIndependent || contacts.contains(source) else {
+      drops.count(.unsolicited)
+      return false
+    }
+    guard let port else { return true }
     let batch = loop.datagrams
     let payload = batch.byteCount(of: slot)
     if latest?.source != source {
       latest = (source, SOCKS5.DatagramHeader(Endpoint(source.address, port: source.port)).bytes)
     }
     guard let header = latest?.header, batch.prepend(header, to: slot, towards: client) else {
-      return drops.count(.tooLarge)
+      drops.count(.tooLarge)
+      return true
     }
     batch.stage(slot, to: SocketAddress(client, port: port))
     lastUse = loop.now
     down.count(payload)
+    return true
   }
 
   func flush() {

@@ -84,33 +84,26 @@ final class ChainPath: @unchecked Sendable {
 
   /// True when there may be more.
   private func receive(_ nested: NestedAssociation) throws(Failure) -> Bool {
-    let batch = association.loop.datagrams
-    for _ in 0..<Association.rounds {
-      let count: Int
-      do {
-        count = try batch.receive(from: nested.outlet.socket)
-      } catch {
-        try note(error)
-        continue
+    do {
+      return try nested.outlet.socket.receive {
+        deliver($0, nested)
+      } flush: {
+        association.flush()
       }
-      guard count > 0 else { return false }
-      for slot in 0..<count { deliver(slot, nested) }
-      association.flush()
-      if count < DatagramBatch.capacity { return false }
+    } catch {
+      try note(error)
+      return true
     }
-    return true
   }
 
   private func deliver(_ slot: Int, _ nested: NestedAssociation) {
     guard let source = nested.unwrap(slot, in: association.loop.datagrams) else {
       return association.drops.count(.foreign)
     }
-    let letsAnyone = association.terms.service.filtering == .endpointIndependent
-    guard letsAnyone || contacts.contains(source) else { return association.drops.count(.unsolicited) }
+    guard association.deliver(slot, from: source, if: contacts) else { return }
     refusals = 0
     hasAnswered = true
     lastUse = association.loop.now
-    association.deliver(slot, from: source)
   }
 
   private func note(_ error: Errno) throws(Failure) {

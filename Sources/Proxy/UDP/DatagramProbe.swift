@@ -73,6 +73,7 @@ struct DatagramProbe {
     let batch = loop.datagrams
     let slot = batch.load(Self.question(id))
     let header = SOCKS5.DatagramHeader(destination).bytes
+    // Not even 32 hops with the longest names have headers that do not fit before 17 octets.
     guard nested?.wrap(slot, in: batch, behind: header) ?? true else {
       preconditionFailure("a question is too large for any chain")
     }

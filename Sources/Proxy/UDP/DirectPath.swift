@@ -26,18 +26,13 @@ final class DirectPath {
     return Flow.Decision(way: .direct(address), contact: contacts.add(.address(address.address)))
   }
 
-  /// The first of a name's addresses that may be sent to, and that there is a way to.
+  /// What the addresses of a name, at least one, lead to.
   func decide(_ request: Request, among addresses: [IPAddress]) -> Flow.Decision {
-    var result = Flow.Decision.nowhere(.unresolved)
-    for address in addresses {
-      guard association.terms.policy.table.refusal(of: address, for: request) == nil else {
-        result = .nowhere(.rejected)
-        continue
-      }
-      result = decide(SocketAddress(address, port: request.destination.port))
-      if case .direct = result.way, address == addresses.last || address.hasRoute { break }
+    let table = association.terms.policy.table
+    if let address = table.addressForDatagrams(among: addresses, of: request) {
+      return decide(SocketAddress(address, port: request.destination.port))
     }
-    return result
+    return .nowhere(addresses.contains(where: \.isDialable) ? .rejected : .refused)
   }
 
   // MARK: Moving
@@ -65,21 +60,22 @@ final class DirectPath {
   /// Takes answers from the socket that was opened as the `index`th; true when there may be more.
   func receive(at index: Int) -> Bool {
     let batch = association.loop.datagrams
-    let letsAnyone = association.terms.service.filtering == .endpointIndependent
-    for _ in 0..<Association.rounds {
-      guard let count = try? batch.receive(from: outlets[index].socket), count > 0 else { return false }
-      for slot in 0..<count {
-        let source = batch.source(of: slot)
-        if letsAnyone || contacts.contains(source) {
-          association.deliver(slot, from: source)
-        } else {
-          association.drops.count(.unsolicited)
-        }
-      }
+    // As with the relay, nothing can fail but for want of memory.
+    let hasMore = try? outlets[index].socket.receive { slot in
+      association.deliver(slot, from: batch.source(of: slot), if: contacts)
+    } flush: {
       association.flush()
-      if count < DatagramBatch.capacity { return false }
     }
-    return true
+    return hasMore ?? false
+  }
+}
+
+extension RouteTable {
+  /// Which of a name's addresses datagrams go to: the first that they may be sent to, and that there is a way to. Where
+  /// there is a way to none, the kernel shall say so.
+  func addressForDatagrams(among addresses: [IPAddress], of request: Request) -> IPAddress? {
+    let admitted = addresses.filter { $0.isDialable && refusal(of: $0, for: request) == nil }
+    return admitted.first(where: \.hasRoute) ?? admitted.last
   }
 }
 

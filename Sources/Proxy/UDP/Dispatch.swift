@@ -188,8 +188,8 @@ final class Dispatch: @unchecked Sendable {
   ) -> Flow.Decision {
     if let path = paths[chain] { return decide(request, by: path) }
     if let rest = rests[chain], rest > loop.now { return .nowhere(.noPath, until: rest) }
-    if let failure = server.outages.failure(of: chain) ?? chain.lackOfUDP {
-      report(failure, of: chain, isOutage: true)
+    if let failure = server.outages.failure(of: chain) ?? Failure(lackOfUDPOf: .chain(chain)) {
+      report(failure, of: .chain(chain), isOutage: true)
       if failure.isLackOfUDP, let alternative {
         return decide(request, alternative, by: route, alternative: nil)
       }
@@ -222,7 +222,9 @@ final class Dispatch: @unchecked Sendable {
     do {
       try await path.open()
     } catch {
-      if !Task.isCancelled { _ = server.outages.note(error, of: path.chain, isOutage: !error.isOurs) }
+      if !Task.isCancelled {
+        _ = server.outages.note(error, of: .chain(path.chain), isOutage: !error.isOurs)
+      }
       throw error
     }
     add(path)
@@ -251,7 +253,10 @@ final class Dispatch: @unchecked Sendable {
       add(path)
       return decide(request, by: path)
     }
-    if let alternative, lacksUDP(plan, journey) {
+    let failure = Failure(lackOfUDPOf: .plan(plan)) ?? journey.failure
+    report(failure, of: .plan(plan), isOutage: false)
+    // Of each of its ways, and not only of those that are down, it must be known that it carries none.
+    if let alternative, failure.isLackOfUDP, journey.attempts.allSatisfy(\.failure.isLackOfUDP) {
       return decide(request, alternative, by: route, alternative: nil)
     }
     return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
@@ -266,11 +271,6 @@ final class Dispatch: @unchecked Sendable {
 
   private func choose(_ path: ChainPath, for plan: Plan) {
     if !plan.dependsOnDestination { chosen[plan] = path }
-  }
-
-  /// Whether it is known of each of its ways, and not only of those that are down, that it carries no datagrams.
-  private func lacksUDP(_ plan: Plan, _ journey: Journey) -> Bool {
-    !plan.mayCarryUDP || !journey.attempts.isEmpty && journey.attempts.allSatisfy(\.failure.isLackOfUDP)
   }
 
   /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
@@ -317,13 +317,13 @@ final class Dispatch: @unchecked Sendable {
     guard !Task.isCancelled else { return }
     let isOutage = path.nested == nil && !failure.isOurs
     if !isOutage, !path.hasAnswered { rests[path.chain] = loop.now + Self.failureLifetime }
-    report(failure, of: path.chain, isOutage: isOutage)
+    report(failure, of: .chain(path.chain), isOutage: isOutage)
   }
 
   /// Tells the log, once in a while, and lets the chain rest if it is out of use.
-  private func report(_ failure: Failure, of chain: Chain, isOutage: Bool) {
-    guard server.outages.note(failure, of: chain, isOutage: isOutage) else { return }
-    server.sink.record(.pathFailed(chain, failure))
+  private func report(_ failure: Failure, of outcome: Outcome, isOutage: Bool) {
+    guard server.outages.note(failure, of: outcome, isOutage: isOutage) else { return }
+    server.sink.record(.pathFailed(outcome, failure))
   }
 }
 
@@ -334,14 +334,6 @@ extension Lookup {
   /// IPv4 address may be sent to, or there is no way to any.
   func suffices(for request: Request, by table: RouteTable) -> Bool {
     guard !isComplete, case .success(let addresses)? = v4 else { return isComplete }
-    return addresses.contains { $0.isDialable && table.refusal(of: $0, for: request) == nil && $0.hasRoute }
-  }
-}
-
-extension Chain {
-  /// The hop that is known not to carry UDP.
-  var lackOfUDP: Failure? {
-    guard let index = hops.firstIndex(where: { $0.udp == .no }) else { return nil }
-    return Failure(.hop(index, of: hops.count, name: hops[index].name), .associate, .withoutUDP)
+    return table.addressForDatagrams(among: addresses, of: request)?.hasRoute == true
   }
 }

@@ -1,0 +1,85 @@
+import Testing
+
+/// Datagrams that may take several ways.
+@Suite(.blocking)
+struct UDPGroupsTests {
+  @Test(arguments: [false, true])
+  func `datagrams take the member that carries them`(isOpenedBefore: Bool) throws {
+    let dead = try DeadPort()
+    let echo = try DatagramServer.echo()
+    // It answers "command not supported", and the dead one nothing at all.
+    let deaf = try Sockeye("listen: {address: 127.0.0.1:0, udp: false}\ndefault: direct\n")
+    let hop = try ScriptedHop()
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(dead.address)", b: "socks5://\(deaf.address)", c: "socks5://\(hop.address)"}
+      groups: {exits: {members: [a, b, c]}}
+      \(isOpenedBefore ? "" : "routes: [{port: 9, via: direct}]")
+      default: exits
+
+      """)
+    let association = try Association(through: sockeye.address)
+    try association.expectEcho("hello", from: echo.address)
+    try association.expectEcho("again", from: echo.address)
+    #expect(hop.destinations.all == [echo.address, echo.address])
+    #expect(hop.clientCount == 1)
+  }
+
+  @Test func `datagrams that no member carries are dropped, and the log says so once`() throws {
+    let target = try DatagramServer.echo()
+    let other = try DatagramServer.echo()
+    let hop = try ScriptedHop()
+    let sockeye = try Sockeye(
+      """
+      upstreams:
+        a: {url: "socks5://\(hop.address)", udp: no}
+        b: {url: "socks5://\(hop.address)", udp: no}
+      groups: {exits: {members: [a, b]}}
+      routes: [{port: \(target.port), via: exits}]
+      default: direct
+
+      """)
+    let association = try Association(through: sockeye.address)
+    for _ in 0..<3 { try association.send("lost", to: target.address) }
+    try association.expectEcho("hello", from: other.address)
+    _ = try sockeye.process.line(
+      containing: " udp via=exits failed hop=1/1 a phase=associate error=(carries no UDP)")
+    let closing = try sockeye.closing(association)
+    #expect(closing.contains("dropped=no-path:3"), "\(closing)")
+    #expect(sockeye.process.lines.all.count { $0.contains("via=exits failed") } == 1)
+    #expect(target.payloads.isEmpty && hop.clientCount == 0)
+  }
+
+  @Test func `where no member carries UDP a client is told 07, and nobody is said to have answered`() throws {
+    let hop = try ScriptedHop()
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: {url: "socks5://\(hop.address)", udp: no}}
+      groups: {exits: {members: [a]}}
+      default: exits
+
+      """)
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestAssociation(hint: "0.0.0.0:0").code == 7)
+    _ = try sockeye.process.line(containing: "error=(carries no UDP)")
+    #expect(hop.clientCount == 0)
+  }
+
+  @Test func `trace sends its datagram by the way of a plan that carries it`() throws {
+    let directory = try TemporaryDirectory()
+    let echo = try DatagramServer.echo()
+    let deaf = try Sockeye("listen: {address: 127.0.0.1:0, udp: false}\ndefault: direct\n")
+    let good = try Sockeye("default: direct\n")
+    try directory.write(
+      """
+      upstreams: {a: "socks5://\(deaf.address)", b: "socks5://\(good.address)"}
+      groups: {exits: {members: [a, b]}}
+      default: exits
+
+      """, to: "table.yaml")
+    let traced = try Sockeye.run("trace", "--udp", "table.yaml", echo.address, directory: directory.path)
+    #expect(traced.status == 0, "\(traced)")
+    #expect(traced.output.contains("  way  b"), "\(traced)")
+    #expect(traced.output.contains { $0.contains("from \(echo.address)") }, "\(traced)")
+  }
+}
