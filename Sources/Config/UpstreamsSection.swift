@@ -5,8 +5,8 @@ import Settings
 /// `upstreams:`.
 extension TableReader {
   private static let keys = Keys(
-    ["url", "username", "password", "password_file", "timeout", "resolve", "udp"],
-    later: ["pipeline", "isolate"])
+    ["url", "username", "password", "password_file", "timeout", "resolve", "udp", "pipeline"],
+    later: ["isolate"])
 
   private static let elsewhere = "take the password from ${NAME} or 'password_file'"
 
@@ -30,14 +30,17 @@ extension TableReader {
     }
     guard var url = readURL(urlNode) else { return nil }
     let udp = fields["udp"].map { readUDPSupport($0, url.kind) }
+    let pipeline = fields["pipeline"].map { answer($0, Upstream.Pipeline.self) } ?? .auto
     guard readCredentials(fields, into: &url) else { return nil }
-    guard let timeout, let resolution else { return nil }
-    return upstream(name, url, timeout: timeout, resolution: resolution, udp: udp ?? nil, node: urlNode)
+    guard let timeout, let resolution, let pipeline else { return nil }
+    return upstream(
+      name, url, timeout: timeout, resolution: resolution, udp: udp ?? nil, pipeline: pipeline, node: urlNode)
   }
 
   private func upstream(
     _ name: String, _ url: ProxyURL, timeout: Duration = .seconds(10),
-    resolution: Upstream.Resolution = .previous, udp: Upstream.UDPSupport? = nil, node: Node
+    resolution: Upstream.Resolution = .previous, udp: Upstream.UDPSupport? = nil,
+    pipeline: Upstream.Pipeline = .auto, node: Node
   ) -> Upstream? {
     names.positions[name] = node.position
     var credentials: Credentials?
@@ -59,17 +62,24 @@ extension TableReader {
     }
     return Upstream(
       name: name, kind: url.kind, endpoint: url.endpoint, credentials: credentials, timeout: timeout,
-      resolution: resolution, udp: udp)
+      resolution: resolution, udp: udp, pipeline: pipeline)
   }
 
-  /// `nil` also for what is no more than the default.
-  private func readUDPSupport(_ node: Node, _ kind: Upstream.Kind) -> Upstream.UDPSupport? {
+  /// `yes`, `no` or `auto`.
+  private func answer<Word: CaseIterable & RawRepresentable<String>>(
+    _ node: Node, _ words: Word.Type
+  ) -> Word? {
     if node.kind == .scalar, ["true", "false"].contains(node.text) {
       error(
         node, "\(quoted(node)) is not 'yes', 'no' or 'auto' (write '\(node.text == "true" ? "yes" : "no")')")
       return nil
     }
-    guard let support = word(node, Upstream.UDPSupport.self) else { return nil }
+    return word(node, words)
+  }
+
+  /// `nil` also for what is no more than the default.
+  private func readUDPSupport(_ node: Node, _ kind: Upstream.Kind) -> Upstream.UDPSupport? {
+    guard let support = answer(node, Upstream.UDPSupport.self) else { return nil }
     guard kind != .socks5 else { return support }
     if support == .yes { error(node, "\(kind.protocolName) carries no UDP (write 'no', or remove it)") }
     return nil

@@ -14,33 +14,15 @@ struct Connection: ~Copyable {
   let early: [UInt8]
 }
 
-/// A hop that is connected to, through those before it, and has admitted us: it waits for a request.
-struct ReachedHop: ~Copyable {
-  let hop: Hop
-  let stream: TCPStream
-  /// What it sent and nobody has taken yet.
-  var input: [UInt8] = []
-
-  /// Takes in what has arrived.
-  mutating func read(until deadline: Deadline) async throws(Failure) {
-    let isOpen: Bool
-    do {
-      isOpen = try await stream.read(into: &input, until: deadline)
-    } catch {
-      throw Failure(hop.place, .request, .system(error))
-    }
-    guard isOpen else { throw Failure(hop.place, .request, .closed) }
-  }
-}
-
 /// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
 struct Dialer: Sendable {
   let loop: EventLoop
   let resolver: Resolver
   let policy: Policy
   let ownListeners: OwnListeners
-  /// Told each phase when it is over, with its hop and how long it took; for `trace`.
-  var onPhase: @Sendable (Failure.Place, Failure.Phase, Duration) -> Void = { _, _, _ in }
+  let pipelining: Pipelining
+  /// Told each phase when it is over, with its hop; for `trace`.
+  var onPhase: @Sendable (Tracer.Step) -> Void = { _ in }
   /// Told each way by a plan when it is tried; for `trace`.
   var onWay: @Sendable (Way) -> Void = { _ in }
   /// Chooses the ways, when a plan is dialled.
@@ -60,9 +42,11 @@ struct Dialer: Sendable {
     }
   }
 
-  private func tell(_ place: Failure.Place, _ phase: Failure.Phase, since start: Deadline) {
+  func tell(
+    _ place: Failure.Place, _ phase: Failure.Phase, since start: Deadline, isPipelined: Bool = false
+  ) {
     let duration = Deadline.now.since(start)
-    onPhase(place, phase, duration)
+    onPhase(Tracer.Step(place: place, phase: phase, duration: duration, isPipelined: isPipelined))
     journey?.note(place, phase, duration)
   }
 
@@ -94,91 +78,7 @@ struct Dialer: Sendable {
     return Connection(stream: stream, bound: bound, early: [])
   }
 
-  // MARK: Through a chain
-
-  /// Has the last hop connect to the destination, whose name travels unresolved.
-  private func dial(
-    _ destination: Endpoint, through chain: Chain, until deadline: Deadline
-  ) async throws(Failure) -> Connection {
-    try check(chain, .connect, destination)
-    var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
-    let reply = try await ask(&last, .connect, destination, until: deadline)
-    // A name is none of the client's business: many cannot even read one.
-    let bound = reply.bound.socketAddress ?? SocketAddress(.unspecified4, port: 0)
-    return Connection(stream: last.stream, bound: bound, early: last.input)
-  }
-
-  /// Throws when a hop will not even have words for what it is to be asked: before anything is dialled.
-  func check(_ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint) throws(Failure) {
-    for (index, upstream) in chain.hops.enumerated() where upstream.kind != .socks5 {
-      let hop = Hop(upstream: upstream, index: index, count: chain.hops.count)
-      if index == chain.hops.count - 1 {
-        try hop.check(command, destination)
-      } else if chain.hops[index + 1].resolution == .previous {
-        try hop.check(.connect, chain.hops[index + 1].endpoint)
-      }
-    }
-  }
-
-  /// Connects to the first hop of the chain, then asks each hop for the next, until the one at `index` is there and
-  /// has admitted us.
-  func reach(_ index: Int, of chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
-    let count = chain.hops.count
-    var hop = Hop(upstream: chain.hops[0], index: 0, count: count)
-    let stream = try await connect(
-      to: hop.upstream.endpoint, place: hop.place, until: min(deadline, .after(hop.upstream.timeout)),
-      refusing: { _ in nil })
-    var input: [UInt8] = []
-    try await greet(hop, over: stream, input: &input, until: deadline)
-    while hop.index < index {
-      let next = Hop(upstream: chain.hops[hop.index + 1], index: hop.index + 1, count: count)
-      try await open(next, through: hop, over: stream, input: &input, until: deadline)
-      try await greet(next, over: stream, input: &input, until: deadline)
-      hop = next
-    }
-    return ReachedHop(hop: hop, stream: stream, input: input)
-  }
-
-  /// Asks something of a hop that was reached: its reply, which is a success.
-  func ask(
-    _ reached: inout ReachedHop, _ command: SOCKS5.Command, _ destination: Endpoint,
-    phase: Failure.Phase = .request, until deadline: Deadline
-  ) async throws(Failure) -> Hop.Reply {
-    let asked = Deadline.now
-    let hop = reached.hop
-    let reply = try await hop.request(
-      command, destination, over: reached.stream, input: &reached.input, phase: phase, until: deadline)
-    if let refusal = reply.refusal { throw Failure(hop.place, phase, refusal) }
-    tell(hop.place, phase, since: asked)
-    return reply
-  }
-
-  private func greet(
-    _ hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
-  ) async throws(Failure) {
-    guard hop.isGreeted else { return }
-    let greeted = Deadline.now
-    try await hop.greet(stream, input: &input, until: min(deadline, .after(hop.upstream.timeout)))
-    tell(hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, since: greeted)
-  }
-
-  /// Has `hop` connect to the next one. When it says that it cannot, it is the next one that is not reached.
-  private func open(
-    _ next: Hop, through hop: Hop, over stream: borrowing TCPStream, input: inout [UInt8],
-    until deadline: Deadline
-  ) async throws(Failure) {
-    let asked = Deadline.now
-    let deadline = min(deadline, .after(next.upstream.timeout))
-    let endpoint = try await endpoint(of: next, in: hop.families, until: deadline)
-    let reply: Hop.Reply
-    do {
-      reply = try await hop.request(.connect, endpoint, over: stream, input: &input, until: deadline)
-    } catch  where error.cause == .system(.timedOut) {
-      throw Failure(next.place, .connect, error.cause)
-    }
-    if let refusal = reply.refusal { throw Failure(next.place, .connect, refusal) }
-    tell(next.place, .connect, since: asked)
-  }
+  // MARK: Names
 
   /// A hop's name is the business of the hop before it, unless the table says `resolve: local`.
   ///
@@ -227,7 +127,7 @@ struct Dialer: Sendable {
   /// Connects to an endpoint from here, resolving its name if it has one.
   ///
   /// - Parameter refusal: why an address may not be dialled; asked of the very address that is dialled.
-  private func connect(
+  func connect(
     to endpoint: Endpoint, place: Failure.Place, until deadline: Deadline,
     refusing refusal: @escaping (IPAddress) -> Failure.Cause?
   ) async throws(Failure) -> TCPStream {

@@ -51,6 +51,7 @@ struct GroupChecks: Sendable {
     do throws(Failure) {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
       journey.arrive()
+      await makeDialer().tryPipelining(of: chain)
     } catch {
       // It is known what is dialled: that nothing comes of it means that the member is no use.
       journey.fail(error, as: error.blame == .destination ? .destination : .hop)

@@ -24,36 +24,38 @@ struct Hop {
     let bound: Endpoint
   }
 
-  /// Greets the hop and authenticates. Bytes it sends early stay in `input`.
-  func greet(
-    _ stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
-  ) async throws(Failure) {
-    let credentials = upstream.credentials
-    let offered: [SOCKS5.Method] =
-      credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
-    try await send(SOCKS5.Greeting(methods: offered).bytes, stream, .greet, until: deadline)
+  // MARK: Greeting
+
+  /// What it may choose from: without user name and password it is offered to do without.
+  var methods: [SOCKS5.Method] {
+    upstream.credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
+  }
+
+  /// What is sent when it chose to see a user name and a password.
+  var claim: [UInt8]? {
+    upstream.credentials.map { SOCKS5.UsernamePassword(username: $0.username, password: $0.password).bytes }
+  }
+
+  /// The one that it chose of those that were offered.
+  func method(
+    among offered: [SOCKS5.Method], over stream: borrowing TCPStream, input: inout [UInt8],
+    until deadline: Deadline
+  ) async throws(Failure) -> SOCKS5.Method {
     let selection: SOCKS5.MethodSelection = try await receive(stream, .greet, input: &input, until: deadline)
     guard offered.contains(selection.method) else { throw Failure(place, .greet, .method(selection.method)) }
-    guard selection.method == .usernamePassword, let credentials else { return }
+    return selection.method
+  }
 
-    let claim = SOCKS5.UsernamePassword(username: credentials.username, password: credentials.password)
-    try await send(claim.bytes, stream, .authenticate, until: deadline)
+  /// Throws when it does not take the claim.
+  func admission(
+    over stream: borrowing TCPStream, input: inout [UInt8], until deadline: Deadline
+  ) async throws(Failure) {
     let status: SOCKS5.UsernamePasswordStatus = try await receive(
       stream, .authenticate, input: &input, until: deadline)
     guard status == .success else { throw Failure(place, .authenticate, .credentials) }
   }
 
-  /// Asks something of the hop. The reply may be a refusal.
-  ///
-  /// - Parameter phase: what a failure is told as.
-  func request(
-    _ command: SOCKS5.Command, _ destination: Endpoint, over stream: borrowing TCPStream,
-    input: inout [UInt8], phase: Failure.Phase = .request, until deadline: Deadline
-  ) async throws(Failure) -> Reply {
-    let message = try message(command, destination, phase)
-    try await send(message, stream, phase, until: deadline)
-    return try await reply(over: stream, input: &input, phase: phase, until: deadline)
-  }
+  // MARK: Requests
 
   /// The hop's next reply: to BIND it gives two.
   func reply(
@@ -97,11 +99,14 @@ struct Hop {
   /// Throws when the hop's protocol has no words for a request.
   func check(_ command: SOCKS5.Command, _ destination: Endpoint) throws(Failure) {
     guard upstream.kind != .socks5 else { return }
-    _ = try message(command, destination, .request)
+    _ = try request(command, destination)
   }
 
-  private func message(
-    _ command: SOCKS5.Command, _ destination: Endpoint, _ phase: Failure.Phase
+  /// What asks the hop for something; throws when its protocol has no words for that.
+  ///
+  /// - Parameter phase: what a failure is told as.
+  func request(
+    _ command: SOCKS5.Command, _ destination: Endpoint, phase: Failure.Phase = .request
   ) throws(Failure) -> [UInt8] {
     do throws(Failure.Limit) {
       switch upstream.kind {
@@ -143,16 +148,6 @@ struct Hop {
   }
 
   // MARK: Messages
-
-  private func send(
-    _ bytes: [UInt8], _ stream: borrowing TCPStream, _ phase: Failure.Phase, until deadline: Deadline
-  ) async throws(Failure) {
-    do {
-      try await stream.write(bytes, until: deadline)
-    } catch {
-      throw Failure(place, phase, .system(error))
-    }
-  }
 
   private func receive<M: Message>(
     _ stream: borrowing TCPStream, _ phase: Failure.Phase, input: inout [UInt8], until deadline: Deadline

@@ -12,6 +12,7 @@ package final class Server: Sendable {
   let ownRelays = OwnRelays()
   let outages = Outages()
   let health = Health()
+  let pipelining = Pipelining()
   let drainBell: Bell
   let haltBell: Bell
   private let loops: [EventLoop]

@@ -173,7 +173,8 @@ final class Session: @unchecked Sendable {
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
     var dialer = Dialer(
-      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
+      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners,
+      pipelining: worker.server.pipelining)
     if case .plan(let plan) = verdict.outcome {
       journey = worker.journey(by: plan, for: request)
       dialer.journey = journey

@@ -13,6 +13,8 @@ package struct Tracer: Sendable {
     package let place: Failure.Place
     package let phase: Failure.Phase
     package let duration: Duration
+    /// What it began with left together with what other phases began with, or end with.
+    package let isPipelined: Bool
   }
 
   /// Where a hop takes datagrams.
@@ -108,10 +110,9 @@ package struct Tracer: Sendable {
   ) async -> Report {
     let policy = Policy(configuration)
     let notes = Mutex(Notes())
-    var dialer = Dialer(loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners())
-    dialer.onPhase = { place, phase, duration in
-      notes.withLock { $0.add(Step(place: place, phase: phase, duration: duration)) }
-    }
+    var dialer = Dialer(
+      loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners(), pipelining: Pipelining())
+    dialer.onPhase = { step in notes.withLock { $0.add(step) } }
     dialer.onRelay = { place, told, used in
       notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
     }
@@ -200,7 +201,7 @@ package struct Tracer: Sendable {
     } else {
       addresses = try await lookUp(name, for: request, by: dialer)
     }
-    dialer.onPhase(.destination, .resolve, Deadline.now.since(start))
+    dialer.tell(.destination, .resolve, since: start)
     let table = dialer.policy.table
     guard let address = table.addressForDatagrams(among: addresses, of: request) else {
       let route = addresses.lazy.compactMap { table.refusal(of: $0, for: request) }.first
@@ -234,9 +235,12 @@ private struct Notes {
   private(set) var relays: [Tracer.Relay] = []
 
   /// The control connections of a chain's associations are opened at the same time, and all pass the first hops: what
-  /// was told first stays.
+  /// was told first stays. Only where hops were told too much at once is it told again.
   mutating func add(_ step: Tracer.Step) {
-    guard !steps.contains(where: { $0.place == step.place && $0.phase == step.phase }) else { return }
+    if let index = steps.firstIndex(where: { $0.place == step.place && $0.phase == step.phase }) {
+      guard steps[index].isPipelined, !step.isPipelined else { return }
+      steps.remove(at: index)
+    }
     steps.insert(step, at: steps.firstIndex { $0.place.order > step.place.order } ?? steps.endIndex)
   }
 

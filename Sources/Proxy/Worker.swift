@@ -151,7 +151,8 @@ final class Worker: @unchecked Sendable {
           name: group.name, health: server.health,
           makeDialer: { [self] in
             Dialer(
-              loop: loop, resolver: resolver, policy: server.policy, ownListeners: server.ownListeners)
+              loop: loop, resolver: resolver, policy: server.policy, ownListeners: server.ownListeners,
+              pipelining: server.pipelining)
           },
           isDraining: { [self] in server.isDraining }))
       if let idle { loop.wake(idle) }

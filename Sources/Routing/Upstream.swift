@@ -40,6 +40,14 @@ package struct Upstream: Hashable, Sendable {
     case auto
   }
 
+  /// Whether it is told everything at once: greeting, authentication, request, and what is for the hop behind it.
+  package enum Pipeline: String, Hashable, Sendable, CaseIterable {
+    case yes
+    case no
+    /// Found out while no client waits.
+    case auto
+  }
+
   package var name: String
   package var kind: Kind
   package var endpoint: Endpoint
@@ -49,11 +57,13 @@ package struct Upstream: Hashable, Sendable {
   package var timeout: Duration
   package var resolution: Resolution
   package var udp: UDPSupport
+  package var pipeline: Pipeline
 
   /// - Parameter udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot.
   package init(
     name: String, kind: Kind = .socks5, endpoint: Endpoint, credentials: Credentials? = nil,
-    timeout: Duration = .seconds(10), resolution: Resolution = .previous, udp: UDPSupport? = nil
+    timeout: Duration = .seconds(10), resolution: Resolution = .previous, udp: UDPSupport? = nil,
+    pipeline: Pipeline = .auto
   ) {
     self.name = name
     self.kind = kind
@@ -62,6 +72,7 @@ package struct Upstream: Hashable, Sendable {
     self.timeout = timeout
     self.resolution = resolution
     self.udp = udp ?? (kind == .socks5 ? .auto : .no)
+    self.pipeline = pipeline
   }
 }
 

@@ -224,11 +224,24 @@ import Testing
       + "file that this user can read)"),
   Case(
     """
-    upstreams: {a: {url: "socks5://h:1", pipeline: no, isolate: user}}
+    upstreams: {a: {url: "socks5://h:1", isolate: user}}
     default: direct
     """,
-    "1:38: error: 'pipeline' is not supported yet (remove it)",
-    "1:52: error: 'isolate' is not supported yet (remove it)"),
+    "1:38: error: 'isolate' is not supported yet (remove it)"),
+  Case(
+    """
+    upstreams:
+      a: {url: "socks5://h:1", pipeline: yes}
+      b: {url: "http://h:1", pipeline: no}
+      c: {url: "socks4://h:1", pipeline: auto}
+      d: {url: "socks5://h:1", pipeline: true}
+      e: {url: "socks5://h:1", pipeline: ye}
+      f: {url: "socks5://h:1", pipeline: [no]}
+    default: direct
+    """,
+    "5:38: error: 'true' is not 'yes', 'no' or 'auto' (write 'yes')",
+    "6:38: error: 'ye' is not 'yes', 'no' or 'auto' (did you mean 'yes'?)",
+    "7:38: error: expected 'yes', 'no' or 'auto', not a list (write it like yes)"),
   Case(
     """
     upstreams: {a: {url: "socks5://h:1", udp: auto}, b: {url: "socks5://h:2", udp: yes}, c: {url: "socks5://h:3", udp: no}}

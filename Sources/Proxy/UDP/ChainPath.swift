@@ -39,7 +39,8 @@ final class ChainPath: @unchecked Sendable {
     let worker = association.worker
     let policy = association.terms.policy
     var dialer = Dialer(
-      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners)
+      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners,
+      pipelining: worker.server.pipelining)
     dialer.journey = journey
     do throws(Failure) {
       nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)

@@ -1,0 +1,181 @@
+import Addresses
+import Routing
+import Transport
+import Wire
+
+extension Dialer {
+  /// Has the last hop connect to the destination, whose name travels unresolved.
+  func dial(
+    _ destination: Endpoint, through chain: Chain, until deadline: Deadline
+  ) async throws(Failure) -> Connection {
+    try check(chain, .connect, destination)
+    return try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
+      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
+      let reply = try await ask(&last, .connect, destination, until: deadline)
+      // A name is none of the client's business: many cannot even read one.
+      let bound = reply.bound.socketAddress ?? SocketAddress(.unspecified4, port: 0)
+      return Connection(stream: last.stream, bound: bound, early: last.input)
+    }
+  }
+
+  /// Throws when a hop will not even have words for what it is to be asked: before anything is dialled.
+  func check(_ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint) throws(Failure) {
+    for (index, upstream) in chain.hops.enumerated() where upstream.kind != .socks5 {
+      let hop = Hop(upstream: upstream, index: index, count: chain.hops.count)
+      if index == chain.hops.count - 1 {
+        try hop.check(command, destination)
+      } else if chain.hops[index + 1].resolution == .previous {
+        try hop.check(.connect, chain.hops[index + 1].endpoint)
+      }
+    }
+  }
+
+  /// Connects to the first hop of the chain, then asks each hop for the next, until the one at `index` is there and
+  /// has admitted us.
+  func reach(_ index: Int, of chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
+    try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
+      var reached = try await approach(index, of: chain, at: pace, until: deadline)
+      try await settle(&reached, until: deadline)
+      return reached
+    }
+  }
+
+  /// Asks something of a hop that was reached: its reply, which is a success.
+  func ask(
+    _ reached: inout ReachedHop, _ command: SOCKS5.Command, _ destination: Endpoint,
+    phase: Failure.Phase = .request, until deadline: Deadline
+  ) async throws(Failure) -> Hop.Reply {
+    let hop = reached.hop
+    reached.flight.add(
+      try hop.request(command, destination, phase: phase), to: hop, due: .reply(phase))
+    guard let reply = try await settle(&reached, until: deadline) else {
+      preconditionFailure("what was asked is answered last")
+    }
+    return reply
+  }
+
+  // MARK: Hop by hop
+
+  /// Comes to the hop at `index`. At a pace that waits for no answer of its, what it is told stays in its flight.
+  func approach(
+    _ index: Int, of chain: Chain, at pace: Pace, until deadline: Deadline
+  ) async throws(Failure) -> ReachedHop {
+    let count = chain.hops.count
+    var reached = try await enter(chain, until: deadline)
+    try await greet(&reached, at: pace, until: deadline)
+    while reached.hop.index < index {
+      let hop = reached.hop
+      let next = Hop(upstream: chain.hops[hop.index + 1], index: hop.index + 1, count: count)
+      let lookupDeadline = min(deadline, .after(next.upstream.timeout))
+      let endpoint = try await endpoint(of: next, in: hop.families, until: lookupDeadline)
+      reached.flight.add(try hop.request(.connect, endpoint), to: hop, due: .passage(to: next))
+      if !pace.contains(hop.index) { try await settle(&reached, until: deadline) }
+      reached.hop = next
+      try await greet(&reached, at: pace, until: deadline)
+    }
+    return reached
+  }
+
+  private func enter(_ chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
+    let first = Hop(upstream: chain.hops[0], index: 0, count: chain.hops.count)
+    let stream = try await connect(
+      to: first.upstream.endpoint, place: first.place, until: min(deadline, .after(first.upstream.timeout)),
+      refusing: { _ in nil })
+    return ReachedHop(first, over: stream)
+  }
+
+  private func greet(
+    _ reached: inout ReachedHop, at pace: Pace, until deadline: Deadline
+  ) async throws(Failure) {
+    let hop = reached.hop
+    guard hop.isGreeted else { return }
+    guard !pace.contains(hop.index) else {
+      // Whoever does not wait for the choice leaves none.
+      let method: SOCKS5.Method = hop.claim == nil ? .noAuthentication : .usernamePassword
+      reached.flight.add(
+        SOCKS5.Greeting(methods: [method]).bytes, to: hop, due: .method(among: [method]))
+      if let claim = hop.claim { reached.flight.add(claim, to: hop, due: .admission) }
+      return
+    }
+    reached.flight.add(
+      SOCKS5.Greeting(methods: hop.methods).bytes, to: hop, due: .method(among: hop.methods))
+    try await settle(&reached, until: deadline)
+    guard reached.method == .usernamePassword, let claim = hop.claim else { return }
+    reached.flight.add(claim, to: hop, due: .admission)
+    try await settle(&reached, until: deadline)
+  }
+
+  // MARK: Flights
+
+  /// Sends what is to be sent, and hears the answers: the reply to what was asked last, if that was no matter between
+  /// hops.
+  @discardableResult
+  private func settle(
+    _ reached: inout ReachedHop, until deadline: Deadline
+  ) async throws(Failure) -> Hop.Reply? {
+    let flight = reached.flight
+    reached.flight = Flight()
+    guard let first = flight.due.first else { return nil }
+    if reached.phaseStart == nil { reached.phaseStart = .now }
+    do throws(Errno) {
+      try await reached.stream.write(
+        flight.bytes, until: min(deadline, first.timeout.map { .after($0) } ?? .never))
+    } catch {
+      throw Failure(first.hop.place, first.phase, .system(error))
+    }
+    let isPipelined = flight.due.count > 1
+    var reply: Hop.Reply?
+    for due in flight.due {
+      reply = try await hear(due, &reached, isPipelined: isPipelined, until: deadline)
+    }
+    return reply
+  }
+
+  private func hear(
+    _ due: Flight.Due, _ reached: inout ReachedHop, isPipelined: Bool, until deadline: Deadline
+  ) async throws(Failure) -> Hop.Reply? {
+    let hop = due.hop
+    let start = reached.phaseStart ?? .now
+    reached.phaseStart = start
+    let deadline = min(deadline, due.timeout.map { start + $0 } ?? .never)
+    var reply: Hop.Reply?
+    switch due.answer {
+    case .method(let offered):
+      let method = try await hop.method(
+        among: offered, over: reached.stream, input: &reached.input, until: deadline)
+      reached.method = method
+      // Its phase lasts until it has seen the claim.
+      if method == .usernamePassword { return nil }
+      tell(
+        hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, since: start,
+        isPipelined: isPipelined)
+    case .admission:
+      try await hop.admission(over: reached.stream, input: &reached.input, until: deadline)
+      tell(hop.place, .authenticate, since: start, isPipelined: isPipelined)
+    case .passage(let next):
+      try await hear(hop, openingTheWayTo: next, &reached, until: deadline)
+      tell(next.place, .connect, since: start, isPipelined: isPipelined)
+    case .reply(let phase):
+      let answer = try await hop.reply(
+        over: reached.stream, input: &reached.input, phase: phase, until: deadline)
+      if let refusal = answer.refusal { throw Failure(hop.place, phase, refusal) }
+      tell(hop.place, phase, since: start, isPipelined: isPipelined)
+      reply = answer
+    }
+    reached.phaseStart = nil
+    return reply
+  }
+
+  /// When a hop says that it cannot, it is the next one that is not reached.
+  private func hear(
+    _ hop: Hop, openingTheWayTo next: Hop, _ reached: inout ReachedHop, until deadline: Deadline
+  ) async throws(Failure) {
+    let reply: Hop.Reply
+    do {
+      reply = try await hop.reply(over: reached.stream, input: &reached.input, until: deadline)
+    } catch  where error.cause == .system(.timedOut) {
+      throw Failure(next.place, .connect, error.cause)
+    }
+    if let refusal = reply.refusal { throw Failure(next.place, .connect, refusal) }
+  }
+}
