@@ -11,8 +11,8 @@ struct WrittenRoute {
 /// `routes:`.
 extension TableReader {
   private static let keys = Keys(
-    ["via", "udp", "name", "note", "timeout", "idle"] + conditionKeys,
-    later: laterConditionKeys + ["bind", "interface", "mark", "rewrite", "resolve"])
+    ["via", "udp", "rewrite", "name", "note", "timeout", "idle"] + conditionKeys,
+    later: laterConditionKeys + ["bind", "interface", "mark", "resolve"])
 
   private static let form = Form("a route", "{domain: corp.example, via: office}")
 
@@ -41,10 +41,11 @@ extension TableReader {
     }
     let outcome = readOutcome(via)
     let udp = fields["udp"].flatMap { readAlternative($0, to: outcome) }
+    let rewrite = fields.field("rewrite").flatMap { readRewrite($0, condition, outcome) }
     guard let outcome, let condition else { return nil }
     return Route(
       name: name ?? nil, note: note ?? nil, condition: condition, outcome: outcome, udp: udp,
-      timeout: timeout ?? nil, idle: idle ?? nil,
+      rewrite: rewrite, timeout: timeout ?? nil, idle: idle ?? nil,
       source: SourceLine(file: file, line: fields.position.line))
   }
 
@@ -62,5 +63,47 @@ extension TableReader {
     guard let hop = alternative.hopWithoutUDP else { return alternative }
     error(node, "'\(hop.name)' does not carry UDP either (write 'reject', 'direct' or another chain)")
     return nil
+  }
+
+  /// `rewrite:`, what is dialled instead of what was asked for.
+  ///
+  /// Datagrams and peers that are waited for have no rewriting: a route that takes them as well would do something
+  /// else with them than it says.
+  private func readRewrite(_ field: Fields.Field, _ condition: Condition?, _ outcome: Outcome?) -> Rewrite? {
+    let form = Form("a host and a port, or one of the two", "db.example:5432, db.example or 5432")
+    if let outcome, outcome.refuses {
+      error(field.key, "'rewrite' is for what is dialled, and '\(outcome)' dials nothing (remove it)")
+    } else if let condition, condition.mayHold(for: .udp) || condition.mayHold(for: .bind) {
+      error(
+        field.key,
+        "'rewrite' changes what CONNECT dials, and this route takes UDP or BIND too (add 'command: connect')")
+    }
+    guard let text = text(field.value, form) else { return nil }
+    guard let rewrite = Rewrite(text) else {
+      mismatch(field.value, form)
+      return nil
+    }
+    guard rewrite.host?.address?.isDialable != false else {
+      error(field.value, "\(quoted(field.value)) is the address of no host (write the one to dial)")
+      return nil
+    }
+    return rewrite
+  }
+}
+
+extension Rewrite {
+  /// `host:port`, a host, or a port; an IPv6 address before a port stands in brackets.
+  fileprivate init?(_ text: String) {
+    if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+      guard let port = UInt16(text), port > 0 else { return nil }
+      self.init(host: nil, port: port)
+    } else if let endpoint = Endpoint(text) {
+      guard endpoint.port > 0 else { return nil }
+      self.init(host: endpoint.host, port: endpoint.port)
+    } else if let host = try? Host(nameField: Array(text.utf8)) {
+      self.init(host: host, port: nil)
+    } else {
+      return nil
+    }
   }
 }

@@ -62,6 +62,8 @@ package struct Event: Sendable {
   package var command: Command
   package var user: String?
   package var destination: Endpoint?
+  /// What was dialled instead, when the route said so.
+  package var rewritten: Endpoint?
   /// The deciding route's label; `nil` before there was a verdict.
   package var route: String?
   package var outcome: Outcome?

@@ -10,8 +10,9 @@ extension Session {
     let routed = routed(request, as: .connect)
     if let code = request.message.connectRefusal { throw refusal(.refused(code), code) }
     let verdict = try await route(routed, client)
-    let upstream = try await dial(routed, verdict) { dialer, budget throws(Failure) in
-      try await dialer.dial(routed, via: verdict.outcome, budget: budget)
+    let dialled = routed.rewritten(to: rewritten)
+    let upstream = try await dial(dialled, verdict) { dialer, budget throws(Failure) in
+      try await dialer.dial(dialled, via: verdict.outcome, budget: budget)
     }
     try await reply(client, bound: upstream.bound)
     return .tunnel(

@@ -20,6 +20,8 @@ final class Session: @unchecked Sendable {
   private var command = Event.Command.connect
   private var user: String?
   private var destination: Endpoint?
+  /// What is dialled instead, when the route says so.
+  var rewritten: Endpoint?
   var route: String?
   var outcome: Outcome?
   /// By which ways a plan was followed. It lasts as long as the session, since it counts among what goes through its hops.
@@ -83,7 +85,8 @@ final class Session: @unchecked Sendable {
     let id = listener.id
     var event = Event(
       listener: id.name ?? id.address, client: peer, command: command, user: user, destination: destination,
-      route: route, outcome: outcome, way: journey?.way, attempts: journey?.attempts ?? [], dial: dialTime,
+      rewritten: rewritten, route: route, outcome: outcome, way: journey?.way,
+      attempts: journey?.attempts ?? [], dial: dialTime,
       time: Deadline.now.since(start), ending: ending)
     service?.tell(&event)
     service = nil
@@ -150,6 +153,7 @@ final class Session: @unchecked Sendable {
     let verdict = policy.table.verdict(for: request)
     route = verdict.route?.label ?? "default"
     outcome = verdict.outcome
+    rewritten = verdict.rewritten
     switch verdict.outcome {
     case .direct, .chain, .plan: return verdict
     case .reject: throw refusal(.rejected, .notAllowed)

@@ -67,6 +67,8 @@ package struct Route: Sendable {
   /// Where UDP goes when `outcome` is a chain or a plan that cannot carry it; `nil`: nowhere. When it is one itself, one
   /// that may.
   package var udp: Outcome?
+  /// What is dialled instead of what was asked for. Only where `condition` holds for no command but CONNECT.
+  package var rewrite: Rewrite?
   /// For the whole dial; `nil`: the table's `timeouts.dial`.
   package var timeout: Duration?
   /// For a silent tunnel; `nil`: the table's `timeouts.idle`.
@@ -75,13 +77,15 @@ package struct Route: Sendable {
 
   package init(
     name: String? = nil, note: String? = nil, condition: Condition, outcome: Outcome,
-    udp: Outcome? = nil, timeout: Duration? = nil, idle: Duration? = nil, source: SourceLine
+    udp: Outcome? = nil, rewrite: Rewrite? = nil, timeout: Duration? = nil, idle: Duration? = nil,
+    source: SourceLine
   ) {
     self.name = name
     self.note = note
     self.condition = condition
     self.outcome = outcome
     self.udp = udp
+    self.rewrite = rewrite
     self.timeout = timeout
     self.idle = idle
     self.source = source

@@ -24,13 +24,30 @@ package struct RouteTable: Sendable {
 
   /// The outcome of the first route that holds. When that is a chain that cannot carry the request's datagrams, the
   /// route's `udp` takes its place; without one they are lost, and no later route is asked.
+  ///
+  /// When the route rewrites the destination, the routes are not asked again, with one exception: an address that
+  /// some route refuses is refused, however it came to stand there.
   package func verdict(for request: Request) -> Verdict {
     guard let (index, truth) = compiled.first(for: request) else {
       return Verdict(outcome: fallback, gaveUp: false, routeIndex: nil, table: self)
     }
-    let gaveUp = truth == .gaveUp
-    let outcome = gaveUp ? .reject : routes[index].outcome(over: request.command.network)
-    return Verdict(outcome: outcome, gaveUp: gaveUp, routeIndex: index, table: self)
+    let route = routes[index]
+    guard truth != .gaveUp else {
+      return Verdict(outcome: .reject, gaveUp: true, routeIndex: index, table: self)
+    }
+    var verdict = Verdict(
+      outcome: route.outcome(over: request.command.network), gaveUp: false, routeIndex: index, table: self)
+    if let rewrite = route.rewrite {
+      let destination = rewrite.applied(to: request.destination)
+      verdict.rewritten = destination
+      if let address = destination.host.address,
+        let refusalIndex = refusalIndex(of: address, for: request.rewritten(to: destination))
+      {
+        verdict.refusalIndex = refusalIndex
+        verdict.outcome = .reject
+      }
+    }
+    return verdict
   }
 
   /// The route that refuses `address`, to which the name in `request` resolved for a direct dial; `nil` if none does.
@@ -39,9 +56,12 @@ package struct RouteTable: Sendable {
   /// asked again, in order, with the address in the destination's place for those conditions and the name for all
   /// others. The first that holds decides.
   package func refusal(of address: IPAddress, for request: Request) -> Route? {
+    refusalIndex(of: address, for: request).map { routes[$0] }
+  }
+
+  private func refusalIndex(of address: IPAddress, for request: Request) -> Int? {
     guard let (index, truth) = compiled.first(for: request, address: address) else { return nil }
-    let route = routes[index]
-    return truth == .gaveUp || route.refuses(request.command.network) ? route : nil
+    return truth == .gaveUp || routes[index].refuses(request.command.network) ? index : nil
   }
 }
 
@@ -57,16 +77,29 @@ extension Route {
 
 /// What the table says of one request.
 package struct Verdict: Sendable {
-  package let outcome: Outcome
+  package fileprivate(set) var outcome: Outcome
   /// A regular expression of the route could not be matched within its limits. What is not known to be allowed is
   /// refused: the outcome is `reject`, whatever the route's own.
   package let gaveUp: Bool
   /// Where the route that decided stands in the table; `nil` when none did, and `default` is the outcome.
   package let routeIndex: Int?
+  /// What is dialled instead of the request's destination, when the route rewrites it.
+  package fileprivate(set) var rewritten: Endpoint?
+  fileprivate var refusalIndex: Int?
   fileprivate let table: RouteTable
+
+  fileprivate init(outcome: Outcome, gaveUp: Bool, routeIndex: Int?, table: RouteTable) {
+    self.outcome = outcome
+    self.gaveUp = gaveUp
+    self.routeIndex = routeIndex
+    self.table = table
+  }
 
   /// The route that decided; `nil` when none did.
   package var route: Route? { routeIndex.map { table.routes[$0] } }
+
+  /// The route that refuses the address in `rewritten`: then the outcome is `reject`, whatever the route's own.
+  package var refusal: Route? { refusalIndex.map { table.routes[$0] } }
 
   /// False when the outcome has no way but through a hop that is known not to carry UDP: datagrams are dropped, and
   /// never sent another way.
@@ -74,7 +107,7 @@ package struct Verdict: Sendable {
 
   /// Whether the outcome is the route's `udp`, because the route's chain is known not to carry UDP.
   package var isAlternative: Bool {
-    guard !gaveUp, let route, route.outcome.passesHops else { return false }
+    guard !gaveUp, refusalIndex == nil, let route, route.outcome.passesHops else { return false }
     return outcome != route.outcome
   }
 

@@ -108,6 +108,7 @@ extension Event {
     }
     if let user { fields.append(("user", .text(user))) }
     if let destination { fields.append(("to", .text(destination.description))) }
+    if let rewritten { fields.append(("rewritten_to", .text(rewritten.description))) }
     if let route { fields.append(("route", .text(route))) }
     if let outcome { fields += Self.ways(of: outcome, way, attempts) }
     switch ending {

@@ -79,6 +79,9 @@ struct Explanation {
     self.judgements = judgements
   }
 
+  /// What the route has put in the destination's place, or the destination itself.
+  private var dialled: Endpoint { verdict.rewritten ?? request.destination }
+
   /// Empty when nothing passes them.
   private var hops: [Upstream] {
     guard case .chain(let chain) = verdict.outcome else { return [] }
@@ -100,7 +103,7 @@ struct Explanation {
     guard case .chain(let chain) = verdict.outcome else { return nil }
     guard let last = chain.hops.last else { return nil }
     if last.kind == .http, request.command != .connect { return .unknown(to: last) }
-    switch (last.kind, request.destination.host) {
+    switch (last.kind, dialled.host) {
     case (.socks4, .name): return .unspeakable(to: last, name: true)
     case (.socks4, .address(.v6)), (.socks4a, .address(.v6)): return .unspeakable(to: last, name: false)
     default: return nil
@@ -125,7 +128,7 @@ struct Explanation {
 
   /// `nil` when there is no name, or nobody asks for its address.
   private var resolver: Resolver? {
-    guard obstacle == nil, let name = request.destination.host.name else { return nil }
+    guard obstacle == nil, let name = dialled.host.name else { return nil }
     switch verdict.outcome {
     case .chain(let chain): return chain.hops.last.map { .hop($0.name) }
     case .plan(let plan): return .lastHop(orHere: plan.mayGoDirect)
@@ -167,6 +170,10 @@ extension Explanation {
     for judgement in judgements { lines += described(judgement) }
     if verdict.route == nil { lines.append("  no route holds: the default decides") }
     if verdict.gaveUp { lines.append("  a regular expression reached its limits: refused to be safe") }
+    if let rewritten = verdict.rewritten { lines.append("  rewritten to: \(rewritten)") }
+    if let route = verdict.refusal {
+      lines.append("  refused, since this address is: route '\(route.label)'  \(route.source)")
+    }
     if verdict.isAlternative, let hop = verdict.route?.outcome.hopWithoutUDP {
       lines.append("  by its 'udp' key: '\(hop.name)' does not carry UDP")
     }
@@ -225,7 +232,9 @@ extension Explanation {
     add("destination", .string(request.destination.description))
     add("network", .string(request.command.network.rawValue))
     add("command", .string(request.command.rawValue))
+    if let rewritten = verdict.rewritten { add("rewritten_to", .string(rewritten.description)) }
     add("outcome", .string(outcomeWord))
+    if let route = verdict.refusal { add("refused_by", .string(route.label)) }
     if case .notServed = obstacle {} else if verdict.isAlternative { add("by_udp_key", .bool(true)) }
     if let otherwise { add("udp_otherwise", .string(otherwise.description)) }
     switch obstacle {

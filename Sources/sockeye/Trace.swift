@@ -14,7 +14,7 @@ func trace(_ options: TraceOptions) async -> ExitStatus {
   let request = Request(options.udp ? .udp : .connect, to: options.destination, listener: listener)
   let verdict = configuration.table.verdict(for: request)
   do {
-    var tracing = Tracing(request, verdict.route)
+    var tracing = Tracing(request, verdict)
     let tracer = Tracer(configuration)
     try await tracing.take(verdict.outcome, by: tracer)
     if tracing.lacksUDP, let alternative = verdict.alternative {
@@ -31,23 +31,25 @@ func trace(_ options: TraceOptions) async -> ExitStatus {
 /// What `trace` prints.
 private struct Tracing {
   private let request: Request
-  /// `nil`: the default.
-  private let route: Route?
+  private let verdict: Verdict
   /// More than one where a chain turned out not to carry UDP, and its route says what then.
   private var attempts: [Attempt] = []
 
-  init(_ request: Request, _ route: Route?) {
+  init(_ request: Request, _ verdict: Verdict) {
     self.request = request
-    self.route = route
+    self.verdict = verdict
   }
 
   mutating func take(_ outcome: Outcome, by tracer: Tracer) async throws {
     var report: Tracer.Report?
-    if !outcome.refuses { report = try await tracer.run(request, via: outcome, timeout: route?.timeout) }
+    if !outcome.refuses {
+      let dialled = request.rewritten(to: verdict.rewritten)
+      report = try await tracer.run(dialled, via: outcome, timeout: verdict.route?.timeout)
+    }
     attempts.append(Attempt(outcome: outcome, report: report))
   }
 
-  private var label: String { route?.label ?? "default" }
+  private var label: String { verdict.route?.label ?? "default" }
 
   var hasSucceeded: Bool { attempts.last?.hasSucceeded == true }
   var lacksUDP: Bool { attempts.last?.failure?.isLackOfUDP == true }
@@ -60,6 +62,7 @@ private struct Tracing {
         number == 0
           ? "\(request.destination)  \(request.command.network)  →  \(attempt.outcome)  (route \(label))"
           : "  the route's 'udp'  →  \(attempt.outcome)")
+      if number == 0, let rewritten = verdict.rewritten { lines.append("  rewritten to \(rewritten)") }
       lines += attempt.lines
     }
     return lines.map(\.printable).joined(separator: "\n")
@@ -67,12 +70,15 @@ private struct Tracing {
 
   /// For programs, one object; durations in milliseconds. What a route's `udp` led to stands under that key.
   var json: JSON {
-    let members = [
+    var members = [
       JSON.Member(key: "destination", value: .string(request.destination.description)),
       JSON.Member(key: "network", value: .string(request.command.network.rawValue)),
       JSON.Member(key: "route", value: .string(label)),
       JSON.Member(key: "reached", value: .bool(hasSucceeded)),
     ]
+    if let rewritten = verdict.rewritten {
+      members.insert(JSON.Member(key: "rewritten_to", value: .string(rewritten.description)), at: 1)
+    }
     var attempted: [JSON.Member] = []
     for attempt in attempts.reversed() {
       let instead = attempted.isEmpty ? [] : [JSON.Member(key: "udp", value: .object(attempted))]

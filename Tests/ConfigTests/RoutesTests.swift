@@ -205,7 +205,7 @@ import Testing
     "1:42: error: 'x' is not a condition (write it like {domain: corp.example})"),
   Case(
     """
-    routes: {list: ads, country: DE, asn: 1, protocol: tls, sniff: true, process: curl, time: mon-fri, resolve: local, bind: 1.1.1.1, interface: eth0, mark: 1, rewrite: x, via: direct}
+    routes: {list: ads, country: DE, asn: 1, protocol: tls, sniff: true, process: curl, time: mon-fri, resolve: local, bind: 1.1.1.1, interface: eth0, mark: 1, via: direct}
     default: direct
     """,
     "1:10: error: 'list' is not supported yet (remove it)",
@@ -218,8 +218,7 @@ import Testing
     "1:100: error: 'resolve' is not supported yet (remove it)",
     "1:116: error: 'bind' is not supported yet (remove it)",
     "1:131: error: 'interface' is not supported yet (remove it)",
-    "1:148: error: 'mark' is not supported yet (remove it)",
-    "1:157: error: 'rewrite' is not supported yet (remove it)"),
+    "1:148: error: 'mark' is not supported yet (remove it)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: {url: "socks5://h:2", udp: no}, c: "socks4://h:3"}
@@ -277,7 +276,7 @@ import Testing
     default: direct
     """,
     "1:10: error: a route has no key 'dmain' (did you mean 'domain'?)",
-    "1:20: error: a route has no key 'xyz' (it may have 'via', 'udp', 'name', "
+    "1:20: error: a route has no key 'xyz' (it may have 'via', 'udp', 'rewrite', 'name', "
       + "'note', 'timeout', 'idle', 'domain', 'host', 'ip', 'port', 'network', 'command', 'client', "
       + "'user', 'listener', 'any', 'all', 'not')"),
   Case(
