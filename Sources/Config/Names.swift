@@ -8,6 +8,8 @@ struct Names {
   var upstreams: [String: Upstream?] = [:]
   /// Where an upstream's address is written.
   var positions: [String: Position] = [:]
+  /// What upstreams are isolated by, and where that is written.
+  var isolations: [(Isolation, Position)] = []
   var groups: [String: Node] = [:]
   var chains: [String: Node] = [:]
   /// Groups and chains that were worked out.

@@ -59,6 +59,7 @@ final class TableReader {
 
     guard let fallback, !self.log.hasErrors else { return nil }
     let routeTable = RouteTable(routes: routes.map(\.route), fallback: fallback)
+    warnOfIdleIsolations(at: known)
     warnOfBypassedPrefixes(routes, fallback: fallback)
     warnOfHiddenRoutes(routes, in: routeTable)
     warnOfLostUDP(routes, in: routeTable, default: table["default"]?.position)

@@ -5,8 +5,9 @@ import Settings
 /// `upstreams:`.
 extension TableReader {
   private static let keys = Keys(
-    ["url", "username", "password", "password_file", "timeout", "resolve", "udp", "pipeline"],
-    later: ["isolate"])
+    [
+      "url", "username", "password", "password_file", "timeout", "resolve", "udp", "pipeline", "isolate",
+    ])
 
   private static let elsewhere = "take the password from ${NAME} or 'password_file'"
 
@@ -19,7 +20,11 @@ extension TableReader {
   }
 
   private func readUpstream(_ name: String, _ node: Node) -> Upstream? {
-    guard node.kind == .mapping else { return readURL(node).flatMap { upstream(name, $0, node: node) } }
+    guard node.kind == .mapping else {
+      guard let url = readURL(node) else { return nil }
+      _ = readIsolation(nil, username: url.username, upstream: node)
+      return upstream(name, url, node: node)
+    }
     let example = "{url: socks5://127.0.0.1:1080}"
     guard let fields = fields(node, "an upstream", example, Self.keys) else { return nil }
     let timeout = fields["timeout"].map { duration($0) } ?? .seconds(10)
@@ -32,13 +37,15 @@ extension TableReader {
     let udp = fields["udp"].map { readUDPSupport($0, url.kind) }
     let pipeline = fields["pipeline"].map { answer($0, Upstream.Pipeline.self) } ?? .auto
     guard readCredentials(fields, into: &url) else { return nil }
+    let isolation = readIsolation(fields.field("isolate"), username: url.username, upstream: node)
     guard let timeout, let resolution, let pipeline else { return nil }
     return upstream(
-      name, url, timeout: timeout, resolution: resolution, udp: udp ?? nil, pipeline: pipeline, node: urlNode)
+      name, url, isolation: isolation, timeout: timeout, resolution: resolution, udp: udp ?? nil,
+      pipeline: pipeline, node: urlNode)
   }
 
   private func upstream(
-    _ name: String, _ url: ProxyURL, timeout: Duration = .seconds(10),
+    _ name: String, _ url: ProxyURL, isolation: Isolation? = nil, timeout: Duration = .seconds(10),
     resolution: Upstream.Resolution = .previous, udp: Upstream.UDPSupport? = nil,
     pipeline: Upstream.Pipeline = .auto, node: Node
   ) -> Upstream? {
@@ -60,9 +67,17 @@ extension TableReader {
       error(node, "a user name ends at its first colon in HTTP (write one without)")
       return nil
     }
-    return Upstream(
-      name: name, kind: url.kind, endpoint: url.endpoint, credentials: credentials, timeout: timeout,
-      resolution: resolution, udp: udp, pipeline: pipeline)
+    let upstream = Upstream(
+      name: name, kind: url.kind, endpoint: url.endpoint, credentials: credentials, isolation: isolation,
+      timeout: timeout, resolution: resolution, udp: udp, pipeline: pipeline)
+    guard upstream.hasRoomForIdentities else {
+      error(
+        node,
+        "with \(Isolation.nameLength) octets for each '\(Isolation.placeholder)' the user name has more than 255"
+          + " (shorten it)")
+      return nil
+    }
+    return upstream
   }
 
   /// `yes`, `no` or `auto`.

@@ -36,6 +36,7 @@ extension Dialer {
     guard let nowhere = Endpoint("pipelining.invalid:9"),
       (try? check(chain, .connect, nowhere)) != nil
     else { return }
+    let chain = identities.isolate(chain, for: Request(to: nowhere))
     var isContinued = false
     while let pace = pipelining.trialPace(for: chain, isContinued: isContinued) {
       isContinued = true

@@ -21,6 +21,7 @@ struct Dialer: Sendable {
   let policy: Policy
   let ownListeners: OwnListeners
   let pipelining: Pipelining
+  let identities: Identities
   /// Told each phase when it is over, with its hop; for `trace`.
   var onPhase: @Sendable (Tracer.Step) -> Void = { _ in }
   /// Told each way by a plan when it is tried; for `trace`.
@@ -34,7 +35,7 @@ struct Dialer: Sendable {
   ///
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func dial(_ request: Request, via outcome: Outcome, budget: Duration) async throws(Failure) -> Connection {
-    try await travel(via: outcome, within: budget) { way, deadline throws(Failure) in
+    try await travel(request, via: outcome, within: budget) { way, deadline throws(Failure) in
       switch way {
       case .chain(let chain): try await dial(request.destination, through: chain, until: deadline)
       case .direct: try await dialDirectly(request, until: deadline)

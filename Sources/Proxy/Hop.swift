@@ -26,9 +26,11 @@ struct Hop {
 
   // MARK: Greeting
 
-  /// What it may choose from: without user name and password it is offered to do without.
+  /// What it may choose from. It is offered to do without user name and password, unless they are to tell it who this
+  /// is: a hop that asks nobody would make all identities one.
   var methods: [SOCKS5.Method] {
-    upstream.credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
+    if upstream.isIsolated { return [.usernamePassword] }
+    return upstream.credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
   }
 
   /// What is sent when it chose to see a user name and a password.

@@ -115,32 +115,40 @@ package final class Journey: @unchecked Sendable {
 extension Dialer {
   /// Gives `body` each way in turn, until one leads to the destination, or fails in a way in which all would.
   ///
+  /// What `body` gets is to be dialled, with the credentials of the identity that the request has at each hop.
+  ///
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func travel<Reached: ~Copyable>(
-    via outcome: Outcome, within budget: Duration,
+    _ request: Request, via outcome: Outcome, within budget: Duration,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     try await within(budget) { deadline throws(Failure) in
       switch outcome {
       case .direct: return try await body(.direct, deadline)
-      case .chain(let chain): return try await body(.chain(chain), deadline)
+      case .chain(let chain):
+        return try await body(.chain(identities.isolate(chain, for: request)), deadline)
       case .plan:
         guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
-        return try await travel(journey, until: deadline, body)
+        return try await travel(request, by: journey, until: deadline, body)
       case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }
     }
   }
 
   private func travel<Reached: ~Copyable>(
-    _ journey: Journey, until deadline: Deadline,
+    _ request: Request, by journey: Journey, until deadline: Deadline,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     while let way = journey.next() {
       onWay(way)
       let start = Deadline.now
+      let dialled: Way =
+        switch way {
+        case .direct: .direct
+        case .chain(let chain): .chain(identities.isolate(chain, for: request))
+        }
       do throws(Failure) {
-        let reached = try await body(way, journey.share(until: deadline))
+        let reached = try await body(dialled, journey.share(until: deadline))
         journey.arrive()
         return reached
       } catch {

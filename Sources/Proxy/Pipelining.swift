@@ -121,6 +121,9 @@ extension Upstream {
   /// As far as what it stands goes.
   fileprivate func isSameProxy(as other: Upstream) -> Bool {
     kind == other.kind && endpoint == other.endpoint && pipeline == other.pipeline
-      && (credentials == nil) == (other.credentials == nil)
+      && isToldWhoAsks == other.isToldWhoAsks
   }
+
+  /// Also where the credentials of an identity have yet to be derived.
+  private var isToldWhoAsks: Bool { credentials != nil || isIsolated }
 }

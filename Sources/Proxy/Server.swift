@@ -13,6 +13,7 @@ package final class Server: Sendable {
   let outages = Outages()
   let health = Health()
   let pipelining = Pipelining()
+  let identities = Identities()
   let drainBell: Bell
   let haltBell: Bell
   private let loops: [EventLoop]

@@ -178,7 +178,7 @@ final class Session: @unchecked Sendable {
     defer { dialTime = Deadline.now.since(start) }
     var dialer = Dialer(
       loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners,
-      pipelining: worker.server.pipelining)
+      pipelining: worker.server.pipelining, identities: worker.server.identities)
     if case .plan(let plan) = verdict.outcome {
       journey = worker.journey(by: plan, for: request)
       dialer.journey = journey

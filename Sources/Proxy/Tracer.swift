@@ -111,7 +111,8 @@ package struct Tracer: Sendable {
     let policy = Policy(configuration)
     let notes = Mutex(Notes())
     var dialer = Dialer(
-      loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners(), pipelining: Pipelining())
+      loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners(), pipelining: Pipelining(),
+      identities: Identities())
     dialer.onPhase = { step in notes.withLock { $0.add(step) } }
     dialer.onRelay = { place, told, used in
       notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
@@ -159,7 +160,8 @@ package struct Tracer: Sendable {
     _ request: Request, via outcome: Outcome, by dialer: Dialer, _ budget: Duration, room: inout Room?
   ) async throws(Failure) -> Reach {
     if let failure = Failure(lackOfUDPOf: outcome) { throw failure }
-    let exit = try await dialer.travel(via: outcome, within: budget) { way, deadline throws(Failure) in
+    let exit = try await dialer.travel(request, via: outcome, within: budget) {
+      way, deadline throws(Failure) in
       switch way {
       case .chain(let chain):
         Exit.chain(

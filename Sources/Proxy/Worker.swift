@@ -152,7 +152,7 @@ final class Worker: @unchecked Sendable {
           makeDialer: { [self] in
             Dialer(
               loop: loop, resolver: resolver, policy: server.policy, ownListeners: server.ownListeners,
-              pipelining: server.pipelining)
+              pipelining: server.pipelining, identities: server.identities)
           },
           isDraining: { [self] in server.isDraining }))
       if let idle { loop.wake(idle) }

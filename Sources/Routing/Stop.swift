@@ -158,10 +158,11 @@ extension Stop {
     }
   }
 
-  /// Whether each destination may be led another way than others.
+  /// Whether each destination may be led another way than others, or as somebody else.
   package var dependsOnDestination: Bool {
     switch self {
-    case .upstream, .direct: false
+    case .upstream(let upstream): upstream.isolation?.dependsOnDestination == true
+    case .direct: false
     case .group(let group):
       group.strategy == .sticky(.destination) || group.members.contains(where: \.stop.dependsOnDestination)
     case .itinerary(let itinerary):

@@ -51,8 +51,10 @@ package struct Upstream: Hashable, Sendable {
   package var name: String
   package var kind: Kind
   package var endpoint: Endpoint
-  /// For SOCKS4 the name alone counts, as the user id.
+  /// For SOCKS4 the name alone counts, as the user id. With `isolation` they are a pattern: what is sent is derived.
   package var credentials: Credentials?
+  /// What keeps connections apart there; `nil`: nothing.
+  package var isolation: Isolation?
   /// For its connect, and again for its handshake.
   package var timeout: Duration
   package var resolution: Resolution
@@ -62,13 +64,14 @@ package struct Upstream: Hashable, Sendable {
   /// - Parameter udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot.
   package init(
     name: String, kind: Kind = .socks5, endpoint: Endpoint, credentials: Credentials? = nil,
-    timeout: Duration = .seconds(10), resolution: Resolution = .previous, udp: UDPSupport? = nil,
-    pipeline: Pipeline = .auto
+    isolation: Isolation? = nil, timeout: Duration = .seconds(10), resolution: Resolution = .previous,
+    udp: UDPSupport? = nil, pipeline: Pipeline = .auto
   ) {
     self.name = name
     self.kind = kind
     self.endpoint = endpoint
     self.credentials = credentials
+    self.isolation = isolation
     self.timeout = timeout
     self.resolution = resolution
     self.udp = udp ?? (kind == .socks5 ? .auto : .no)

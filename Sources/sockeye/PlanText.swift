@@ -12,14 +12,15 @@ extension Plan {
 extension Upstream {
   /// `tor  socks5://127.0.0.1:9050  (user alice)`
   var text: String {
-    let user = credentials.map { "  (\($0))" } ?? ""
-    return "\(name)  \(kind)://\(endpoint)\(user)"
+    let manner = [credentials?.description, isolation?.description].compactMap(\.self)
+    return "\(name)  \(kind)://\(endpoint)" + (manner.isEmpty ? "" : "  (\(manner.joined(separator: "; ")))")
   }
 
   var json: JSON {
     [
       "name": .string(name), "protocol": .string(kind.rawValue), "endpoint": .string(endpoint.description),
       "user": credentials.map { .string(String(decoding: $0.username, as: UTF8.self)) } ?? nil,
+      "isolated_by": isolation.map { .array($0.keys.map { .string($0.rawValue) }) } ?? nil,
     ]
   }
 }

@@ -102,6 +102,19 @@ private struct Attempt {
     if case .failure(let failure)? = report?.result { failure } else { nil }
   }
 
+  /// The hops that were tried last; `nil` without any.
+  private var chain: Chain? {
+    switch (report?.way, outcome) {
+    case (.chain(let chain)?, _), (nil, .chain(let chain)): chain
+    default: nil
+    }
+  }
+
+  private func isolation(at place: Failure.Place) -> Isolation? {
+    guard case .hop(let index, _, _) = place, let chain, index < chain.hops.count else { return nil }
+    return chain.hops[index].isolation
+  }
+
   // MARK: Text
 
   var lines: [String] {
@@ -132,7 +145,9 @@ private struct Attempt {
     let relay = report?.relays.first { $0.place == place }.map { relay in
       relay.told == relay.used ? "relay \(relay.used)" : "relay told \(relay.told), used \(relay.used)"
     }
-    return "  \(place.label)  \((phases + (relay.map { [$0] } ?? [])).joined(separator: "  "))"
+    let isolation = isolation(at: place).map { "(\($0))" }
+    let parts = phases + [relay, isolation].compactMap(\.self)
+    return "  \(place.label)  \(parts.joined(separator: "  "))"
   }
 
   private func conclusion(_ report: Tracer.Report) -> String {
@@ -149,8 +164,7 @@ private struct Attempt {
 
   /// Nobody can tell where datagrams are lost: only who may have done it.
   private var silence: String {
-    let way: Outcome = if case .chain(let chain)? = report?.way { .chain(chain) } else { outcome }
-    guard case .chain(let chain) = way else { return "no datagram came back: the destination is silent" }
+    guard let chain else { return "no datagram came back: the destination is silent" }
     let hops = chain.hops.count == 1 ? "hop 1" : "one of the \(chain.hops.count) hops"
     return "associated, but no datagram came back: \(hops) may drop UDP, or the destination is silent"
   }

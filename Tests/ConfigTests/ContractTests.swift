@@ -29,7 +29,7 @@ let fullExample = """
 
   upstreams:
     office: socks5://alice:${OFFICE_PASSWORD}@proxy.office.example:1080
-    tor: socks5h://127.0.0.1:9050
+    tor: {url: "socks5h://127.0.0.1:9050", isolate: {by: [client, destination], for: 5m}}
     far:
       url: socks5://[2001:db8::1]:1080/
       username: carol
@@ -122,7 +122,9 @@ let fullExampleVariables = ["OFFICE_PASSWORD": "p@ss"]
     let office = Upstream(
       name: "office", endpoint: try #require(Endpoint("proxy.office.example:1080")),
       credentials: Credentials(username: Array("alice".utf8), password: Array("p@ss".utf8)))
-    let tor = Upstream(name: "tor", endpoint: try #require(Endpoint("127.0.0.1:9050")))
+    let tor = Upstream(
+      name: "tor", endpoint: try #require(Endpoint("127.0.0.1:9050")),
+      isolation: Isolation(by: [.client, .destination], for: .seconds(300)))
     let far = Upstream(
       name: "far", endpoint: try #require(Endpoint("[2001:db8::1]:1080")),
       credentials: Credentials(username: Array("carol".utf8), password: Array("s3cret".utf8)),

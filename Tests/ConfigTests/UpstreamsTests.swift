@@ -224,12 +224,6 @@ import Testing
       + "file that this user can read)"),
   Case(
     """
-    upstreams: {a: {url: "socks5://h:1", isolate: user}}
-    default: direct
-    """,
-    "1:38: error: 'isolate' is not supported yet (remove it)"),
-  Case(
-    """
     upstreams:
       a: {url: "socks5://h:1", pipeline: yes}
       b: {url: "http://h:1", pipeline: no}

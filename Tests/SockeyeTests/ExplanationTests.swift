@@ -85,7 +85,7 @@ import Testing
     #expect(
       try explained("corp.example:443", by: Self.table).json.description
         == #"{"destination":"corp.example:443","network":"tcp","command":"connect","outcome":"chain","#
-        + #""hops":[{"name":"office","protocol":"socks5","endpoint":"proxy.office.example:1080","user":"alice"}],"#
+        + #""hops":[{"name":"office","protocol":"socks5","endpoint":"proxy.office.example:1080","user":"alice","isolated_by":null}],"#
         + #""route":{"name":"corp","note":"ask \u001b first","file":"t.yaml","line":5,"judgement":"taken","#
         + #""reason":"domain corp.example"},"resolved_by":"office"}"#)
     #expect(

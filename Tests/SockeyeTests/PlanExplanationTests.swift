@@ -117,9 +117,9 @@ import Testing
     let json = try explained("h.example:2", by: Self.plans).json.description
     for part in [
       #""outcome":"plan","hops":[],"plan":{"chain":null,"mode":"strict","length":null,"positions":["#,
-      #"{"optional":false,"any":[{"name":"c","protocol":"socks5","endpoint":"h:3","user":null}]},"#,
+      #"{"optional":false,"any":[{"name":"c","protocol":"socks5","endpoint":"h:3","user":null,"isolated_by":null}]},"#,
       #"{"optional":false,"any":[{"group":"same","strategy":"sticky","sticky":"user","members":["#,
-      #"{"weight":1,"member":{"name":"a","protocol":"socks5","endpoint":"h:1","user":"alice"}},"#,
+      #"{"weight":1,"member":{"name":"a","protocol":"socks5","endpoint":"h:1","user":"alice","isolated_by":null}},"#,
     ] {
       #expect(json.contains(part), "\(json)")
     }

@@ -178,7 +178,7 @@ import Testing
       try explained("a.example:53", by: Self.datagrams, .udp).json.description
         == #"{"destination":"a.example:53","network":"udp","command":"udp","outcome":"chain","#
         + #""by_udp_key":true,"udp_otherwise":"drop","#
-        + #""hops":[{"name":"office","protocol":"socks5","endpoint":"10.0.0.1:1080","user":null}],"#
+        + #""hops":[{"name":"office","protocol":"socks5","endpoint":"10.0.0.1:1080","user":null,"isolated_by":null}],"#
         + #""route":{"name":null,"note":null,"file":"t.yaml","line":10,"judgement":"taken","#
         + #""reason":"domain a.example"},"resolved_by":"office"}"#)
     #expect(
@@ -189,7 +189,7 @@ import Testing
       try explained("d.example:53", by: Self.datagrams).json.description
         == #"{"destination":"d.example:53","network":"tcp","command":"connect","outcome":"chain","#
         + #""obstacle":"old takes no names","#
-        + #""hops":[{"name":"old","protocol":"socks4","endpoint":"10.0.0.3:1080","user":"bob"}],"#
+        + #""hops":[{"name":"old","protocol":"socks4","endpoint":"10.0.0.3:1080","user":"bob","isolated_by":null}],"#
         + #""route":{"name":null,"note":null,"file":"t.yaml","line":13,"judgement":"taken","#
         + #""reason":"domain d.example"},"resolved_by":null}"#)
   }

@@ -6,7 +6,10 @@ import Transport
 ///
 /// `@unchecked` holds because it belongs to an association, whose tasks run on one thread.
 final class ChainPath: @unchecked Sendable {
+  /// As the table has it.
   let chain: Chain
+  /// The same as it is dialled: with the credentials of the identity whose path it is.
+  let isolated: Chain
   let contacts = Contacts()
   /// What waits for it to be opened.
   let waiting = WaitingDatagrams()
@@ -22,13 +25,19 @@ final class ChainPath: @unchecked Sendable {
   /// For all that it takes to open it.
   private let budget: Duration
   private var refusals = 0
+  /// The wait of `run`.
+  private var wait: WaitID?
 
   /// How many ICMP refusals in a row, without an answer, mean that the first hop's relay is gone.
   private static let refusalLimit = 3
 
   /// - Parameter route: the one that chose the chain; `nil`: the default.
-  init(_ chain: Chain, by route: Route?, of association: Association, journey: Journey? = nil) {
+  init(
+    _ chain: Chain, as isolated: Chain, by route: Route?, of association: Association,
+    journey: Journey? = nil
+  ) {
     self.chain = chain
+    self.isolated = isolated
     self.journey = journey
     self.association = association
     budget = route?.timeout ?? association.terms.policy.timeouts.dial
@@ -40,10 +49,10 @@ final class ChainPath: @unchecked Sendable {
     let policy = association.terms.policy
     var dialer = Dialer(
       loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners,
-      pipelining: worker.server.pipelining)
+      pipelining: worker.server.pipelining, identities: worker.server.identities)
     dialer.journey = journey
     do throws(Failure) {
-      nested = try await NestedAssociation.open(chain, by: dialer, budget: budget)
+      nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
     } catch {
       journey?.fail(error)
       throw error
@@ -61,8 +70,10 @@ final class ChainPath: @unchecked Sendable {
     onOpen()
     let idle = Deadline.Interval(association.terms.policy.timeouts.udpIdle)
     let interests = nested.interests
-    while true {
-      switch await association.loop.wait(for: interests, until: lastUse + idle) {
+    while !hasEnded {
+      let wakeup = await association.loop.wait(for: interests, until: lastUse + idle) { wait = $0 }
+      wait = nil
+      switch wakeup {
       case .ready(0):
         while try receive(nested) {
           await Task.yield()
@@ -81,6 +92,12 @@ final class ChainPath: @unchecked Sendable {
         return
       }
     }
+  }
+
+  /// Ends it, to make room for another. An open one only.
+  func end() {
+    hasEnded = true
+    if let wait { association.loop.wake(wait) }
   }
 
   /// True when there may be more.

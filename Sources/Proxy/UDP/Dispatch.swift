@@ -14,8 +14,9 @@ final class Dispatch: @unchecked Sendable {
   private unowned let association: Association
   private let terms: Association.Terms
   private var flows: RecencyMap<Endpoint, Flow>
+  /// By what is dialled: each identity has paths of its own.
   private var paths: [Chain: ChainPath] = [:]
-  /// Until when chains are left alone.
+  /// Until when chains of the table are left alone.
   private var rests: [Chain: Deadline] = [:]
   /// What was chosen for a plan that leads all destinations the same way, for as long as it lasts.
   private var chosen: [Plan: ChainPath] = [:]
@@ -186,7 +187,8 @@ final class Dispatch: @unchecked Sendable {
   private func decide(
     _ request: Request, through chain: Chain, by route: Route?, alternative: Outcome?
   ) -> Flow.Decision {
-    if let path = paths[chain] { return decide(request, by: path) }
+    let isolated = server.identities.isolate(chain, for: request)
+    if let path = paths[isolated] { return decide(request, by: path) }
     if let rest = rests[chain], rest > loop.now { return .nowhere(.noPath, until: rest) }
     if let failure = server.outages.failure(of: chain) ?? Failure(lackOfUDPOf: .chain(chain)) {
       report(failure, of: .chain(chain), isOutage: true)
@@ -195,7 +197,8 @@ final class Dispatch: @unchecked Sendable {
       }
       return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
     }
-    let path = ChainPath(chain, by: route, of: association)
+    guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
+    let path = ChainPath(chain, as: isolated, by: route, of: association)
     add(path)
     return decide(request, by: path)
   }
@@ -215,8 +218,12 @@ final class Dispatch: @unchecked Sendable {
   /// Opens a path before anything is to leave by it.
   func open(_ chain: Chain, by route: Route?) async throws(Failure) {
     if let failure = server.outages.failure(of: chain) { throw failure }
-    try await open(ChainPath(chain, by: route, of: association))
+    try await open(
+      ChainPath(chain, as: server.identities.isolate(chain, for: anywhere), by: route, of: association))
   }
+
+  /// No destination asks for it.
+  private var anywhere: Request { terms.request(to: Endpoint(.unspecified4, port: 0)) }
 
   private func open(_ path: ChainPath) async throws(Failure) {
     do {
@@ -227,7 +234,8 @@ final class Dispatch: @unchecked Sendable {
       }
       throw error
     }
-    add(path)
+    // Where each destination has an identity of its own, it is nobody's, and was to show that the chain can be opened.
+    if !path.chain.isIsolatedByDestination { add(path) }
   }
 
   // MARK: By a plan
@@ -240,7 +248,8 @@ final class Dispatch: @unchecked Sendable {
     let journey = association.worker.journey(by: plan, for: request)
     while let way = journey.next() {
       guard case .chain(let chain) = way else { return decideDirectly(request) }
-      if let path = paths[chain] {
+      let isolated = server.identities.isolate(chain, for: request)
+      if let path = paths[isolated] {
         choose(path, for: plan)
         return decide(request, by: path)
       }
@@ -248,7 +257,8 @@ final class Dispatch: @unchecked Sendable {
         journey.skip(trouble)
         continue
       }
-      let path = ChainPath(chain, by: route, of: association, journey: journey)
+      guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
+      let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
       choose(path, for: plan)
       add(path)
       return decide(request, by: path)
@@ -275,7 +285,6 @@ final class Dispatch: @unchecked Sendable {
 
   /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
   func open(_ plan: Plan, by route: Route?) async throws(Failure) {
-    let anywhere = terms.request(to: Endpoint(.unspecified4, port: 0))
     let journey = association.worker.journey(by: plan, for: anywhere)
     while let way = journey.next() {
       // Nothing has to be opened for it.
@@ -284,7 +293,8 @@ final class Dispatch: @unchecked Sendable {
         journey.skip(failure)
         continue
       }
-      let path = ChainPath(chain, by: route, of: association, journey: journey)
+      let isolated = server.identities.isolate(chain, for: anywhere)
+      let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
       do {
         try await open(path)
         return choose(path, for: plan)
@@ -295,16 +305,28 @@ final class Dispatch: @unchecked Sendable {
     throw journey.failure
   }
 
+  /// Makes room for one more path: of those that are open, the one unused for longest ends. False when there is none.
+  ///
+  /// A client can have any number of identities, where they depend on the destination.
+  private func makeRoom() -> Bool {
+    guard paths.count >= terms.policy.limits.pathsPerAssociation else { return true }
+    let open = paths.values.lazy.filter { $0.nested != nil }
+    guard let oldest = open.min(by: { $0.lastUse < $1.lastUse }) else { return false }
+    paths[oldest.isolated] = nil
+    oldest.end()
+    return true
+  }
+
   /// Sends by this path what is to leave through its chain, until it ends.
   private func add(_ path: ChainPath) {
-    paths[path.chain] = path
+    paths[path.isolated] = path
     association.start { [self] in
       do throws(Failure) {
         try await path.run { release(path.waiting) }
       } catch {
         end(path, for: error)
       }
-      paths[path.chain] = nil
+      if paths[path.isolated] === path { paths[path.isolated] = nil }
       if !Task.isCancelled { release(path.waiting) }
     }
   }
