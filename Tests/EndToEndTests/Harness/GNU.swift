@@ -20,9 +20,19 @@ enum GNU {
     "posix_spawn_file_actions_addclosefrom_np", as: AddCloseFrom.self)
   private static let addChdir = function("posix_spawn_file_actions_addchdir_np", as: AddChdir.self)
 
+  /// A connection and whom it is from: asked later, one that was reset does not tell any more.
+  ///
   /// The corresponding C function is `accept4`, with `SOCK_CLOEXEC`.
-  static func accept(_ listener: Int32) -> Int32 {
-    accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+  static func accept(_ listener: Int32) -> (descriptor: Int32, peer: String) {
+    var failure: Int32 = 0
+    let (descriptor, peer) = withAddressText { address, length in
+      let descriptor = accept4(listener, address, length, Int32(SOCK_CLOEXEC.rawValue))
+      failure = errno
+      return descriptor
+    }
+    // What the address looks like is found out by other calls.
+    errno = failure
+    return (descriptor, peer)
   }
 
   /// The corresponding C function is `pipe2`, with `O_CLOEXEC`.

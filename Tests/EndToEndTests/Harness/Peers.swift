@@ -1,17 +1,25 @@
 import Foundation
 
+/// A proxy of somebody else's, or one more Sockeye.
+protocol Peer: AnyObject, Sendable {
+  var process: ChildProcess { get }
+}
+
 /// microsocks: CONNECT only, and it loses what arrives in one segment with the greeting.
-final class Microsocks: Sendable {
+final class Microsocks: Peer {
   let address: String
   let process: ChildProcess
 
-  init(user: String? = nil, password: String = "") throws {
-    let port = FreePort.take()
+  /// `external` is the address it leaves from, by which a target knows one from another.
+  init(
+    on port: UInt16 = FreePort.take(), external: String? = nil, user: String? = nil, password: String = ""
+  ) throws {
     address = "127.0.0.1:\(port)"
     process = try ChildProcess(
       try Program("microsocks", package: "microsocks"),
-      ["-i", "127.0.0.1", "-p", "\(port)"] + (user.map { ["-u", $0, "-P", password] } ?? []))
-    try waitUntilAccepting(address, process)
+      ["-i", "127.0.0.1", "-p", "\(port)"] + (external.map { ["-b", $0] } ?? [])
+        + (user.map { ["-u", $0, "-P", password] } ?? []))
+    try waitUntilAccepting(address, process, from: external)
   }
 
   /// Whether it says it has connected to this address.
@@ -21,14 +29,15 @@ final class Microsocks: Sendable {
 }
 
 /// Dante's server: CONNECT, BIND and UDP.
-final class Dante: Sendable {
+final class Dante: Peer {
   let address: String
   let process: ChildProcess
   private let directory: TemporaryDirectory
 
   /// `external` is the address it leaves from, by which a target knows one from another.
-  init(external: String = "127.0.0.1", in network: Network? = nil) throws {
-    let port = FreePort.take()
+  init(
+    on port: UInt16 = FreePort.take(), external: String = "127.0.0.1", in network: Network? = nil
+  ) throws {
     address = "127.0.0.1:\(port)"
     directory = try TemporaryDirectory()
     // It keeps the user it starts as: a change of user would clear the parent-death signal.
@@ -64,22 +73,31 @@ final class Dante: Sendable {
 }
 
 /// Tinyproxy: an HTTP proxy that tunnels anywhere.
-final class Tinyproxy: Sendable {
+final class Tinyproxy: Peer {
   let address: String
   let process: ChildProcess
   private let directory: TemporaryDirectory
 
-  /// The password is of letters, digits, `-`, `.` and `_`.
-  init(user: String? = nil, password: String = "") throws {
-    let port = FreePort.take()
+  /// `external` is the address it leaves from. The password is of letters, digits, `-`, `.` and `_`.
+  init(
+    on port: UInt16 = FreePort.take(), external: String? = nil, user: String? = nil, password: String = ""
+  ) throws {
     address = "127.0.0.1:\(port)"
     directory = try TemporaryDirectory()
     let authentication = user.map { "BasicAuth \($0) \(password)\n" } ?? ""
     let file = try directory.write(
-      "Port \(port)\nListen 127.0.0.1\nTimeout 600\nMaxClients 100\nLogLevel Connect\n\(authentication)",
-      to: "tinyproxy.conf")
+      """
+      Port \(port)
+      Listen 127.0.0.1
+      Timeout 600
+      MaxClients 2000
+      LogLevel Connect
+      \(authentication)
+      \(external.map { "Bind \($0)" } ?? "")
+
+      """, to: "tinyproxy.conf")
     process = try ChildProcess(try Program("tinyproxy", package: "tinyproxy-bin"), ["-d", "-c", file])
-    try waitUntilAccepting(address, process)
+    try waitUntilAccepting(address, process, from: external)
   }
 
   /// Whether it says it was asked for this address.
@@ -111,9 +129,11 @@ final class Privoxy: Sendable {
 }
 
 /// Some programs say nothing when they are ready; then only asking helps.
-private func waitUntilAccepting(_ address: String, _ process: ChildProcess) throws {
+private func waitUntilAccepting(
+  _ address: String, _ process: ChildProcess, from source: String? = nil
+) throws {
   let deadline = Date(timeIntervalSinceNow: patience)
-  while (try? Socket(to: address)) == nil {
+  while (try? Socket(to: address, from: source)) == nil {
     guard Date() < deadline, !process.hasExited else {
       throw NeverHappened(description: "nothing listens on \(address): \(process.lines.all)")
     }

@@ -39,14 +39,14 @@ final class Server: Sendable {
     self.address = listener.localAddress
     Thread.detachNewThread { [listener, live, accepted] in
       while true {
-        let descriptor = GNU.accept(listener.descriptor)
+        let (descriptor, peer) = GNU.accept(listener.descriptor)
         guard descriptor >= 0 else {
           if errno == EINTR || errno == ECONNABORTED { continue }
           return
         }
         let client = Socket(taking: descriptor)
         live.add(client)
-        accepted.record(client.peerAddress)
+        accepted.record(peer)
         Thread.detachNewThread {
           // The client went away, or said what the script did not expect: the test sees that at its own end.
           try? serve(client)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The built program, serving one table.
-final class Sockeye: Sendable {
+final class Sockeye: Peer {
   let process: ChildProcess
   /// As it says itself: `127.0.0.1:40123`, `[::1]:40124`, `unix:/path`, in the order of the table.
   let addresses: [String]

@@ -1,0 +1,80 @@
+import Foundation
+
+/// Chance that can be had a second time (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+/// Clients that download one thing after the other, so that as many as there are do at any time.
+final class Load: Sendable {
+  struct Task: Sendable {
+    /// What it is counted under.
+    let name: String
+    let target: String
+    let download: Download
+  }
+
+  private struct Account {
+    var outcomes: [String: [Download.Outcome: Int]] = [:]
+    var faults: [String] = []
+    var isOver = false
+  }
+
+  private let account = Locked(Account())
+  private let ended = Recorder<Void>()
+  private let clientCount: Int
+
+  /// - Parameter choose: what a client is to do next.
+  init(
+    _ clientCount: Int, through proxy: String, seed: UInt64,
+    choose: @escaping @Sendable (inout SeededGenerator) -> Task
+  ) {
+    self.clientCount = clientCount
+    for number in 0..<clientCount {
+      Thread.detachNewThread { [account, ended] in
+        var generator = SeededGenerator(seed: seed &+ UInt64(number))
+        while !account.withLock({ $0.isOver }) {
+          let task = choose(&generator)
+          let result = Result { try task.download.run(through: proxy, to: task.target) }
+          account.withLock {
+            switch result {
+            case .success(let outcome): $0.outcomes[task.name, default: [:]][outcome, default: 0] += 1
+            case .failure(let fault): $0.faults.append("\(task.name): \(fault)")
+            }
+          }
+          // Who is refused does not come back the same moment.
+          if case .success(.refused) = result { poll(nil, 0, 20) }
+        }
+        ended.record(())
+      }
+    }
+  }
+
+  /// Begins nothing more, and waits until everything is over.
+  func end() throws {
+    account.withLock { $0.isOver = true }
+    do {
+      try ended.wait(forCount: clientCount)
+    } catch {
+      throw NeverHappened(description: "\(clientCount - ended.all.count) downloads never ended")
+    }
+  }
+
+  /// What must not have happened.
+  var faults: [String] { account.withLock { $0.faults } }
+
+  var outcomes: [String: [Download.Outcome: Int]] { account.withLock { $0.outcomes } }
+
+  /// How many downloads there were.
+  var count: Int { outcomes.values.reduce(0) { $0 + $1.values.reduce(0, +) } + faults.count }
+}
