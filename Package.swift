@@ -34,6 +34,8 @@ let package = Package(
     .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
     .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CTLS", dependencies: ["COpenSSL"]),
 
     // Values, without input or output.
     .target(name: "Addresses", swiftSettings: strict),
@@ -41,18 +43,20 @@ let package = Package(
     .target(name: "Wire", dependencies: ["Addresses"], swiftSettings: strict),
     .target(name: "Patterns", dependencies: ["CPCRE2"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
-    .target(name: "Routing", dependencies: ["Addresses", "Patterns"], swiftSettings: strict),
+    .target(name: "TLS", dependencies: ["Addresses", "CTLS"], swiftSettings: hot),
+    .target(name: "Routing", dependencies: ["Addresses", "Patterns", "TLS"], swiftSettings: strict),
     .target(name: "Settings", dependencies: ["Addresses", "Routing"], swiftSettings: strict),
 
     // The outside world.
     .target(
-      name: "Config", dependencies: ["Addresses", "Printing", "Passwords", "Routing", "Settings", "CYAML"],
+      name: "Config",
+      dependencies: ["Addresses", "Printing", "Passwords", "TLS", "Routing", "Settings", "CYAML"],
       swiftSettings: strict),
-    .target(name: "Transport", dependencies: ["Addresses", "CLinux"], swiftSettings: hot),
+    .target(name: "Transport", dependencies: ["Addresses", "TLS", "CLinux"], swiftSettings: hot),
     .target(name: "DNS", dependencies: ["Addresses", "Transport", "CAres"], swiftSettings: strict),
     .target(
       name: "Proxy",
-      dependencies: ["Addresses", "Wire", "Passwords", "Routing", "Settings", "Transport", "DNS"],
+      dependencies: ["Addresses", "Wire", "Passwords", "TLS", "Routing", "Settings", "Transport", "DNS"],
       swiftSettings: hot),
 
     // Programs.
@@ -74,13 +78,17 @@ let package = Package(
     .testTarget(name: "PrintingTests", dependencies: ["Printing"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "Addresses"]),
     .testTarget(name: "PasswordsTests", dependencies: ["Passwords"]),
+    .target(name: "TLSPeer", dependencies: ["COpenSSL"], path: "Tests/TLSPeer"),
+    .testTarget(name: "TLSTests", dependencies: ["TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses"]),
     .testTarget(name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "Addresses"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
     .testTarget(
       name: "ProxyTests",
-      dependencies: ["Proxy", "Wire", "Routing", "Settings", "Transport", "DNS", "Addresses"]),
+      dependencies: [
+        "Proxy", "Wire", "TLS", "TLSPeer", "Routing", "Settings", "Transport", "DNS", "Addresses",
+      ]),
     .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Routing", "Addresses"]),
     .testTarget(name: "EndToEndTests", dependencies: ["sockeye"]),
   ],

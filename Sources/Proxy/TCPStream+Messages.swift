@@ -60,7 +60,7 @@ extension TCPStream {
       let isOpen: Bool
       do throws(Errno) {
         // A message is due in answer to one that was just sent: to try before waiting would be in vain.
-        if !mayHaveMore { try await descriptor.wait(for: .readable, until: deadline) }
+        if !mayHaveMore { try await wait(for: .readable, until: deadline) }
         let count = input.count
         isOpen = try await read(into: &input, atMost: room, until: deadline)
         mayHaveMore = input.count - count == room

@@ -16,6 +16,7 @@ package struct Errno: Error, Hashable, Sendable {
   package static let tooManyOpenFilesInSystem = Errno(rawValue: 23)
   package static let tooManyOpenFiles = Errno(rawValue: 24)
   package static let brokenPipe = Errno(rawValue: 32)
+  package static let protocolError = Errno(rawValue: 71)
   package static let messageTooLarge = Errno(rawValue: 90)
   package static let addressFamilyNotSupported = Errno(rawValue: 97)
   package static let addressInUse = Errno(rawValue: 98)
@@ -55,6 +56,7 @@ extension Errno: CustomStringConvertible {
     case .outOfMemory: "out of memory"
     case .tooManyOpenFilesInSystem, .tooManyOpenFiles: "too many open files"
     case .brokenPipe: "broken pipe"
+    case .protocolError: "protocol error"
     case .messageTooLarge: "message too large"
     case .addressFamilyNotSupported: "address family not supported"
     case .addressInUse: "address already in use"

@@ -26,11 +26,7 @@ package struct PolledDescriptor: ~Copyable {
 
   /// Returns when the descriptor may be ready; throws `timedOut` or `cancelled`.
   package func wait(for readiness: Readiness, until deadline: Deadline) async throws(Errno) {
-    switch await loop.wait(for: interest(in: readiness), until: deadline) {
-    case .ready: return
-    case .timedOut: throw .timedOut
-    case .cancelled: throw .cancelled
-    }
+    try await loop.wait(for: interest(in: readiness), until: deadline).check()
   }
 }
 

@@ -35,6 +35,8 @@ package struct RelayDirection {
   private var hasReadFully = false
   private var isBusy = false
   private var isLast = false
+  /// The source ended, and the sink has still to be told.
+  private var isEnding = false
 
   /// How much one step may move before others have a turn, in bytes.
   private static let turn = 1 << 20
@@ -57,6 +59,10 @@ package struct RelayDirection {
     self.isLast = isLast
     let start = byteCount
     while progress == .more, byteCount - start < Self.turn {
+      if isEnding {
+        end(sink)
+        break
+      }
       if isBusy, pipe == nil, kept.isEmpty {
         pipe = source.loop.takePipe()
         position = 0
@@ -115,7 +121,8 @@ extension RelayDirection {
       hasReadFully = false
       progress = .awaitsSource
     } else {
-      isBusy = hasReadFully
+      // What is encrypted passes through here.
+      isBusy = hasReadFully && !source.isSecured && !sink.isSecured
       hasReadFully = true
     }
   }
@@ -137,8 +144,13 @@ extension RelayDirection {
   }
 
   private mutating func end(_ sink: borrowing TCPStream) {
-    if !isLast { sink.shutdownWriting() }
-    progress = .ended
+    // With TLS, a stream that closes without a word has been cut.
+    if !isLast || sink.isSecured, !sink.shutdownWriting() {
+      isEnding = true
+      progress = .awaitsSink
+    } else {
+      progress = .ended
+    }
   }
 }
 

@@ -121,10 +121,9 @@ package final class TCPListener {
 extension Errno {
   /// accept(2) also reports errors that the new connection already had; the next one may be well.
   fileprivate var isOfTheConnection: Bool {
-    let protocolError = Errno(rawValue: 71)
-    return [
+    [
       .connectionAborted, .notPermitted, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable,
-      protocolError,
+      .protocolError,
     ].contains(self)
   }
 }

@@ -1,9 +1,12 @@
 import Addresses
 import CLinux
+import TLS
 
-/// A connected stream socket, TCP or Unix-domain, on one loop. It closes when this value ends.
+/// A connected stream socket, TCP or Unix-domain, on one loop, with or without TLS. It closes when this value ends.
 package struct TCPStream: ~Copyable {
   package let descriptor: PolledDescriptor
+  /// Through which all bytes go once it is `secured`; the innermost, where there are several.
+  private var session: TLSSession?
 
   /// Takes over an accepted connection.
   package init(_ connection: TCPListener.Connection, on loop: EventLoop) throws(Errno) {
@@ -16,7 +19,19 @@ package struct TCPStream: ~Copyable {
 
   package var loop: EventLoop { descriptor.loop }
 
-  package func interest(in readiness: Readiness) -> Interest { descriptor.interest(in: readiness) }
+  /// An interest in reading or writing on: what it takes of the descriptor is the session's business, and there is
+  /// nothing to wait for as long as the session has something left.
+  package func interest(in readiness: Readiness) -> Interest {
+    guard let session else { return descriptor.interest(in: readiness) }
+    var interest = descriptor.interest(in: session.readiness(for: readiness))
+    interest.isReady = readiness.contains(.readable) && !session.isDrained
+    return interest
+  }
+
+  /// Returns when it may be possible to go on reading or writing; throws `timedOut` or `cancelled`.
+  package func wait(for readiness: Readiness, until deadline: Deadline) async throws(Errno) {
+    try await loop.wait(for: interest(in: readiness), until: deadline).check()
+  }
 
   // MARK: Connecting
 
@@ -71,7 +86,7 @@ package struct TCPStream: ~Copyable {
         unsafe input.append(contentsOf: scratch[..<count])
         return count > 0
       } catch .wouldBlock {
-        try await descriptor.wait(for: .readable, until: deadline)
+        try await wait(for: .readable, until: deadline)
       }
     }
   }
@@ -89,7 +104,7 @@ package struct TCPStream: ~Copyable {
       do {
         written += try unsafe writeNow(bytes.span.bytes.extracting(droppingFirst: written))
       } catch .wouldBlock {
-        try await descriptor.wait(for: .writable, until: deadline)
+        try await wait(for: .writable, until: deadline)
       }
     }
   }
@@ -98,15 +113,17 @@ package struct TCPStream: ~Copyable {
   ///
   /// The corresponding C function is `read`.
   func readNow(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
-    Int(try Errno.check(unsafe linux_read(descriptor.rawValue, buffer.baseAddress, buffer.count)))
+    if let session { return try unsafe session.readNow(into: buffer) }
+    return Int(try Errno.check(unsafe linux_read(descriptor.rawValue, buffer.baseAddress, buffer.count)))
   }
 
-  /// Writes what the kernel takes; `wouldBlock` when that is nothing.
+  /// Writes what the kernel takes; `wouldBlock` when that is nothing. What was not taken must be what is written next.
   ///
   /// The corresponding C function is `send`, which unlike `write` raises no SIGPIPE here.
   func writeNow(_ bytes: RawSpan) throws(Errno) -> Int {
     try unsafe bytes.withUnsafeBytes { bytes throws(Errno) in
-      Int(try Errno.check(unsafe linux_send(descriptor.rawValue, bytes.baseAddress, bytes.count)))
+      if let session { return try unsafe session.writeNow(bytes) }
+      return Int(try Errno.check(unsafe linux_send(descriptor.rawValue, bytes.baseAddress, bytes.count)))
     }
   }
 
@@ -118,8 +135,13 @@ package struct TCPStream: ~Copyable {
   }
 
   /// Tells the peer that no more bytes will follow. Reading goes on.
-  package func shutdownWriting() {
+  ///
+  /// False when it has to be told again once the stream is writable: TLS has words of its own for it, and there may be
+  /// no room for them.
+  @discardableResult package func shutdownWriting() -> Bool {
+    if let session, case .awaits = session.end() { return false }
     _ = linux_shutdown_write(descriptor.rawValue)
+    return true
   }
 
   /// Makes the close a reset, so that the peer cannot take a cut transfer for a whole one.
@@ -141,6 +163,56 @@ package struct TCPStream: ~Copyable {
   package var isConnectedToItsOwnHost: Bool {
     guard let peer = peerAddress else { return false }
     return peer.address == localAddress?.address
+  }
+}
+
+// MARK: - TLS
+
+extension TCPStream {
+  package var isSecured: Bool { session != nil }
+
+  /// Why its innermost session failed: what an `Errno` of reading or writing has no words for.
+  package var sessionFailure: TLSFailure? { session?.failure }
+
+  /// The version of TLS that its innermost session speaks, as in `TLSv1.3`.
+  package var sessionVersion: String? { session?.version }
+
+  /// Agrees with the peer on TLS, and from then on passes all bytes through it. A stream that is secured already leads
+  /// to another peer now, whose TLS is inside that of the one before.
+  ///
+  /// - Precondition: nothing has been read of what belongs to the handshake.
+  /// - Parameter host: what was dialled: the peer's certificate must be made for it.
+  package mutating func secure(
+    with context: TLSContext, to host: Host, until deadline: Deadline
+  ) async throws(SecuringError) {
+    let session: TLSSession
+    do throws(TLSFailure) {
+      session = try TLSSession(context, to: host, over: descriptor.rawValue, within: self.session)
+    } catch {
+      throw .tls(error)
+    }
+    self.session = session
+    while true {
+      let awaited: TLSSession.Awaited
+      do throws(TLSFailure) {
+        guard case .awaits(let readiness) = try session.handshake() else { return }
+        awaited = readiness
+      } catch {
+        throw .tls(error)
+      }
+      do throws(Errno) {
+        try await descriptor.wait(for: Readiness(awaited), until: deadline)
+      } catch {
+        throw .system(error)
+      }
+    }
+  }
+
+  /// Why a stream was not secured.
+  package enum SecuringError: Error, Hashable, Sendable {
+    /// It was not in time.
+    case system(Errno)
+    case tls(TLSFailure)
   }
 }
 

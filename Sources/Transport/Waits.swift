@@ -33,6 +33,8 @@ package struct Readiness: OptionSet, Hashable, Sendable {
 package struct Interest: Sendable {
   let slot: Int
   let readiness: Readiness
+  /// Whatever the descriptor says, there is no need to wait.
+  var isReady = false
 }
 
 /// How a wait ended.
@@ -41,6 +43,15 @@ package enum Wakeup: Hashable, Sendable {
   case ready(Int)
   case timedOut
   case cancelled
+
+  /// Throws `timedOut` or `cancelled`, if that is how it ended.
+  func check() throws(Errno) {
+    switch self {
+    case .ready: return
+    case .timedOut: throw .timedOut
+    case .cancelled: throw .cancelled
+    }
+  }
 }
 
 /// Names one wait, so that something other than a descriptor can end it.
@@ -157,6 +168,10 @@ extension Waits {
     precondition(slots[slot].wait < 0, "two tasks wait for one descriptor")
     // A wait that has ended reports one interest: the edges of the others stay for the next wait.
     guard waits[id.index].early == nil else { return }
+    if interest.isReady {
+      waits[id.index].early = .ready(position)
+      return
+    }
     let ready = slots[slot].seen.intersection(interest.readiness)
     if !ready.isEmpty {
       consume(ready, of: slot)

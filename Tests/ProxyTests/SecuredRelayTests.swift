@@ -1,0 +1,280 @@
+import Addresses
+import TLS
+import TLSPeer
+import Testing
+import Transport
+
+@testable import Proxy
+
+/// A tunnel whose upstream is reached over TLS, as it is relayed.
+@Suite(.timeLimit(.minutes(2))) struct SecuredRelayTests {
+  /// A client, the relay, and the peer behind the TLS.
+  private final class Tunnel: @unchecked Sendable {
+    private(set) var client: SharedStream?
+    private(set) var peer: SecuredPeer?
+    private var relay: TCPRelay?
+    /// Bytes that went up and down, when it is over.
+    private(set) var counts: [UInt64] = []
+
+    init(client: SharedStream, relay: TCPRelay, peer: SecuredPeer) {
+      self.client = client
+      self.relay = relay
+      self.peer = peer
+    }
+
+    /// Relays until it is over; both of the relay's ends are closed then.
+    func run() async -> TCPRelay.Ending? {
+      guard let relay = relay.take() else { return nil }
+      await relay.run()
+      counts = [relay.up.byteCount, relay.down.byteCount]
+      return relay.ending
+    }
+
+    /// Lets go of the connection, which closes.
+    func hangUp() { peer = nil }
+    func leave() { client = nil }
+
+    static func make(
+      on loop: EventLoop, isSmall: Bool = false, version: TLSServer.Version = .tls13, early: [UInt8] = []
+    ) async throws -> Tunnel {
+      let certificate = Certificate(for: "DNS:proxy.test")
+      let context = try TLSContext(TLSContext.Demands(trust: .authorities(certificate.pem)))
+      let (upstream, peer) = try await withConnection(on: loop, isSmall: isSmall) { upstream, far in
+        let peer = try SecuredPeer(far, TLSServer(certificate, version: version))
+        let box = StreamBox(upstream)
+        async let established: Void = peer.establish()
+        try await box.secure(with: context, to: "proxy.test")
+        try await established
+        return (box, peer)
+      }
+      return try await withConnection(on: loop, isSmall: isSmall) { client, inlet in
+        let relay = TCPRelay(
+          client: inlet, upstream: upstream.take(), fromClient: early, fromUpstream: [], idle: patience,
+          halfClosed: patience)
+        return Tunnel(client: try SharedStream(client), relay: relay, peer: peer)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    (1, false, TLSServer.Version.tls13), (100_000, true, .tls13), (100_000, true, .tls12),
+    (8 << 20, false, .tls13), (8 << 20, false, .tls12),
+  ])
+  func `both directions carry everything at once, and then each its end`(
+    count: Int, isSmall: Bool, version: TLSServer.Version
+  ) async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop, isSmall: isSmall, version: version, early: [1, 2, 3])
+      let (client, peer) = (try #require(tunnel.client), try #require(tunnel.peer))
+      let sent = pattern(count)
+      async let ending = tunnel.run()
+      async let up = peer.takeAll()
+      async let down = client.readAll()
+      async let answered: Void = peer.write(sent)
+      try await client.writeAndEnd(sent)
+      try await answered
+      let whole = try await up == [1, 2, 3] + sent
+      #expect(whole)
+      #expect(peer.server.hasEnded)
+      // The other direction goes on behind that end.
+      try await peer.write([4, 5, 6])
+      try await peer.end()
+      let answer = try await down == sent + [4, 5, 6]
+      #expect(answer)
+      #expect(await ending == .finished)
+      #expect(tunnel.counts == [UInt64(count + 3), UInt64(count + 3)])
+    }
+  }
+
+  // The peer keeps its connection open: its word alone is the end.
+  @Test func `the peer's end reaches the client, and the client may go on`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      let (client, peer) = (try #require(tunnel.client), try #require(tunnel.peer))
+      async let ending = tunnel.run()
+      // In one flight with the last bytes.
+      peer.server.write([1, 2, 3])
+      try await peer.end()
+      #expect(try await client.readAll() == [1, 2, 3])
+      try await client.writeAndEnd(pattern(100_000))
+      let whole = try await peer.takeAll() == pattern(100_000)
+      #expect(whole)
+      #expect(peer.server.hasEnded)
+      #expect(await ending == .finished)
+    }
+  }
+
+  @Test func `what arrives octet by octet is relayed`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      let (client, peer) = (try #require(tunnel.client), try #require(tunnel.peer))
+      async let ending = tunnel.run()
+      async let down = client.readAll()
+      peer.server.write(pattern(3000))
+      peer.server.write(pattern(10))
+      peer.server.end()
+      try await peer.flushSlowly()
+      #expect(try await down == pattern(3000) + pattern(10))
+      try await client.writeAndEnd([])
+      #expect(try await peer.takeAll() == [])
+      #expect(await ending == .finished)
+    }
+  }
+
+  @Test func `a transfer that is cut does not look whole`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      let client = try #require(tunnel.client)
+      async let ending = tunnel.run()
+      try await tunnel.peer?.write(pattern(1000))
+      tunnel.hangUp()
+      #expect(await ending == .reset)
+      await #expect(throws: Errno.connectionReset) { try await client.readAll() }
+    }
+  }
+
+  @Test func `a client that is cut off does not look finished`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      async let ending = tunnel.run()
+      try await tunnel.client?.write(pattern(1000))
+      tunnel.client?.outgoing.resetOnClose()
+      tunnel.leave()
+      #expect(await ending == .reset)
+      let peer = try #require(tunnel.peer)
+      _ = try? await peer.takeAll()
+      #expect(!peer.server.hasEnded)
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func `new keys in the middle hold nothing up`(isSmall: Bool) async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop, isSmall: isSmall)
+      let (client, peer) = (try #require(tunnel.client), try #require(tunnel.peer))
+      let sent = pattern(100_000)
+      async let ending = tunnel.run()
+      async let down = client.readAll()
+      async let written: Void = client.writeAndEnd(sent)
+      // While the relay has everything full towards a peer that reads nothing, it is asked for new keys.
+      for _ in 0..<5 {
+        try await peer.write(pattern(1000))
+        try await peer.updateKeys()
+      }
+      try await peer.write([1])
+      let whole = try await peer.takeAll() == sent
+      #expect(whole)
+      try await peer.end()
+      try await written
+      let answer = try await down == (0..<5).flatMap { _ in pattern(1000) } + [1]
+      #expect(answer)
+      #expect(await ending == .finished)
+      #expect(!peer.server.hasFailed)
+    }
+  }
+
+  @Test func `garbage in the middle is a reset`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      let (client, peer) = (try #require(tunnel.client), try #require(tunnel.peer))
+      async let ending = tunnel.run()
+      try await peer.send([UInt8](repeating: 7, count: 100))
+      #expect(await ending == .reset)
+      await #expect(throws: Errno.connectionReset) { try await client.readAll() }
+    }
+  }
+
+  // MARK: Securing
+
+  @Test func `TLS inside of TLS carries everything, and is told its end`() async throws {
+    try await onLoop { loop in
+      let (first, second) = (Certificate(for: "DNS:first.test"), Certificate(for: "DNS:second.test"))
+      let contexts = try [first, second].map {
+        try TLSContext(TLSContext.Demands(trust: .authorities($0.pem)))
+      }
+      try await withConnection(on: loop, isSmall: true) { near, far in
+        let box = StreamBox(near)
+        let outer = try SecuredPeer(far, TLSServer(first))
+        async let established: Void = outer.establish()
+        try await box.secure(with: contexts[0], to: "first.test")
+        try await established
+        let sent = pattern(100_000)
+        let inner = NestedPeer(TLSServer(second), through: outer)
+        async let served = inner.echo()
+        try await box.secure(with: contexts[1], to: "second.test")
+        let stream = box.take()
+        try await stream.write(sent, until: .after(patience))
+        while !stream.shutdownWriting() { try await stream.wait(for: .writable, until: .after(patience)) }
+        var answer: [UInt8] = []
+        while try await stream.read(into: &answer, atMost: 65_536, until: .after(patience)) {}
+        let answered = answer == sent
+        #expect(answered)
+        let whole = try await served == sent
+        #expect(whole)
+        #expect(outer.server.hasEnded)
+      }
+    }
+  }
+
+  @Test func `who does not answer is not waited for longer than the deadline`() async throws {
+    try await onLoop { loop in
+      try await withConnection(on: loop) { near, far in
+        var near = near
+        let context = try TLSContext()
+        do throws(TCPStream.SecuringError) {
+          try await near.secure(with: context, to: .address(.loopback4), until: .after(.milliseconds(50)))
+          Issue.record("secured by nobody")
+        } catch {
+          #expect(error == .system(.timedOut))
+        }
+        _ = consume far
+      }
+    }
+  }
+}
+
+/// A peer behind one that passes on what it gets, as a proxy does; `@unchecked` holds because one task uses it.
+private final class NestedPeer: @unchecked Sendable {
+  private let server: TLSServer
+  private let outer: SecuredPeer
+
+  init(_ server: TLSServer, through outer: SecuredPeer) {
+    self.server = server
+    self.outer = outer
+  }
+
+  /// Takes everything up to the client's end, and gives it back.
+  func echo() async throws -> [UInt8] {
+    var received: [UInt8] = []
+    var passed = 0
+    while !server.hasEnded {
+      try await outer.take()
+      server.take(outer.received[passed...])
+      passed = outer.received.count
+      if server.isEstablished { received += server.read() }
+      try await outer.write(server.give())
+    }
+    server.write(received)
+    server.end()
+    try await outer.write(server.give())
+    return received
+  }
+}
+
+/// A stream on its way from one owner to the next; `@unchecked` holds because one task uses it at a time.
+private final class StreamBox: @unchecked Sendable {
+  private var stream: TCPStream?
+
+  init(_ stream: consuming TCPStream) {
+    self.stream = consume stream
+  }
+
+  func secure(with context: TLSContext, to name: String) async throws {
+    try await stream?.secure(with: context, to: .name(try DomainName(name)), until: .after(patience))
+  }
+
+  func take() -> TCPStream {
+    guard let stream = stream.take() else { preconditionFailure("a stream was taken twice") }
+    return stream
+  }
+}
