@@ -89,7 +89,7 @@ let package = Package(
       dependencies: [
         "Proxy", "Wire", "TLS", "TLSPeer", "Routing", "Settings", "Transport", "DNS", "Addresses",
       ]),
-    .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Routing", "Addresses"]),
+    .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Proxy", "Routing", "Addresses"]),
     .testTarget(name: "EndToEndTests", dependencies: ["sockeye"]),
   ],
   swiftLanguageModes: [.v6]

@@ -221,7 +221,7 @@ int linux_listen(const struct linux_address *address, int backlog, enum linux_sh
 }
 
 // A socket file that nobody listens on is left from an earlier run and is replaced; a living one is not.
-int linux_listen_unix(const char *path, int backlog) {
+int linux_listen_unix(const char *path, int backlog, unsigned mode) {
   union local_address system = {.local = {.sun_family = AF_UNIX}};
   if (strlen(path) >= sizeof system.local.sun_path) return -ENAMETOOLONG;
   strcpy(system.local.sun_path, path);
@@ -235,9 +235,27 @@ int linux_listen_unix(const char *path, int backlog) {
     }
     unlink(path);
   }
+  // bind(2) takes the file's mode from the socket, and the umask from that: nobody can connect before it holds.
+  if (fchmod(listener, mode) < 0) return fail(listener);
   if (bind(listener, &system.generic, sizeof system.local) < 0) return fail(listener);
   if (listen(listener, backlog) < 0) return fail(listener);
   return listener;
+}
+
+int linux_connect_unix(const char *path) {
+  union local_address system = {.local = {.sun_family = AF_UNIX}};
+  if (strlen(path) >= sizeof system.local.sun_path) return -ENAMETOOLONG;
+  strcpy(system.local.sun_path, path);
+  int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (connection < 0) return -errno;
+  if (CHECKED(connect(connection, &system.generic, sizeof system.local)) < 0) return fail(connection);
+  return connection;
+}
+
+int64_t linux_peer_user(int socket) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ? -errno : (int64_t)peer.uid;
 }
 
 int linux_unlink(const char *path) { return unlink(path) < 0 ? -errno : 0; }

@@ -25,10 +25,28 @@ package struct ConfigurationLoader: Sendable {
     do throws(Surroundings.ReadFailure) {
       return load(try surroundings.file(path), named: path, listen: listen)
     } catch {
-      let advice = "(name a route table file that this user can read)"
-      let message = "the file \(error.message) \(advice)"
-      return Result(diagnostics: [Diagnostic(severity: .error, file: path, position: nil, message: message)])
+      return Result(diagnostics: [unreadable(path, error)])
     }
+  }
+
+  /// Where the table at `path` has the running program asked things, as far as it can be read: neither its other errors
+  /// nor variables and files that only the program has matter. Diagnostics say why it is not known; there are none when
+  /// the table has no `control`.
+  package func control(of path: String) -> (socket: String?, diagnostics: [Diagnostic]) {
+    do throws(Surroundings.ReadFailure) {
+      let file = try surroundings.file(path)
+      let reader = TableReader(
+        file: path, isReadableByOthers: file.isReadableByOthers, surroundings: surroundings)
+      return reader.readControl(in: file.bytes)
+    } catch {
+      return (nil, [unreadable(path, error)])
+    }
+  }
+
+  private func unreadable(_ path: String, _ failure: Surroundings.ReadFailure) -> Diagnostic {
+    let advice = "(name a route table file that this user can read)"
+    return Diagnostic(
+      severity: .error, file: path, position: nil, message: "the file \(failure.message) \(advice)")
   }
 
   /// Reads and checks a table that is at hand.

@@ -129,7 +129,7 @@ extension TableReader {
     return nil
   }
 
-  private static func address(_ text: String) -> Listener.Address? {
+  static func address(_ text: String) -> Listener.Address? {
     if text.hasPrefix("unix:") {
       let path = text.dropFirst("unix:".count)
       // sockaddr_un holds 108 octets with the closing NUL.

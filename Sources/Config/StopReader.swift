@@ -58,7 +58,6 @@ extension TableReader {
   }
 
   /// A declared group or chain, worked out once.
-  @discardableResult
   func resolve(declared name: String, nesting: Int = 1) -> ResolvedStop {
     if let known = names.resolved[name] { return known }
     names.resolved[name] = .open

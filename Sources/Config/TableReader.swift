@@ -27,8 +27,7 @@ final class TableReader {
   private static let keys = Keys(
     [
       "listen", "upstreams", "groups", "chains", "routes", "default", "hosts", "dns", "tests", "timeouts",
-      "limits",
-      "log",
+      "limits", "log", "control",
     ],
     later: ["lists", "tables"])
 
@@ -44,10 +43,12 @@ final class TableReader {
     if !listen.isEmpty { listeners = readListeners(arguments: listen) }
     ownListeners = OwnListeners(listeners)
 
-    if let upstreams = table["upstreams"] { readUpstreams(upstreams) }
+    let upstreams = table["upstreams"].map(readUpstreams) ?? []
     // All names first: they may stand in each other in any order.
     let named = (table["groups"].map(readGroups) ?? []) + (table["chains"].map(readChains) ?? [])
-    for name in named { resolve(declared: name) }
+    let groups = named.compactMap { name in
+      if case .stop(.group(let group), _, _) = resolve(declared: name) { group } else { nil }
+    }
     let routes = table["routes"].map { readRoutes($0, listeners: known) } ?? []
     let fallback = readDefault(table["default"], at: root.position)
     let hosts = table["hosts"].map(readHosts) ?? HostOverrides()
@@ -55,6 +56,7 @@ final class TableReader {
     let timeouts = table["timeouts"].map(readTimeouts) ?? Timeouts()
     let limits = table["limits"].map(readLimits) ?? Limits()
     let log = table["log"].map(readLog) ?? Log()
+    let control = table["control"].flatMap(readControl)
     let tests = table["tests"].map { readTests($0, listeners: known) } ?? []
 
     guard let fallback, !self.log.hasErrors else { return nil }
@@ -67,7 +69,16 @@ final class TableReader {
     guard !self.log.hasErrors else { return nil }
     return Configuration(
       listeners: listeners, table: routeTable, hosts: hosts, nameServers: nameServers, timeouts: timeouts,
-      limits: limits, log: log)
+      limits: limits, log: log, control: control, upstreams: upstreams, groups: groups)
+  }
+
+  /// The value of `control`, whatever else is wrong with the table, or why it is not known.
+  func readControl(in bytes: [UInt8]) -> (socket: String?, diagnostics: [Diagnostic]) {
+    guard let root = document(bytes) else { return (nil, log.sorted(startingWith: file)) }
+    guard let node = root.entries.first(where: { $0.key.text == "control" })?.value else { return (nil, []) }
+    let socket = readControl(node)
+    let own = log.sorted(startingWith: file).filter { $0.position == node.position }
+    return (socket, socket == nil ? own : [])
   }
 
   private func document(_ bytes: [UInt8]) -> Node? {

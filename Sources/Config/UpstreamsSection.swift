@@ -11,12 +11,17 @@ extension TableReader {
 
   private static let elsewhere = "take the password from ${NAME} or 'password_file'"
 
-  func readUpstreams(_ node: Node) {
+  /// In their order.
+  func readUpstreams(_ node: Node) -> [Upstream] {
     let form = Form("a map from names to proxies", "{tor: socks5://127.0.0.1:9050}")
+    var upstreams: [Upstream] = []
     for (name, key, value) in namedEntries(node, form) {
       guard declare(name, key) else { continue }
-      names.upstreams[name] = .some(readUpstream(name, value))
+      let upstream = readUpstream(name, value)
+      names.upstreams[name] = .some(upstream)
+      if let upstream { upstreams.append(upstream) }
     }
+    return upstreams
   }
 
   private func readUpstream(_ name: String, _ node: Node) -> Upstream? {

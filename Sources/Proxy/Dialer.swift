@@ -22,6 +22,8 @@ struct Dialer: Sendable {
   let ownListeners: OwnListeners
   let pipelining: Pipelining
   let identities: Identities
+  /// Told what becomes of each dial through a chain.
+  var ledger: Ledger?
   /// Told each phase when it is over, with its hop; for `trace`.
   var onPhase: @Sendable (Tracer.Step) -> Void = { _ in }
   /// Told each way by a plan when it is tried; for `trace`.
@@ -49,6 +51,7 @@ struct Dialer: Sendable {
     let duration = Deadline.now.since(start)
     onPhase(Tracer.Step(place: place, phase: phase, duration: duration, isPipelined: isPipelined))
     journey?.note(place, phase, duration)
+    ledger?.note(place, phase, duration)
   }
 
   /// Gives one deadline to all that a dial takes, and tells of a failure after how long it came.

@@ -96,8 +96,6 @@ extension Event {
 package enum Notice: Sendable {
   /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
   case turnedAway(listener: String, Errno)
-  /// This part of the reloaded table differs from what runs, and takes a restart to change.
-  case needsRestart(String)
   /// Datagrams that were to leave through this chain are dropped, and those of all clients for half a minute, or until
   /// it is opened anew.
   case pathFailed(Outcome, Failure)

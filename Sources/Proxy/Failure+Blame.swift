@@ -14,6 +14,49 @@ extension Failure {
     case destination
   }
 
+  /// What one dial tells of one hop.
+  enum Finding {
+    /// It did its part.
+    case passed
+    /// Nothing.
+    case nothing
+    /// It did not do its part.
+    case failed
+    /// It took a request, and nothing came of that.
+    case silent
+
+    /// - Parameters:
+    ///   - failure: what became of the dial; `nil` when all hops were passed.
+    ///   - blame: whose that is.
+    ///   - index: the hop's.
+    init(of failure: Failure?, as blame: Blame, at index: Int) {
+      guard let failure, let failed = failure.place.hopIndex, index >= failed else {
+        self = .passed
+        return
+      }
+      guard index == failed else {
+        self = .nothing
+        return
+      }
+      self =
+        switch blame {
+        // It answered; or it was not its turn to do anything.
+        case .destination: failure.phase == .request ? .passed : .nothing
+        case .nobody: .nothing
+        case .hop: .failed
+        case .silence: .silent
+        }
+    }
+  }
+
+  /// The hop was not even asked, since its protocol, or the table, rules that out.
+  var isForeseen: Bool {
+    switch cause {
+    case .beyondSOCKS4, .beyondHTTP, .withoutUDP, .noWay: true
+    default: false
+    }
+  }
+
   var blame: Blame {
     guard case .hop(let index, let count, _) = place else { return .destination }
     if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .destination }

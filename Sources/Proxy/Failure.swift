@@ -15,7 +15,7 @@ package struct Failure: Error, Hashable, Sendable {
     case destination
   }
 
-  package enum Phase: String, Hashable, Sendable {
+  package enum Phase: String, Hashable, Sendable, CaseIterable {
     case resolve
     case connect
     case greet

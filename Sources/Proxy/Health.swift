@@ -58,20 +58,25 @@ package final class Health: Sendable {
         state.standings.update(hop.name) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
           let jitter = Double.random(in: 0..<1)
-          guard let failed = failure?.place.hopIndex else { return standing.succeed() }
-          if index < failed { return standing.succeed() }
-          if index > failed { return standing.endTrial() }
-          switch blame {
-          // It answered; or it was not its turn to do anything.
-          case .destination where failure?.phase == .request: standing.succeed()
-          case .destination: standing.endTrial()
-          case .nobody: standing.endTrial()
-          case .hop: standing.fail(at: now, jitter: jitter)
-          case .silence: standing.fallSilent(at: now, jitter: jitter)
+          switch Failure.Finding(of: failure, as: blame, at: index) {
+          case .passed: standing.succeed()
+          case .nothing: standing.endTrial()
+          case .failed: standing.fail(at: now, jitter: jitter)
+          case .silent: standing.fallSilent(at: now, jitter: jitter)
           }
         }
       }
     }
+  }
+
+  // MARK: Telling
+
+  /// What is known at this moment.
+  var standings: Standings { state.withLock { $0.standings } }
+
+  /// Forgets all upstreams but these, and those through which something still goes.
+  func keep(_ names: Set<String>) {
+    state.withLock { $0.standings.keep(names) }
   }
 
   // MARK: Checks

@@ -126,7 +126,14 @@ extension Dialer {
       switch outcome {
       case .direct: return try await body(.direct, deadline)
       case .chain(let chain):
-        return try await body(.chain(identities.isolate(chain, for: request)), deadline)
+        do throws(Failure) {
+          let reached = try await body(.chain(identities.isolate(chain, for: request)), deadline)
+          ledger?.note(nil, of: chain)
+          return reached
+        } catch {
+          ledger?.note(error, of: chain)
+          throw error
+        }
       case .plan:
         guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
         return try await travel(request, by: journey, until: deadline, body)
@@ -150,10 +157,12 @@ extension Dialer {
       do throws(Failure) {
         let reached = try await body(dialled, journey.share(until: deadline))
         journey.arrive()
+        if case .chain(let chain) = way { ledger?.note(nil, of: chain) }
         return reached
       } catch {
         var failure = error
         failure.elapsed = Deadline.now.since(start)
+        if case .chain(let chain) = way { ledger?.note(failure, of: chain) }
         guard journey.fail(failure), Deadline.now < deadline else { throw failure }
       }
     }

@@ -1,5 +1,6 @@
 import Addresses
 import DNS
+import Routing
 import Settings
 import Synchronization
 import Transport
@@ -21,9 +22,16 @@ package final class Server: Sendable {
   /// How often the program was asked to stop.
   private let drains = Atomic(0)
 
+  let started = Deadline.now
+
   private struct State {
     var configuration: Configuration
     var policy: Policy
+    /// When the configuration was taken over.
+    var loaded = Deadline.now
+    /// Those that serve, and where they listen.
+    var workers: [Worker] = []
+    var addresses: [Listener.Address] = []
   }
 
   /// Why a listener could not be opened.
@@ -45,6 +53,12 @@ package final class Server: Sendable {
   }
 
   var policy: Policy { state.withLock { $0.policy } }
+  /// The table that holds and since when, and those who serve it.
+  var running:
+    (configuration: Configuration, addresses: [Listener.Address], workers: [Worker], loaded: Deadline)
+  {
+    state.withLock { ($0.configuration, $0.addresses, $0.workers, $0.loaded) }
+  }
   var isDraining: Bool { drains.load(ordering: .acquiring) > 0 }
   var isHalting: Bool { drains.load(ordering: .acquiring) > 1 }
 
@@ -53,7 +67,14 @@ package final class Server: Sendable {
   /// Opens the listeners, tells where they are, and serves until the last session after `drain` has ended.
   package func run(onListening: ([Listener.Address]) -> Void) async throws {
     let workers = try makeWorkers()
-    onListening(try await open(workers))
+    let addresses = try await open(workers)
+    state.withLock { state in
+      state.workers = workers
+      state.addresses = addresses
+    }
+    onListening(addresses)
+    // What is left of it is asked nothing any more.
+    defer { state.withLock { $0.workers = [] } }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for worker in workers {
         group.addTask(executorPreference: worker.loop) { try await worker.run() }
@@ -100,22 +121,35 @@ package final class Server: Sendable {
   /// Gives new sessions another table; those that run keep theirs.
   ///
   /// Listeners are opened once: of each that runs, users, clients and the like are taken over from its namesake.
-  package func reload(_ configuration: Configuration) {
+  ///
+  /// - Returns: the parts that differ from what runs, and take a restart to change.
+  package func reload(_ configuration: Configuration) -> [String] {
     var configuration = configuration
     let running = state.withLock { $0.configuration }
     var others = configuration.listeners
     let namesakes = running.listeners.map { old in
       others.firstIndex { $0.address == old.address }.map { others.remove(at: $0) }
     }
-    if namesakes.contains(nil) || !others.isEmpty { sink.record(.needsRestart("listen")) }
-    if configuration.nameServers != running.nameServers { sink.record(.needsRestart("dns")) }
-    if configuration.log != running.log { sink.record(.needsRestart("log")) }
+    var unchanged: [String] = []
+    if namesakes.contains(nil) || !others.isEmpty { unchanged.append("listen") }
+    if configuration.nameServers != running.nameServers { unchanged.append("dns") }
+    if configuration.log != running.log { unchanged.append("log") }
+    if configuration.control != running.control { unchanged.append("control") }
     configuration.listeners = zip(running.listeners, namesakes).map { $1 ?? $0 }
+    configuration.nameServers = running.nameServers
+    configuration.log = running.log
+    configuration.control = running.control
     let policy = Policy(configuration)
-    state.withLock { state in
+    let names = Set(configuration.upstreams.map(\.name) + [Way.direct.description])
+    let workers = state.withLock { state in
       state.configuration = configuration
       state.policy = policy
+      state.loaded = .now
+      return state.workers
     }
+    health.keep(names)
+    for worker in workers { Task(executorPreference: worker.loop) { worker.ledger.keep(names) } }
+    return unchanged
   }
 
   /// Accepts no more; `run` returns when the sessions have ended or `timeouts.drain` is over. Again: at once.

@@ -23,6 +23,7 @@ extension Session {
         routed, via: verdict.outcome, service: service, reached: reached, budget: budget)
     }
     try await reply(client, bound: rendezvous.bound)
+    advance(to: .bind)
     let peer = try await meet(rendezvous, client) { self.refusal(of: $0, for: routed) }
     try await reply(client, bound: peer.bound)
     return .tunnel(

@@ -28,6 +28,7 @@ final class Session: @unchecked Sendable {
   var journey: Journey?
   var dialTime = Duration.zero
   private var ending = Event.Ending.finished
+  private var stage = Census.Stage.handshake
   /// Once there is one, it is to be run.
   private(set) var service: Service?
 
@@ -45,6 +46,7 @@ final class Session: @unchecked Sendable {
     self.isOverLimit = isOverLimit
     self.worker = worker
     peer = connection.peer
+    worker.census.enter(listener)
   }
 
   var listener: Listener { policy.listeners[listenerIndex] }
@@ -72,8 +74,11 @@ final class Session: @unchecked Sendable {
         TCPRelay(
           client: client, upstream: tunnel.connection.stream, fromClient: tunnel.fromClient,
           fromUpstream: tunnel.connection.early, idle: tunnel.idle, halfClosed: policy.timeouts.halfClosed))
+      advance(to: .tunnel)
+      if let chain { worker.ledger.enter(chain) }
     case .association(let association):
       service = .association(association, ControlConnection(client))
+      advance(to: .association)
     case .answer(let answer):
       await client.close(saying: answer)
     }
@@ -82,6 +87,8 @@ final class Session: @unchecked Sendable {
   /// Closes, and tells how it went.
   func end() {
     worker.server.occupancy.leave(peer?.address)
+    worker.census.leave(listenerIndex, in: stage)
+    if case .tunnel? = service, let chain { worker.ledger.leave(chain) }
     let id = listener.id
     var event = Event(
       listener: id.name ?? id.address, client: peer, command: command, user: user, destination: destination,
@@ -92,6 +99,20 @@ final class Session: @unchecked Sendable {
     service = nil
     journey = nil
     worker.server.sink.record(event)
+  }
+
+  func advance(to next: Census.Stage) {
+    worker.census.move(from: stage, to: next)
+    stage = next
+  }
+
+  /// The hops that its tunnel passes, if it passes any.
+  private var chain: Chain? {
+    if let journey {
+      if case .chain(let chain)? = journey.way { chain } else { nil }
+    } else {
+      if case .chain(let chain)? = outcome { chain } else { nil }
+    }
   }
 
   /// What a request has led to, and what is still missing of a service: the client's end.
@@ -117,6 +138,7 @@ final class Session: @unchecked Sendable {
     var handshake = ClientHandshake(
       listener: listener, authenticator: policy.authenticators[listenerIndex], deadline: handshakeDeadline)
     let request = try await handshake.run(client)
+    advance(to: .dial)
     spoken = request.spoken
     command = Event.Command(request.message.command) ?? .connect
     user = request.user
@@ -176,9 +198,7 @@ final class Session: @unchecked Sendable {
   ) async throws(Refusal) -> Reached {
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
-    var dialer = Dialer(
-      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners,
-      pipelining: worker.server.pipelining, identities: worker.server.identities)
+    var dialer = worker.dialer(policy)
     if case .plan(let plan) = verdict.outcome {
       journey = worker.journey(by: plan, for: request)
       dialer.journey = journey

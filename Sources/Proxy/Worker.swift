@@ -13,6 +13,8 @@ final class Worker: @unchecked Sendable {
   let resolver: Resolver
   unowned let server: Server
   let awaitedNames = AwaitedNames()
+  let ledger = Ledger()
+  var census: Census
   private var listeners: [OpenListener] = []
   private var sessions = 0
   /// Sessions that wait for their service to be run.
@@ -29,6 +31,7 @@ final class Worker: @unchecked Sendable {
     self.server = server
     self.loop = loop
     self.resolver = resolver
+    census = Census(listeners: server.policy.listeners.count)
   }
 
   private struct OpenListener {
@@ -141,7 +144,14 @@ final class Worker: @unchecked Sendable {
     }
   }
 
-  // MARK: Plans
+  // MARK: Dialling
+
+  /// Dials from this loop, for somebody who obeys `policy`.
+  func dialer(_ policy: Policy) -> Dialer {
+    Dialer(
+      loop: loop, resolver: resolver, policy: policy, ownListeners: server.ownListeners,
+      pipelining: server.pipelining, identities: server.identities, ledger: ledger)
+  }
 
   /// Whoever follows a plan from here. The groups that it passes are checked from this loop, unless they are already.
   func journey(by plan: Plan, for request: Request) -> Journey {
@@ -149,11 +159,7 @@ final class Worker: @unchecked Sendable {
       checks.append(
         GroupChecks(
           name: group.name, health: server.health,
-          makeDialer: { [self] in
-            Dialer(
-              loop: loop, resolver: resolver, policy: server.policy, ownListeners: server.ownListeners,
-              pipelining: server.pipelining, identities: server.identities)
-          },
+          makeDialer: { [self] in dialer(server.policy) },
           isDraining: { [self] in server.isDraining }))
       if let idle { loop.wake(idle) }
     }

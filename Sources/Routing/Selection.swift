@@ -33,6 +33,14 @@ extension Standings {
     return selection
   }
 
+  /// Whether something is up through which it can be passed.
+  package func isUp(_ stop: Stop, at now: Moment) -> Bool {
+    let selector = Selector(
+      request: .anything, standings: self, detours: Detours(), now: now, allowance: .up, generator: NoChance()
+    )
+    return selector.grade(stop) == .up
+  }
+
   // It is over before anything changes, so that nothing has to be copied.
   private func search<Generator: RandomNumberGenerator>(
     _ plan: Plan, for request: Request, avoiding detours: Detours, at now: Moment,
@@ -208,7 +216,7 @@ private struct Selector<Generator: RandomNumberGenerator> {
   }
 
   /// Of the best way through it, hops before and behind it left aside.
-  private func grade(_ stop: Stop) -> Grade {
+  fileprivate func grade(_ stop: Stop) -> Grade {
     switch stop {
     case .upstream(let upstream): return grade(upstream)
     case .direct: return .up

@@ -29,6 +29,9 @@ package struct Standing: Hashable, Sendable {
   /// Whether it failed, and is to be left alone.
   package func isDown(at now: Moment) -> Bool { failures > 0 && (now < pauseEnd || now < trialEnd) }
 
+  /// Until when it is left alone; `nil` when the next connection may try it.
+  package func restEnd(at now: Moment) -> Moment? { failures > 0 && now < pauseEnd ? pauseEnd : nil }
+
   /// A connection is about to try it.
   mutating func begin(at now: Moment) {
     if failures > 0, now >= pauseEnd { trialEnd = now + Self.longestTrial }
@@ -88,5 +91,10 @@ package struct Standings: Sendable {
   /// Changes it in place.
   package mutating func update(_ name: String, _ change: (inout Standing) -> Void) {
     change(&byName[name, default: Standing()])
+  }
+
+  /// Forgets all but these, and those through which something still goes.
+  package mutating func keep(_ names: Set<String>) {
+    byName = byName.filter { names.contains($0.key) || $0.value.connections > 0 }
   }
 }

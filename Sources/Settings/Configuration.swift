@@ -10,11 +10,16 @@ package struct Configuration: Sendable {
   package var timeouts: Timeouts
   package var limits: Limits
   package var log: Log
+  /// The path of the socket where the running program is asked things; `nil`: it has none.
+  package var control: String?
+  /// In the order of the table, used or not.
+  package var upstreams: [Upstream]
+  package var groups: [Group]
 
   package init(
     listeners: [Listener], table: RouteTable, hosts: HostOverrides = HostOverrides(),
     nameServers: NameServers = NameServers(), timeouts: Timeouts = Timeouts(), limits: Limits = Limits(),
-    log: Log = Log()
+    log: Log = Log(), control: String? = nil, upstreams: [Upstream] = [], groups: [Group] = []
   ) {
     self.listeners = listeners
     self.table = table
@@ -23,6 +28,9 @@ package struct Configuration: Sendable {
     self.timeouts = timeouts
     self.limits = limits
     self.log = log
+    self.control = control
+    self.upstreams = upstreams
+    self.groups = groups
   }
 }
 

@@ -37,6 +37,9 @@ package enum OwnProcess {
     _ = unsafe linux_notify(path, strlen(path), state)
   }
 
+  /// The number of the user with whose rights it runs.
+  package static var user: UInt32 { geteuid() }
+
   /// Its environment, as `NAME=VALUE`.
   package static var environment: [String] {
     var variables: [String] = []

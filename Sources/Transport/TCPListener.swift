@@ -46,8 +46,10 @@ package final class TCPListener {
   /// A socket file left by a program that has ended is replaced; a living one answers `addressInUse`.
   ///
   /// Unix-domain sockets know no SO_REUSEPORT: one loop listens.
-  package init(unixPath path: String, loop: EventLoop) throws(Errno) {
-    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen_unix(path, Self.backlog)))
+  ///
+  /// - Parameter mode: who may connect, from which the umask is taken.
+  package init(unixPath path: String, mode: UInt32 = 0o777, loop: EventLoop) throws(Errno) {
+    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen_unix(path, Self.backlog, mode)))
     localAddress = nil
     self.path = path
     descriptor = try PolledDescriptor(socket, on: loop)

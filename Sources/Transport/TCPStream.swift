@@ -72,6 +72,12 @@ package struct TCPStream: ~Copyable {
     return stream
   }
 
+  /// Connects to a Unix-domain socket; `wouldBlock` when more wait there than it has room for.
+  package init(connectingToUnix path: String, on loop: EventLoop) throws(Errno) {
+    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_connect_unix(path)))
+    descriptor = try PolledDescriptor(socket, on: loop)
+  }
+
   // MARK: Bytes
 
   /// Appends what has arrived, at least one byte and at most `limit`, to `input`; false at the end of the stream.
@@ -157,6 +163,11 @@ package struct TCPStream: ~Copyable {
     var linux = linux_address()
     guard unsafe linux_peer_address(descriptor.rawValue, &linux) == 0 else { return nil }
     return SocketAddress(linux)
+  }
+
+  /// The number of the user who opened the other end of a Unix-domain socket.
+  package var peerUser: UInt32? {
+    (try? Errno.check(linux_peer_user(descriptor.rawValue))).map { UInt32($0) }
   }
 
   /// Both ends have the same address: the peer is a program on this host.

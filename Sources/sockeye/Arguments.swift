@@ -23,6 +23,8 @@ enum Command: String, CaseIterable {
   case explain
   case trace
   case run
+  case status
+  case reload
 
   /// Besides `--help` and `--version`, which stand everywhere.
   var options: Set<Option> {
@@ -32,6 +34,8 @@ enum Command: String, CaseIterable {
     case .explain: [.network, .command, .user, .client, .listener, .json, .all]
     case .trace: [.udp, .json]
     case .run: [.proxychains, .logLevel]
+    case .status: [.json]
+    case .reload: []
     }
   }
 }

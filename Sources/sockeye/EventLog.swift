@@ -19,8 +19,6 @@ struct EventLog: EventSink {
     switch notice {
     case .turnedAway(let listener, let error):
       say(.warning, "turned away a connection to \(listener): \(error)")
-    case .needsRestart(let part):
-      say(.warning, "'\(part)' differs from what runs: restart to change it")
     case .pathFailed(let outcome, let failure):
       write(.warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure))])
     }

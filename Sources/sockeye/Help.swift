@@ -8,6 +8,8 @@ enum Help {
     case .explain: explain
     case .trace: trace
     case .run: run
+    case .status: status
+    case .reload: reload
     }
   }
 
@@ -22,6 +24,8 @@ enum Help {
       explain TABLE DESTINATION…    say what would happen to a connection, and why
       trace TABLE DESTINATION       dial it, and say how each hop went
       run [TABLE] -- COMMAND…       start a command whose connections it carries
+      status [TABLE]                say how the running program stands
+      reload [TABLE]                have it read its table again
 
       --help                        explain a command: sockeye serve --help
       --version                     say which version this is
@@ -47,8 +51,8 @@ enum Help {
       --log-format FORMAT  text or json
 
     SIGTERM or SIGINT: accept no more, let connections finish for 'timeouts.drain', end; a
-    second one ends at once. SIGHUP: read the table again; one with errors is refused, and
-    the old one stays.
+    second one ends at once. SIGHUP, or 'sockeye reload': read the table again; one with
+    errors is refused, and the old one stays.
 
     example:
       sockeye serve --listen 127.0.0.1:1090 Routes/quickstart.yaml
@@ -115,5 +119,31 @@ enum Help {
 
     example:
       sockeye run Routes/tor.yaml -- curl https://check.torproject.org
+    """
+
+  private static let status = """
+    usage: sockeye status [TABLE] [--json]
+
+    Asks the running program how it stands: listeners and sessions, what is known of each
+    upstream, what each group would take now. TABLE is the one that the program serves, looked
+    for as 'serve' does; its 'control' says where to ask. Only root and the user that runs the
+    program may.
+
+      --json               one JSON object
+
+    example:
+      sockeye status /etc/sockeye/sockeye.yaml
+    """
+
+  private static let reload = """
+    usage: sockeye reload [TABLE]
+
+    Has the running program read its table again, as SIGHUP does, and prints what is wrong
+    with it. The status is 1 when it was refused, and then the old one stays. TABLE is the one
+    that the program serves, looked for as 'serve' does; its 'control' says where to ask. Only
+    root and the user that runs the program may.
+
+    example:
+      sockeye reload /etc/sockeye/sockeye.yaml
     """
 }

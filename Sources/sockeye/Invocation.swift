@@ -12,6 +12,7 @@ enum Invocation {
   case explain(ExplainOptions)
   case trace(TraceOptions)
   case run(RunOptions)
+  case ask(ControlOptions)
 }
 
 struct ServeOptions {
@@ -57,6 +58,12 @@ struct RunOptions {
   var logLevel = Log.Level.warning
 }
 
+struct ControlOptions {
+  /// The one that says where the program is asked; `nil`: the first that exists of the default places.
+  var table: String?
+  var request: ControlRequest
+}
+
 extension Invocation {
   /// - Parameter arguments: without the program's name.
   init(_ arguments: [String]) throws(UsageError) {
@@ -86,6 +93,8 @@ extension Invocation {
     case .explain: self = .explain(try Self.explain(values))
     case .trace: self = .trace(try Self.trace(values))
     case .run: self = .run(try Self.run(values))
+    case .status: self = .ask(try Self.ask(values, .status(json: values.has(.json))))
+    case .reload: self = .ask(try Self.ask(values, .reload))
     }
   }
 
@@ -160,11 +169,20 @@ extension Invocation {
   }
 }
 
+extension Invocation {
+  private static func ask(
+    _ values: CommandValues, _ request: ControlRequest
+  ) throws(UsageError) -> ControlOptions {
+    guard values.operands.count <= 1 else { throw values.error("\(values.command) takes one table") }
+    return ControlOptions(table: values.operands.first, request: request)
+  }
+}
+
 /// The options and operands of one command, checked to belong to it.
 private struct CommandValues {
   let operands: [String]
   private let line: Arguments
-  private let command: Command
+  let command: Command
 
   init(_ line: Arguments, _ command: Command) throws(UsageError) {
     self.line = line

@@ -8,13 +8,13 @@ import Transport
 /// `sockeye serve`: runs a route table until the program is told to stop.
 struct Serve {
   private let options: ServeOptions
-  private let table: String
+  private let table: ServedTable
 
   private static let signals: [Signal] = [.hangUp, .interrupt, .terminate]
 
   init(_ options: ServeOptions) {
     self.options = options
-    table = options.table ?? defaultTable
+    table = ServedTable(options)
   }
 
   /// Returns only when the server cannot start; else the process ends with it.
@@ -23,7 +23,7 @@ struct Serve {
   func run() -> ExitStatus {
     Signal.block(Self.signals)
     OwnProcess.raiseDescriptorLimit()
-    let (configuration, diagnostics) = load()
+    let (configuration, diagnostics) = table.load()
     for diagnostic in diagnostics { Console.error.write(diagnostic) }
     guard let configuration else { return .failed }
     do {
@@ -31,7 +31,7 @@ struct Serve {
         writer: try LogWriter(), level: configuration.log.level, format: configuration.log.format)
       let server = try Server(
         configuration, workers: options.workers ?? OwnProcess.processorCount, sink: log)
-      start(server, log)
+      start(server, log, control: configuration.control)
       while true { handle(Signal.wait(for: Self.signals), server, log) }
     } catch {
       Console.error.write("sockeye: cannot start: \(error)")
@@ -39,47 +39,53 @@ struct Serve {
     }
   }
 
-  private func load() -> (Configuration?, [Diagnostic]) {
-    let result = ConfigurationLoader().load(table, listen: options.listen)
-    guard var configuration = result.configuration else { return (nil, result.diagnostics) }
-    if let level = options.logLevel { configuration.log.level = level }
-    if let format = options.logFormat { configuration.log.format = format }
-    return (configuration, result.diagnostics)
-  }
-
-  private func start(_ server: Server, _ log: EventLog) {
+  private func start(_ server: Server, _ log: EventLog, control path: String?) {
     // On the log's thread, which has time: the pool of Swift's own would be two more.
     Task(executorPreference: log.writer.loop) {
-      let status = await server.serve(log) { addresses in
-        for address in addresses { log.announce(.info, "listening on \(address)") }
-        OwnProcess.notifyServiceManager("READY=1")
-      }
+      let status = await serve(server, log, control: path)
       await log.writer.finish()
       exit(status)
     }
   }
 
+  private func serve(_ server: Server, _ log: EventLog, control path: String?) async -> ExitStatus {
+    var control: ControlSocket?
+    if let path {
+      do {
+        let socket = try ControlSocket { request in await answer(request, server, log) }
+        try await socket.open(at: path)
+        control = socket
+      } catch {
+        log.say(.error, "cannot open the control socket unix:\(path): \(error)")
+        return .failed
+      }
+    }
+    let status = await server.serve(log) { addresses in
+      for address in addresses { log.announce(.info, "listening on \(address)") }
+      OwnProcess.notifyServiceManager("READY=1")
+    }
+    await control?.close()
+    return status
+  }
+
   private func handle(_ signal: Signal, _ server: Server, _ log: EventLog) {
     if signal == .hangUp {
-      reload(server, log)
+      table.reload(server, log)
     } else {
       OwnProcess.notifyServiceManager("STOPPING=1")
       server.drain()
     }
   }
 
-  /// A table that does not check changes nothing.
-  private func reload(_ server: Server, _ log: EventLog) {
-    let (configuration, diagnostics) = load()
-    for diagnostic in diagnostics {
-      log.say(diagnostic.severity == .error ? .error : .warning, "\(diagnostic)")
+  /// What somebody asked at the control socket.
+  private func answer(_ request: ControlRequest, _ server: Server, _ log: EventLog) async -> ControlAnswer {
+    switch request {
+    case .status(let json):
+      let report = StatusReport(status: await server.status(), table: table.path)
+      return ControlAnswer(json ? [ControlAnswer.Line(.output, report.json.description)] : report.lines)
+    case .reload:
+      return table.reload(server, log)
     }
-    guard let configuration else {
-      log.say(.error, "\(table) was not reloaded: the table that runs stays")
-      return
-    }
-    server.reload(configuration)
-    log.announce(.info, "reloaded \(table)")
   }
 }
 

@@ -28,6 +28,9 @@ struct Sockeye {
     case .trace(let options):
       Task { exit(await trace(options)) }
       while true { pause() }
+    case .ask(let options):
+      Task { exit(await ask(options)) }
+      while true { pause() }
     }
     return .done
   }

@@ -82,6 +82,7 @@ let fullExample = """
   timeouts: {handshake: 5s, dns: 1500ms, dial: 20s, idle: 1h, half_closed: 2m, udp_idle: 3m, bind: 40s, drain: 0s}
   limits: {connections: 100, per_client: 10, handshakes: 20, associations: 30, paths_per_association: 40}
   log: {level: debug, format: json}
+  control: unix:/run/sockeye/control.sock
   """
 
 let fullExampleFiles = ["users": "# staff\n\ncarol:\(hash5)\r\n", "/secrets/far": "s3cret\n"]
@@ -138,6 +139,8 @@ let fullExampleVariables = ["OFFICE_PASSWORD": "p@ss"]
     let older = Upstream(
       name: "older", kind: .socks4a, endpoint: try #require(Endpoint("10.0.0.7:1080")),
       credentials: Credentials(username: Array("erin".utf8), password: []), udp: .no)
+    #expect(configuration.upstreams == [office, tor, far, near, old, older])
+    #expect(configuration.control == "/run/sockeye/control.sock")
     #expect(configuration.table.fallback == .chain(Chain([office, tor])))
     #expect(
       configuration.table.routes.map(\.outcome) == [

@@ -55,7 +55,8 @@ import Testing
   Case(
     "x: &d direct\ndefault: *d",
     "1:1: error: a route table has no key 'x' (it may have 'listen', 'upstreams',"
-      + " 'groups', 'chains', 'routes', 'default', 'hosts', 'dns', 'tests', 'timeouts', 'limits', 'log')"),
+      + " 'groups', 'chains', 'routes', 'default', 'hosts', 'dns', 'tests', 'timeouts', 'limits', 'log',"
+      + " 'control')"),
   Case("log: &l {}\nlimits: *l\ndefault: direct"),
 ])
 func `the file itself`(of: Case) {

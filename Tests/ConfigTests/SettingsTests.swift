@@ -1,3 +1,4 @@
+import Config
 import Testing
 
 @Test(arguments: [
@@ -150,6 +151,32 @@ import Testing
     """,
     "1:6: error: 'info' is not the 'log' map (write it like {level: info})"),
   Case(
+    """
+    control: unix:/run/sockeye/control.sock
+    default: direct
+    """),
+  Case(
+    """
+    control: /run/sockeye/control.sock
+    default: direct
+    """,
+    "1:10: error: '/run/sockeye/control.sock' is not 'unix:' and a path that starts with '/' and has at most "
+      + "107 octets (write unix:/run/sockeye/control.sock)"),
+  Case(
+    """
+    listen: unix:/run/s
+    control: unix:/run/s
+    default: direct
+    """,
+    "2:10: error: 'unix:/run/s' is listened on for clients (choose another path)"),
+  Case(
+    """
+    control: [unix:/run/s]
+    default: direct
+    """,
+    "1:10: error: expected where the program is asked things, not a list (write it like "
+      + "unix:/run/sockeye/control.sock)"),
+  Case(
     "default: dirct",
     "1:10: error: there is no upstream, group or chain named 'dirct' (did you mean "
       + "'direct'?)"),
@@ -177,6 +204,35 @@ import Testing
     default: direct
     """),
 ])
-func `hosts, dns, timeouts, limits, log and variables`(of: Case) {
+func `hosts, dns, timeouts, limits, log, control and variables`(of: Case) {
   #expect(of.diagnostics == of.expected)
+}
+
+@Test(
+  arguments: [
+    ("default: direct", nil, []),
+    ("control: unix:/c\ndefault: direct", "/c", []),
+    // Whatever else is wrong with it.
+    (
+      "control: unix:/c\nupstreams: {a: \"socks5://u:${UNSET}@h:1\"}\nnonsense: 1\ndefault: nowhere", "/c", []
+    ),
+    ("default: ${UNSET}", nil, []),
+    ("control: c\ndefault: nowhere", nil, [1]), ("default: ${UNSET}\ncontrol: unix:${UNSET}", nil, [2]),
+    ("control: unix:/c\nx: }", nil, [2]), ("", nil, [1]),
+  ] as [(String, String?, [Int])])
+func `where the program is asked is read from any table`(text: String, socket: String?, lines: [Int]) {
+  let file = Surroundings.File(bytes: Array(text.utf8))
+  let found = loader(files: ["t.yaml": file]).control(of: "t.yaml")
+  #expect(found.socket == socket)
+  #expect(found.diagnostics.map { $0.position?.line } == lines)
+}
+
+@Test func `a table that cannot be read tells nobody where the program is asked`() {
+  let found = loader().control(of: "t.yaml")
+  #expect(found.socket == nil)
+  #expect(
+    found.diagnostics.map(\.description) == [
+      "t.yaml: error: the file cannot be read: No such file or directory (name a route table file that this "
+        + "user can read)"
+    ])
 }

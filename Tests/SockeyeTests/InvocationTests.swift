@@ -102,6 +102,23 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
 
   @Test(
     arguments: [
+      ("status", nil, .status(json: false)), ("status t.yaml --json", "t.yaml", .status(json: true)),
+      ("reload t.yaml", "t.yaml", .reload),
+    ] as [(String, String?, ControlRequest)])
+  func `status and reload need no table, and find one by its name`(
+    line: String, table: String?, request: ControlRequest
+  ) throws {
+    guard case .ask(let options) = try Invocation(words(line)) else {
+      Issue.record("nothing is asked")
+      return
+    }
+    #expect(options.table == table)
+    #expect(options.request == request)
+    #expect(ControlRequest(request.line) == request)
+  }
+
+  @Test(
+    arguments: [
       ("--help", nil), ("serve --help", .serve), ("--help check", .check),
       ("explain --nonsense --help", .explain),
       ("trace --json --help x y z", .trace), ("--version --help", nil),
@@ -122,9 +139,11 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
   }
 
   @Test(arguments: [
-    ("", "what shall it do? (commands: serve, check, explain, trace, run)"),
+    ("", "what shall it do? (commands: serve, check, explain, trace, run, status, reload)"),
     ("serv", "there is no command 'serv' (did you mean 'serve'?)"),
-    ("reload", "there is no command 'reload' (commands: serve, check, explain, trace, run)"),
+    ("stop", "there is no command 'stop' (commands: serve, check, explain, trace, run, status, reload)"),
+    ("status a b", "status takes one table"), ("reload a b", "reload takes one table"),
+    ("reload --json", "reload has no option --json"),
     ("serve --lisen x", "there is no option --lisen (did you mean --listen?)"),
     ("serve -h", "there is no option -h"), ("serve --listen", "--listen needs a value"),
     ("explain t a:1 --json=yes", "--json takes no value"), ("serve a b", "serve takes one table"),

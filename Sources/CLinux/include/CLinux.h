@@ -62,7 +62,9 @@ void linux_release(void *memory, size_t count);
 
 // Sockets. All are non-blocking and close-on-exec.
 int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing);
-int linux_listen_unix(const char *path, int backlog);
+int linux_listen_unix(const char *path, int backlog, unsigned mode);
+int linux_connect_unix(const char *path);
+int64_t linux_peer_user(int socket);
 int linux_unlink(const char *path);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);

@@ -24,6 +24,9 @@ final class ChainPath: @unchecked Sendable {
   private let journey: Journey?
   /// For all that it takes to open it.
   private let budget: Duration
+  private let ledger: Ledger
+  /// It counts among what goes through its hops.
+  private var isCounted = false
   private var refusals = 0
   /// The wait of `run`.
   private var wait: WaitID?
@@ -40,31 +43,42 @@ final class ChainPath: @unchecked Sendable {
     self.isolated = isolated
     self.journey = journey
     self.association = association
+    ledger = association.worker.ledger
     budget = route?.timeout ?? association.terms.policy.timeouts.dial
+  }
+
+  deinit { leave() }
+
+  private func leave() {
+    if isCounted { ledger.leave(chain) }
+    isCounted = false
   }
 
   /// Opens it, within the time for a whole dial.
   func open() async throws(Failure) {
-    let worker = association.worker
-    let policy = association.terms.policy
-    var dialer = Dialer(
-      loop: worker.loop, resolver: worker.resolver, policy: policy, ownListeners: worker.server.ownListeners,
-      pipelining: worker.server.pipelining, identities: worker.server.identities)
+    var dialer = association.worker.dialer(association.terms.policy)
     dialer.journey = journey
     do throws(Failure) {
       nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
     } catch {
       journey?.fail(error)
+      ledger.note(error, of: chain)
       throw error
     }
     journey?.arrive()
+    ledger.note(nil, of: chain)
+    ledger.enter(chain)
+    isCounted = true
     lastUse = .now
   }
 
   /// Opens it, if that was not done, and brings answers until nobody has used it for the idle limit. Throws why it ended
   /// otherwise.
   func run(onOpen: () -> Void) async throws(Failure) {
-    defer { hasEnded = true }
+    defer {
+      hasEnded = true
+      leave()
+    }
     if nested == nil { try await open() }
     guard let nested else { return }
     onOpen()

@@ -85,12 +85,13 @@ final class Sockeye: Peer {
     try ChildProcess.run(try program(), arguments, environment: environment, directory: directory)
   }
 
-  private static func withListener(_ table: String) -> String {
+  static func withListener(_ table: String) -> String {
     table.contains("listen:") ? table : "listen: 127.0.0.1:0\n" + table
   }
 
   /// Tables of the tests write one listener a line, each with port 0 or as a Unix-domain path.
   private static func listenerCount(_ table: String) -> Int {
-    max(1, table.split(separator: "\n").filter { $0.contains(/^(listen:)?\s*-?.*(:0\b|unix:)/) }.count)
+    let lines = table.split(separator: "\n").filter { !$0.hasPrefix("control:") }
+    return max(1, lines.filter { $0.contains(/^(listen:)?\s*-?.*(:0\b|unix:)/) }.count)
   }
 }

@@ -1,0 +1,88 @@
+import Routing
+import Settings
+import Transport
+
+extension Server {
+  /// How the server stands. It takes a turn on each loop, one after the other.
+  ///
+  /// Only between the start of `run` and its end.
+  package func status() async -> Status {
+    let (configuration, addresses, workers, loaded) = running
+    var census = Census(listeners: addresses.count)
+    var accounts: [String: Ledger.Account] = [:]
+    for worker in workers {
+      let part = await Task(executorPreference: worker.loop) {
+        (census: worker.census, accounts: worker.ledger.accounts)
+      }.value
+      census.add(part.census)
+      for (name, account) in part.accounts { accounts[name, default: Ledger.Account()].add(account) }
+    }
+    let now = Deadline.now
+    let standings = health.standings
+    return Status(
+      uptime: now.since(started), tableAge: now.since(loaded), isDraining: isDraining,
+      listeners: addresses.indices.map { index in
+        Status.Listener(
+          address: addresses[index].description, name: configuration.listeners[index].id.name,
+          sessions: census.present[index], total: census.total[index])
+      },
+      sessions: Status.Sessions(census),
+      upstreams: configuration.upstreams.map { upstream in
+        Status.Upstream(
+          upstream, accounts[upstream.name] ?? Ledger.Account(), standings[upstream.name],
+          pipelining.standing(of: upstream), at: now)
+      },
+      groups: configuration.groups.map { Status.Group($0, standings, at: now) })
+  }
+}
+
+extension Status.Sessions {
+  fileprivate init(_ census: Census) {
+    self.init(
+      handshakes: census.count(.handshake), dials: census.count(.dial), binds: census.count(.bind),
+      tunnels: census.count(.tunnel), associations: census.count(.association))
+  }
+}
+
+extension Status.Upstream {
+  fileprivate init(
+    _ upstream: Upstream, _ account: Ledger.Account, _ standing: Standing,
+    _ pipelining: Pipelining.Standing, at now: Deadline
+  ) {
+    // A check that failed counts against a member for more reasons than a dial does.
+    let isDown = account.isDown || standing.isDown(at: now.nanoseconds)
+    self.init(
+      name: upstream.name, kind: upstream.kind, endpoint: upstream.endpoint.description,
+      state: isDown ? .down : account.isUnused ? .unused : .up,
+      rest: standing.restEnd(at: now.nanoseconds).map { Deadline(nanoseconds: $0).since(now) },
+      latency: account.latency, connections: account.connections, successes: account.successes,
+      failures: Failure.Phase.allCases.compactMap { phase in
+        account.failures[phase].map { (phase, $0) }
+      },
+      lastFailure: account.lastFailure.map { ($0.failure, now.since($0.time)) },
+      pipelining: Pipelining.Standing(pipelining, as: upstream.pipeline))
+  }
+}
+
+extension Pipelining.Standing {
+  /// What the table says goes first, unless it was found wrong.
+  fileprivate init(_ known: Self, as setting: Upstream.Pipeline) {
+    self =
+      switch setting {
+      case .no: .no
+      case .yes: known == .no ? .no : .yes
+      case .auto: known
+      }
+  }
+}
+
+extension Status.Group {
+  fileprivate init(_ group: Group, _ standings: Standings, at now: Deadline) {
+    self.init(
+      name: group.name, strategy: group.strategy,
+      members: group.members.map {
+        ($0.stop.description, standings.isUp($0.stop, at: now.nanoseconds))
+      },
+      next: standings.forecast(group, at: now.nanoseconds))
+  }
+}

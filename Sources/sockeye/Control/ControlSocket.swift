@@ -1,0 +1,96 @@
+import Printing
+import Transport
+
+/// The socket at which the running program is asked things: one request a connection, which is answered and closed.
+///
+/// Only root and the program's own user are answered: by the socket's mode, and by who the kernel says they are. Whoever
+/// stalls or floods takes one of a few seats, for a few seconds.
+///
+/// It has a loop of its own: to read a large table takes longer than a tunnel may wait, and it answers however busy the
+/// workers are, and when nobody reads the log.
+///
+/// `@unchecked` holds because everything but `init` and `open` runs on that loop: its variables are touched by one thread.
+final class ControlSocket: @unchecked Sendable {
+  private let loop: EventLoop
+  private let answer: @Sendable (ControlRequest) async -> ControlAnswer
+  private var accepting: Task<Void, Never>?
+  private var isClosing = false
+  private var seats = 8
+  /// The wait for another connection, a free seat, or the end.
+  private var idle: WaitID?
+
+  private static let requestTime = Duration.seconds(5)
+  private static let answerTime = Duration.seconds(10)
+  private static let longestRequest = 16 * 1024
+
+  init(answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer) throws(Errno) {
+    loop = try EventLoop()
+    self.answer = answer
+  }
+
+  /// Listens at `path`, and answers from then on.
+  func open(at path: String) async throws {
+    accepting = try await Task(executorPreference: loop) { [self] in
+      let listener = try TCPListener(unixPath: path, mode: 0o600, loop: loop)
+      return Task(executorPreference: loop) { [self] in await accept(from: listener) }
+    }.value
+  }
+
+  /// Answers nobody any more, and removes the socket's file.
+  func close() async {
+    await Task(executorPreference: loop) { [self] in
+      isClosing = true
+      if let idle { loop.wake(idle) }
+      await accepting?.value
+    }.value
+  }
+
+  private func accept(from listener: TCPListener) async {
+    while !isClosing {
+      // Out of descriptors it rests; others tell the log of that.
+      while seats > 0, let connection = try? listener.accept() {
+        seats -= 1
+        Task(executorPreference: loop) { [self] in
+          await serve(connection)
+          seats += 1
+          if let idle { loop.wake(idle) }
+        }
+      }
+      let interests = seats > 0 ? [listener.interest] : []
+      _ = await loop.wait(for: interests, until: listener.restsUntil ?? .never) { idle = $0 }
+      idle = nil
+    }
+  }
+
+  private func serve(_ connection: TCPListener.Connection) async {
+    // Who goes away before the answer has asked nothing.
+    guard let client = try? TCPStream(connection, on: loop) else { return }
+    let answer = await reply(to: client)
+    try? await client.write(answer.bytes, until: .after(Self.answerTime))
+  }
+
+  private func reply(to client: borrowing TCPStream) async -> ControlAnswer {
+    guard let user = client.peerUser, user == 0 || user == OwnProcess.user else {
+      return ControlAnswer(error: "only root and the user that runs the program may ask it")
+    }
+    guard let line = try? await request(of: client) else {
+      return ControlAnswer(error: "the request is not one line, or did not come in time")
+    }
+    guard let request = ControlRequest(line) else {
+      return ControlAnswer(
+        error: "the program that runs does not know '\(line)' (is it of another version? restart it)")
+    }
+    return await answer(request)
+  }
+
+  /// Its line; `nil` when it has none.
+  private func request(of client: borrowing TCPStream) async throws(Errno) -> String? {
+    var input: [UInt8] = []
+    let deadline = Deadline.after(Self.requestTime)
+    while input.count <= Self.longestRequest, try await client.read(into: &input, until: deadline) {
+      guard let end = input.firstIndex(of: UInt8(ascii: "\n")) else { continue }
+      return String(decoding: input[..<end], as: UTF8.self)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,47 @@
+import Config
+import Proxy
+import Settings
+import Synchronization
+
+/// The table that the program serves: read at the start, and again whenever it is asked to, by a signal or by somebody at
+/// the control socket.
+final class ServedTable: Sendable {
+  let path: String
+  private let options: ServeOptions
+  /// Held while it is read and taken over: the one that was read last holds.
+  private let reading = Mutex(())
+
+  init(_ options: ServeOptions) {
+    self.options = options
+    path = options.table ?? defaultTable
+  }
+
+  func load() -> (Configuration?, [Diagnostic]) {
+    let result = ConfigurationLoader().load(path, listen: options.listen)
+    guard var configuration = result.configuration else { return (nil, result.diagnostics) }
+    if let level = options.logLevel { configuration.log.level = level }
+    if let format = options.logFormat { configuration.log.format = format }
+    return (configuration, result.diagnostics)
+  }
+
+  /// Hands it to the server, and tells the log and whoever asked. One that does not check changes nothing.
+  @discardableResult
+  func reload(_ server: Server, _ log: EventLog) -> ControlAnswer {
+    reading.withLock { _ in
+      let (configuration, diagnostics) = load()
+      var said = diagnostics.map { ($0.severity == .error ? Log.Level.error : .warning, $0.description) }
+      if let configuration {
+        said += server.reload(configuration).map {
+          (.warning, "'\($0)' differs from what runs: restart to change it")
+        }
+      } else {
+        said.append((.error, "\(path) was not reloaded: the table that runs stays"))
+      }
+      for (level, message) in said { log.say(level, message) }
+      let errors = said.map { ControlAnswer.Line(.error, $0.1) }
+      guard configuration != nil else { return ControlAnswer(errors, .failed) }
+      log.announce(.info, "reloaded \(path)")
+      return ControlAnswer(errors + [ControlAnswer.Line(.output, "reloaded \(path)")])
+    }
+  }
+}
