@@ -141,11 +141,9 @@ struct ChaosTests {
   private var mortals: [MortalHop] { entries + exits + resetting + [behind] }
 
   @Test(arguments: [seed])
-  func
-    `hops die at random under 500 downloads: each is whole or visibly failed, and none goes around them (T32)`(
-      seed: UInt64
-    ) throws
-  {
+  func `hops die at random under 500 downloads: each is whole or visibly failed, none goes direct (T32)`(
+    seed: UInt64
+  ) throws {
     let sockeye = try Sockeye(table(0), arguments: ["--workers", "2"])
     try expectWhole(through: sockeye)
     let descriptors = try sockeye.process.openDescriptors
