@@ -58,9 +58,8 @@ extension Isolation.Key {
       case .destination: request.destination.host.description
       case .port: String(request.destination.port)
       }
-    // Who has no name is not whoever has an empty one.
-    guard let value else { return [0] }
-    return [1] + UInt64(value.utf8.count).octets + Array(value.utf8)
+    // Who has no name is not whoever has an empty one. Neither octet stands in UTF-8.
+    return value.map { Array($0.utf8) + [0xff] } ?? [0xfe]
   }
 }
 

@@ -59,7 +59,7 @@ import Testing
 
   @Test func `values do not run into each other`() throws {
     let one = Request(to: Endpoint(.name("a.test"), port: 44), user: "b")
-    let other = Request(to: Endpoint(.name("a.test"), port: 4), user: "4b")
+    let other = Request(to: Endpoint(.name("a.test"), port: 4), user: "b4")
     #expect(name(one, by: .user, .port) != name(other, by: .user, .port))
     let nobody = try Request("a.test")
     let unnamed = try Request("a.test", user: "")
