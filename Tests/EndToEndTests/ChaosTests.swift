@@ -153,7 +153,7 @@ struct ChaosTests {
       let destination = destinations.randomElement(using: &generator)!
       return Load.Task(
         name: destination.name, target: destination.target.address,
-        download: Self.download(destination.resets, using: &generator))
+        download: .random(destination.resets ? Delivery.allCases : [.counted], using: &generator))
     }
     let resident = try wreak(havocOn: sockeye, seed: seed)
     for hop in mortals { try hop.revive() }
@@ -192,19 +192,6 @@ struct ChaosTests {
     }
     let grown = try sockeye.process.residentBytes - resident
     #expect(grown < 16 << 20, "\(grown) bytes")
-  }
-
-  private static func download(_ resets: Bool, using generator: inout SeededGenerator) -> Download {
-    // As many small ones as large ones.
-    let count = Int(10_000 * pow(500, Double.random(in: 0...1, using: &generator)))
-    let content = Content(number: .random(in: 0..<Content.period, using: &generator), count: count)
-    var download = Download(
-      content: content, delivery: resets ? Delivery.allCases.randomElement(using: &generator)! : .counted)
-    download.isEager = .random(using: &generator)
-    if Int.random(in: 0..<20, using: &generator) == 0 {
-      download.patience = .random(in: 0...count, using: &generator)
-    }
-    return download
   }
 
   /// Fresh downloads by every way.

@@ -47,11 +47,12 @@ extension Server {
       let request = try client.receive(exactly: Download.requestLength)
       guard request.count == Download.requestLength else { return }
       let numbers = request.withUnsafeBytes { $0.bindMemory(to: UInt64.self).map { $0 } }
-      let content = Content(number: Int(numbers[0]), count: Int(numbers[1]))
       let delivery = Delivery(rawValue: numbers[2])
+      let whole = Int(numbers[1])
+      let content = Content(number: Int(numbers[0]), count: delivery == .reset ? whole / 2 : whole)
       if delivery == .counted { try client.send(withUnsafeBytes(of: numbers[1]) { Array($0) }) }
       var sent = 0
-      while sent < (delivery == .reset ? content.count / 2 : content.count) {
+      while sent < content.count {
         let block = content.bytes(from: sent)
         try client.send(Array(block))
         sent += block.count

@@ -15,6 +15,20 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
+extension Download {
+  /// From 10 KB to 5 MB, as many small ones as large ones, by clients of all manners.
+  static func random(_ deliveries: [Delivery], using generator: inout SeededGenerator) -> Download {
+    let count = Int(10_000 * pow(500, Double.random(in: 0...1, using: &generator)))
+    let content = Content(number: .random(in: 0..<Content.period, using: &generator), count: count)
+    var download = Download(content: content, delivery: deliveries.randomElement(using: &generator)!)
+    download.isEager = .random(using: &generator)
+    if Int.random(in: 0..<20, using: &generator) == 0 {
+      download.patience = .random(in: 0...count, using: &generator)
+    }
+    return download
+  }
+}
+
 /// Clients that download one thing after the other, so that as many as there are do at any time.
 final class Load: Sendable {
   struct Task: Sendable {
@@ -58,6 +72,11 @@ final class Load: Sendable {
         ended.record(())
       }
     }
+  }
+
+  /// Waits until so many downloads are over.
+  func wait(forCount count: Int) throws {
+    try eventually("\(count) downloads; there are \(self.count)") { self.count >= count }
   }
 
   /// Begins nothing more, and waits until everything is over.
