@@ -3,7 +3,7 @@ import Routing
 
 /// `chains:`, and chains written as lists where one is used.
 extension TableReader {
-  private static let keys = Keys(["hops", "mode", "length"], later: ["warm"])
+  private static let keys = Keys(["hops", "mode", "length", "warm"])
   private static let positionKeys = Keys(["any", "optional"])
   private static let positionExample = "{any: [de, nl], optional: true}"
 
@@ -22,23 +22,26 @@ extension TableReader {
       error(node, "a chain needs its 'hops' (write {hops: [office, tor]})")
       return .broken
     }
-    guard let mode else { return .broken }
+    let warm = fields["warm"].map { readWarmth($0) }
+    guard let mode, warm != .some(nil) else { return .broken }
     return resolve(
-      positions: hops, named: name, mode: mode, length: fields.field("length"), in: node, nesting: nesting)
+      positions: hops, named: name, mode: mode, length: fields.field("length"), warm: warm ?? nil, in: node,
+      nesting: nesting)
   }
 
   /// A strict chain, as a list or a single name; one that is named is nested one deeper than what stands in it.
   func resolve(positions node: Node, named name: String? = nil, nesting: Int = 1) -> ResolvedStop {
-    resolve(positions: node, named: name, mode: .strict, length: nil, in: node, nesting: nesting)
+    resolve(positions: node, named: name, mode: .strict, length: nil, warm: nil, in: node, nesting: nesting)
   }
 
   private func resolve(
-    positions node: Node, named name: String?, mode: Itinerary.Mode, length: Fields.Field?, in chain: Node,
-    nesting: Int
+    positions node: Node, named name: String?, mode: Itinerary.Mode, length: Fields.Field?, warm: Warmth?,
+    in chain: Node, nesting: Int
   ) -> ResolvedStop {
     let elements = list(node, Self.chainForm)
     var isBroken = elements.isEmpty
     var positions: [(node: Node, value: Itinerary.Position)] = []
+    var warm = warm
     var deepest = 0
     var size = 0
     for element in elements {
@@ -50,7 +53,9 @@ extension TableReader {
         continue
       }
       guard bounded(size, at: element) != nil else { return .broken }
-      positions += Self.unfolded(position, in: mode).map { (element, $0) }
+      let unfolded = Self.unfolded(position, in: mode)
+      positions += unfolded.positions.map { (element, $0) }
+      if warm == nil { warm = unfolded.warm }
       let stop = Stop.itinerary(Itinerary(positions.map(\.value)))
       if mode == .strict || mode == .dynamic, stop.mostHops > Self.mostHops {
         error(element, "a chain has at most \(Self.mostHops) hops (remove some)")
@@ -60,15 +65,16 @@ extension TableReader {
     let lengths = readLength(length, of: mode, in: chain, positions: positions.count)
     if !refuseFaults(positions, in: mode) { isBroken = true }
     guard !isBroken, let lengths else { return .broken }
-    let itinerary = Itinerary(name: name, positions.map(\.value), mode: mode, length: lengths)
+    let itinerary = Itinerary(name: name, positions.map(\.value), mode: mode, length: lengths, warm: warm)
     let result = result(of: itinerary)
     guard !isImpossible(result, at: chain) else { return .broken }
     return .stop(result, nesting: deepest + (name == nil ? 0 : 1), size: size)
   }
 
-  /// A strict chain of one position that is no choice is that position.
+  /// A strict chain of one position that is no choice is that position, unless it says more.
   private func result(of itinerary: Itinerary) -> Stop {
-    guard itinerary.mode == .strict, itinerary.positions.count == 1, itinerary.positions[0].choices.count == 1
+    guard itinerary.mode == .strict, itinerary.positions.count == 1, itinerary.warm == nil,
+      itinerary.positions[0].choices.count == 1
     else { return .itinerary(itinerary) }
     return itinerary.positions[0].choices[0]
   }
@@ -135,14 +141,14 @@ extension TableReader {
       ? nil : Itinerary.Position(stops, isOptional: isOptional)
   }
 
-  /// Chains in a chain are the hops they stand for.
+  /// Chains in a chain are the hops they stand for, and what they say of themselves.
   private static func unfolded(
     _ position: Itinerary.Position, in mode: Itinerary.Mode
-  ) -> [Itinerary.Position] {
+  ) -> (positions: [Itinerary.Position], warm: Warmth?) {
     guard mode == .strict, !position.isOptional, position.choices.count == 1,
       case .itinerary(let inner) = position.choices[0], inner.mode == .strict
-    else { return [position] }
-    return inner.positions
+    else { return ([position], nil) }
+    return (inner.positions, inner.warm)
   }
 
   /// Reports fixed hops that stand twice, or that the one before cannot reach; false if there are any.
@@ -168,6 +174,25 @@ extension TableReader {
       last = position.isOptional ? nil : hop
     }
     return isValid
+  }
+
+  // MARK: What is kept ready
+
+  private static let mostWarm = 64
+
+  private func readWarmth(_ node: Node) -> Warmth? {
+    let form = Form("a number of tunnels or 'auto'", "2")
+    guard let text = text(node, form) else { return nil }
+    if text == "auto" { return .auto }
+    guard let count = decimal(text[...]) else {
+      mismatch(node, form)
+      return nil
+    }
+    guard count <= Self.mostWarm else {
+      error(node, "\(quoted(node)) is out of range (write 0 to \(Self.mostWarm), or auto)")
+      return nil
+    }
+    return .count(count)
   }
 
   // MARK: Length

@@ -49,11 +49,16 @@ extension TableReader {
 extension Outcome {
   /// A chain where there is only one, else a plan.
   fileprivate init(_ stop: Stop) {
-    self = stop.onlyHops.map { .chain(Chain($0)) } ?? .plan(Plan(stop))
+    self = stop.onlyHops.map { .chain(Chain($0, warm: stop.warm ?? .auto)) } ?? .plan(Plan(stop))
   }
 }
 
 extension Stop {
+  /// What a chain by its name says of tunnels that are kept ready.
+  fileprivate var warm: Warmth? {
+    if case .itinerary(let itinerary) = self { itinerary.warm } else { nil }
+  }
+
   /// The hops of its only way; `nil` when there is a choice.
   fileprivate var onlyHops: [Upstream]? {
     switch self {

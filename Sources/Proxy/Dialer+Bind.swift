@@ -62,11 +62,9 @@ extension Dialer {
   private func bind(
     _ destination: Endpoint, through chain: Chain, until deadline: Deadline
   ) async throws(Failure) -> Rendezvous {
-    try check(chain, .bind, destination)
-    var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
-    let reply = try await ask(&last, .bind, destination, until: deadline)
-    let bound = SocketAddress(address(of: last, as: reply.bound), port: reply.bound.port)
-    return Rendezvous(place: .hop(last), bound: bound)
+    let last = try await ask(lastOf: chain, .bind, destination, until: deadline)
+    let bound = SocketAddress(address(of: last.hop, as: last.reply.bound), port: last.reply.bound.port)
+    return Rendezvous(place: .hop(last.hop), bound: bound)
   }
 
   /// A hop that does not say its address (as SOCKS4 allows) means the one that it was reached at.

@@ -8,14 +8,11 @@ extension Dialer {
   func dial(
     _ destination: Endpoint, through chain: Chain, until deadline: Deadline
   ) async throws(Failure) -> Connection {
-    try check(chain, .connect, destination)
-    return try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
-      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
-      let reply = try await ask(&last, .connect, destination, until: deadline)
-      // A name is none of the client's business: many cannot even read one.
-      let bound = reply.bound.socketAddress ?? SocketAddress(.unspecified4, port: 0)
-      return Connection(stream: last.stream, bound: bound, early: last.input)
-    }
+    let last = try await ask(lastOf: chain, .connect, destination, until: deadline)
+    // A name is none of the client's business: many cannot even read one.
+    let bound = last.reply.bound.socketAddress ?? SocketAddress(.unspecified4, port: 0)
+    return Connection(
+      stream: last.hop.stream, bound: bound, early: last.hop.input, isWarm: last.isWarm)
   }
 
   /// Throws when a hop will not even have words for what it is to be asked: before anything is dialled.
@@ -162,6 +159,7 @@ extension Dialer {
       tell(hop.place, phase, since: start, isPipelined: isPipelined)
       reply = answer
     }
+    if reply == nil { reached.since = .now }
     reached.phaseStart = nil
     return reply
   }

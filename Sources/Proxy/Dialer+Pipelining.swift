@@ -61,7 +61,7 @@ extension Dialer {
 
 extension Deadline {
   /// Between now and then.
-  fileprivate var halfway: Deadline {
+  var halfway: Deadline {
     guard self != .never else { return self }
     let now = Deadline.now
     return now + since(now) / 2

@@ -14,21 +14,13 @@ extension Dialer {
     try await travel(request, via: outcome, within: budget) { way, deadline throws(Failure) in
       switch way {
       case .chain(let chain):
-        try await ask(chain, command, request.destination, until: deadline)
+        try await ask(lastOf: chain, command, request.destination, until: deadline).reply.bound
       case .direct where command == .resolvePTR:
         Endpoint(.name(try await name(of: request.destination, until: deadline)), port: 0)
       case .direct:
         Endpoint(try await admittedAddresses(of: request, until: deadline)[0], port: 0)
       }
     }
-  }
-
-  private func ask(
-    _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, until deadline: Deadline
-  ) async throws(Failure) -> Endpoint {
-    try check(chain, command, destination)
-    var last = try await reach(chain.hops.count - 1, of: chain, until: deadline)
-    return try await ask(&last, command, destination, until: deadline).bound
   }
 
   private func name(of destination: Endpoint, until deadline: Deadline) async throws(Failure) -> DomainName {

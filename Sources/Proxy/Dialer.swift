@@ -12,6 +12,8 @@ struct Connection: ~Copyable {
   let bound: SocketAddress
   /// What the last hop sent behind its reply: the destination's first bytes.
   let early: [UInt8]
+  /// The last hop had been waiting.
+  var isWarm = false
 }
 
 /// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
@@ -30,6 +32,8 @@ struct Dialer: Sendable {
   var onWay: @Sendable (Way) -> Void = { _ in }
   /// Chooses the ways, when a plan is dialled.
   var journey: Journey?
+  /// Has tunnels to last hops that wait; `nil`: every chain is dialled from its first hop on.
+  var warm: WarmChains?
   /// Told the relay of each hop: the address that it named, and the one that is used; for `trace`.
   var onRelay: @Sendable (Failure.Place, _ told: Endpoint, _ used: Endpoint) -> Void = { _, _, _ in }
 

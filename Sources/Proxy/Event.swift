@@ -77,6 +77,8 @@ package struct Event: Sendable {
   package var datagrams: Datagrams?
   /// From the request to its reply.
   package var dial = Duration.zero
+  /// The tunnel to the last hop had been there before.
+  package var isWarm = false
   /// From accept to the end.
   package var time = Duration.zero
   package var ending = Ending.finished

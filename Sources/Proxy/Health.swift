@@ -79,6 +79,38 @@ package final class Health: Sendable {
     state.withLock { $0.standings.keep(names) }
   }
 
+  /// Notes that all hops of a chain were reached, and that the last admitted us and was asked for nothing yet.
+  func noteAdmission(to chain: Chain, latencies: [Double?]) {
+    state.withLock { state in
+      for (index, hop) in chain.hops.enumerated() {
+        state.standings.update(hop.name) { standing in
+          if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
+          if index < chain.hops.count - 1 { standing.succeed() } else { standing.admit() }
+        }
+      }
+    }
+  }
+
+  /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
+  func pauseEnd(of chain: Chain) -> Deadline {
+    state.withLock { state in
+      let ends = chain.hops.map { hop in
+        let standing = state.standings[hop.name]
+        return standing.failures > 0 ? standing.pauseEnd : 0
+      }
+      return Deadline(nanoseconds: ends.max() ?? 0)
+    }
+  }
+
+  /// Chains that may soon be taken in the place of this one, which was chosen by that plan.
+  func standbys(for chain: Chain, by plan: Plan, for request: Request) -> [Chain] {
+    state.withLock { state in
+      var generator = SystemRandomNumberGenerator()
+      return state.standings.standbys(
+        for: chain, by: plan, for: request, at: Deadline.now.nanoseconds, using: &generator)
+    }
+  }
+
   // MARK: Checks
 
   /// Notes that a group with a check was passed; true when somebody must begin to check it.

@@ -84,6 +84,17 @@ package final class Journey: @unchecked Sendable {
     if case .chain(let chain)? = way { health.note(nil, as: .nobody, of: chain, latencies: latencies) }
   }
 
+  /// The way leads to its last hop, which was asked for nothing yet.
+  func arriveAtLastHop() {
+    if case .chain(let chain)? = way { health.noteAdmission(to: chain, latencies: latencies) }
+  }
+
+  /// Chains that may soon be taken in the place of the one that was.
+  var standbys: [Chain] {
+    guard plan.isSteady, case .chain(let chain)? = way else { return [] }
+    return health.standbys(for: chain, by: plan, for: request)
+  }
+
   /// The way does not lead there; false when another would not either.
   ///
   /// - Parameter blame: whose failure it is, when that is not for the failure itself to say.
@@ -158,6 +169,7 @@ extension Dialer {
         let reached = try await body(dialled, journey.share(until: deadline))
         journey.arrive()
         if case .chain(let chain) = way { ledger?.note(nil, of: chain) }
+        keepStandbys(for: dialled, request, by: journey)
         return reached
       } catch {
         var failure = error
@@ -167,5 +179,12 @@ extension Dialer {
       }
     }
     throw journey.failure
+  }
+
+  /// When a hop fails, the next connection shall find the other way ready.
+  private func keepStandbys(for dialled: Way, _ request: Request, by journey: Journey) {
+    guard let warm, case .chain(let chain) = dialled, warm.wantsStandbys(for: chain, by: journey.plan)
+    else { return }
+    for standby in journey.standbys { warm.standBy(identities.isolate(standby, for: request)) }
   }
 }

@@ -19,4 +19,10 @@ final class Policy: Sendable {
     listeners = configuration.listeners
     authenticators = configuration.listeners.map { Authenticator($0.users) }
   }
+
+  /// All that its routes lead through.
+  var upstreams: Set<Upstream> {
+    let outcomes = table.routes.flatMap { [$0.outcome, $0.udp].compactMap(\.self) } + [table.fallback]
+    return Set(outcomes.flatMap(\.upstreams))
+  }
 }

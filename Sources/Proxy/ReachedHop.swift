@@ -11,6 +11,8 @@ struct ReachedHop: ~Copyable {
   var flight = Flight()
   /// The method that a hop was the last to choose.
   var method: SOCKS5.Method?
+  /// When it was reached.
+  var since = Deadline.now
   /// When the phase began that is not over yet.
   var phaseStart: Deadline?
 

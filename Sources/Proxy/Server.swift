@@ -52,6 +52,7 @@ package final class Server: Sendable {
     state = Mutex(State(configuration: configuration, policy: Policy(configuration)))
   }
 
+  var loopCount: Int { loops.count }
   var policy: Policy { state.withLock { $0.policy } }
   /// The table that holds and since when, and those who serve it.
   var running:

@@ -14,6 +14,7 @@ extension Session {
     let upstream = try await dial(dialled, verdict) { dialer, budget throws(Failure) in
       try await dialer.dial(dialled, via: verdict.outcome, budget: budget)
     }
+    isWarm = upstream.isWarm
     try await reply(client, bound: upstream.bound)
     return .tunnel(
       Tunnel(

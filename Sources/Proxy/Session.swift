@@ -27,6 +27,7 @@ final class Session: @unchecked Sendable {
   /// By which ways a plan was followed. It lasts as long as the session, since it counts among what goes through its hops.
   var journey: Journey?
   var dialTime = Duration.zero
+  var isWarm = false
   private var ending = Event.Ending.finished
   private var stage = Census.Stage.handshake
   /// Once there is one, it is to be run.
@@ -93,8 +94,8 @@ final class Session: @unchecked Sendable {
     var event = Event(
       listener: id.name ?? id.address, client: peer, command: command, user: user, destination: destination,
       rewritten: rewritten, route: route, outcome: outcome, way: journey?.way,
-      attempts: journey?.attempts ?? [], dial: dialTime,
-      time: Deadline.now.since(start), ending: ending)
+      attempts: journey?.attempts ?? [], dial: dialTime, isWarm: isWarm, time: Deadline.now.since(start),
+      ending: ending)
     service?.tell(&event)
     service = nil
     journey = nil
@@ -203,6 +204,7 @@ final class Session: @unchecked Sendable {
       journey = worker.journey(by: plan, for: request)
       dialer.journey = journey
     }
+    dialer.warm = worker.warm
     do throws(Failure) {
       return try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
     } catch {

@@ -19,8 +19,13 @@ final class Worker: @unchecked Sendable {
   private var sessions = 0
   /// Sessions that wait for their service to be run.
   private var opened: [Session] = []
-  /// Checks that wait to be begun.
-  private var checks: [GroupChecks] = []
+  /// What waits to be begun beside the sessions.
+  private var background: [@Sendable () async -> Void] = []
+  /// Tunnels for connections to come.
+  private(set) lazy var warm = WarmChains(
+    on: loop, of: server.loopCount, health: server.health,
+    makeDialer: { [unowned self] in dialer(server.policy) },
+    begin: { [unowned self] in begin($0) })
   /// The wait of `serve`, for new connections and opened sessions.
   private var idle: WaitID?
 
@@ -93,8 +98,8 @@ final class Worker: @unchecked Sendable {
           }
           session.worker.finished(phase, of: session)
         }
-      } check: { checks in
-        group.addTask(executorPreference: loop) { await checks.run() }
+      } begin: { task in
+        group.addTask(executorPreference: loop) { await task() }
       }
       close()
       group.cancelAll()
@@ -115,19 +120,22 @@ final class Worker: @unchecked Sendable {
 
   private typealias Start = (Session, Phase) -> Void
 
-  private func serve(_ bells: [Interest], start: Start, check: (GroupChecks) -> Void) async {
+  private func serve(
+    _ bells: [Interest], start: Start, begin: (@escaping @Sendable () async -> Void) -> Void
+  ) async {
     var interests = bells + listeners.map(\.socket.interest)
     var deadline = Deadline.never
     while sessions > 0 || !server.isDraining {
       if server.isDraining, deadline == .never {
         close()
+        warm.close()
         interests = bells
         deadline = .after(server.policy.timeouts.drain)
       }
       for session in opened { start(session, .serving) }
       opened.removeAll(keepingCapacity: true)
-      for group in checks { check(group) }
-      checks.removeAll()
+      for task in background { begin(task) }
+      background.removeAll()
 
       var next = deadline
       for place in listeners.indices where listeners[place].mayAccept {
@@ -156,13 +164,19 @@ final class Worker: @unchecked Sendable {
   /// Whoever follows a plan from here. The groups that it passes are checked from this loop, unless they are already.
   func journey(by plan: Plan, for request: Request) -> Journey {
     Journey(by: plan, for: request, health: server.health) { [self] group in
-      checks.append(
-        GroupChecks(
-          name: group.name, health: server.health,
-          makeDialer: { [self] in dialer(server.policy) },
-          isDraining: { [self] in server.isDraining }))
-      if let idle { loop.wake(idle) }
+      let checks = GroupChecks(
+        name: group.name, health: server.health, makeDialer: { [self] in dialer(server.policy) },
+        isDraining: { [self] in server.isDraining })
+      begin { await checks.run() }
     }
+  }
+
+  // MARK: Beside the sessions
+
+  /// Runs a task until it ends or the sessions have.
+  private func begin(_ task: @escaping @Sendable () async -> Void) {
+    background.append(task)
+    if let idle { loop.wake(idle) }
   }
 
   private func finished(_ phase: Phase, of session: Session) {
@@ -187,6 +201,8 @@ final class Worker: @unchecked Sendable {
       }
       return true
     } catch {
+      // Who is here comes before who may come.
+      if error.isShortage { warm.giveUp() }
       server.sink.record(.turnedAway(listener: server.policy.listeners[listener.index].id.address, error))
       return true
     }

@@ -113,6 +113,7 @@ extension Chain {
   package func isolated(
     for request: Request, at now: Moment, by hash: (String) -> SipHash
   ) -> Chain {
-    Chain(hops.map { $0.isIsolated ? $0.isolated(for: request, at: now, by: hash($0.name)) : $0 })
+    Chain(
+      hops.map { $0.isIsolated ? $0.isolated(for: request, at: now, by: hash($0.name)) : $0 }, warm: warm)
   }
 }

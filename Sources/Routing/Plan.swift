@@ -8,6 +8,7 @@ package struct Plan: Sendable {
     let mayGoDirect: Bool
     let dependsOnDestination: Bool
     let breadth: Int
+    let isSteady: Bool
 
     init(_ stop: Stop) {
       self.stop = stop
@@ -16,6 +17,7 @@ package struct Plan: Sendable {
       mayGoDirect = stop.mayGoDirect
       dependsOnDestination = stop.dependsOnDestination
       breadth = stop.breadth
+      isSteady = stop.isSteady
     }
   }
 
@@ -31,6 +33,7 @@ package struct Plan: Sendable {
   package var mayGoDirect: Bool { storage.mayGoDirect }
   package var dependsOnDestination: Bool { storage.dependsOnDestination }
   package var breadth: Int { storage.breadth }
+  package var isSteady: Bool { storage.isSteady }
 }
 
 extension Plan: Hashable {

@@ -33,6 +33,15 @@ extension Outcome {
     }
   }
 
+  /// The proxies that it leads, or may lead, through.
+  package var upstreams: [Upstream] {
+    switch self {
+    case .chain(let chain): chain.hops
+    case .plan(let plan): plan.stop.upstreams
+    case .direct, .reject, .drop: []
+    }
+  }
+
   /// Whether it leads, or may lead, through other proxies.
   package var passesHops: Bool {
     switch self {

@@ -41,6 +41,26 @@ extension Standings {
     return selector.grade(stop) == .up
   }
 
+  /// Ways that may soon be taken in the place of a chain: the next one, should it fail; and the one that would be taken
+  /// if nothing were down.
+  package func standbys<Generator: RandomNumberGenerator>(
+    for chain: Chain, by plan: Plan, for request: Request, at now: Moment, using generator: inout Generator
+  ) -> [Chain] {
+    var detours = Detours()
+    detours.add(chain.hops)
+    let next = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.0.way
+    let best = withoutFailures.search(plan, for: request, avoiding: Detours(), at: now, using: &generator)?.0
+      .way
+    var standbys: [Chain] = []
+    if case .chain(let next)? = next,
+      next.hops.allSatisfy({ !detours.failed.contains($0.name) && !self[$0.name].isDown(at: now) })
+    {
+      standbys.append(next)
+    }
+    if case .chain(let best)? = best, best != chain, !standbys.contains(best) { standbys.append(best) }
+    return standbys
+  }
+
   // It is over before anything changes, so that nothing has to be copied.
   private func search<Generator: RandomNumberGenerator>(
     _ plan: Plan, for request: Request, avoiding detours: Detours, at now: Moment,
@@ -79,6 +99,8 @@ private struct Selector<Generator: RandomNumberGenerator> {
   let allowance: Grade
   var generator: Generator
   private var hops: [Upstream] = []
+  /// What the outermost chain that has a word in it says.
+  private var warm: Warmth?
   private var goesDirect = false
   private var visits: [Selection.Visit] = []
   private var turns: [(name: String, advance: Int)] = []
@@ -106,7 +128,7 @@ private struct Selector<Generator: RandomNumberGenerator> {
 
   private mutating func arrive() -> Bool {
     guard goesDirect || !hops.isEmpty else { return false }
-    found = Selection(way: hops.isEmpty ? .direct : .chain(Chain(hops)), visits: visits)
+    found = Selection(way: hops.isEmpty ? .direct : .chain(Chain(hops, warm: warm ?? .auto)), visits: visits)
     turnsTaken = turns
     return true
   }
@@ -132,6 +154,9 @@ private struct Selector<Generator: RandomNumberGenerator> {
     case .group(let group):
       return pass(group, then: rest)
     case .itinerary(let itinerary):
+      let outer = warm
+      warm = outer ?? itinerary.warm
+      defer { warm = outer }
       switch itinerary.mode {
       case .strict, .dynamic: return pass(itinerary, from: 0, then: rest)
       case .random, .roundRobin: return pass(some: itinerary, then: rest)

@@ -59,11 +59,18 @@ package struct Standing: Hashable, Sendable {
     pauseEnd = now + Moment(Double(pause) * (0.75 + jitter / 2))
   }
 
+  /// It let us in, and was asked for nothing yet: that brings back what was down, but not what swallows requests.
+  package mutating func admit() {
+    trialEnd = 0
+    if silences < Self.silencesForFailure { failures = 0 }
+  }
+
   /// It took a request, and nothing came of that in time: its failure, if it happens again and again.
   package mutating func fallSilent(at now: Moment, jitter: Double) {
-    silences += 1
+    let count = silences + 1
     trialEnd = 0
-    if silences >= Self.silencesForFailure { fail(at: now, jitter: jitter) }
+    if count >= Self.silencesForFailure { fail(at: now, jitter: jitter) }
+    silences = count
   }
 
   /// Nothing was found out about it.
@@ -86,6 +93,13 @@ package struct Standings: Sendable {
   package subscript(name: String) -> Standing {
     get { byName[name] ?? Standing() }
     set { byName[name] = newValue }
+  }
+
+  /// The same if nothing had ever failed.
+  var withoutFailures: Standings {
+    var standings = self
+    for name in standings.byName.keys { standings.update(name) { $0.succeed() } }
+    return standings
   }
 
   /// Changes it in place.

@@ -111,17 +111,21 @@ package struct Itinerary: Sendable {
   package let mode: Mode
   /// How many positions `random` and `roundRobin` take.
   package let length: ClosedRange<Int>
+  /// What is kept ready for the chains that it comes to; `nil`: that is not for it to say.
+  package let warm: Warmth?
 
   /// - Parameter length: within 1 and the number of positions; the other modes have none.
   /// - Precondition: `positions` is not empty.
   package init(
-    name: String? = nil, _ positions: [Position], mode: Mode = .strict, length: ClosedRange<Int>? = nil
+    name: String? = nil, _ positions: [Position], mode: Mode = .strict, length: ClosedRange<Int>? = nil,
+    warm: Warmth? = nil
   ) {
     precondition(!positions.isEmpty)
     self.name = name
     self.positions = positions
     self.mode = mode
     self.length = length ?? 1...positions.count
+    self.warm = warm
   }
 }
 
@@ -155,6 +159,23 @@ extension Stop {
     case .upstream, .itinerary: false
     case .direct: true
     case .group(let group): group.members.contains(where: \.stop.mayGoDirect)
+    }
+  }
+
+  /// Whether the same request goes the same way as long as nothing fails.
+  package var isSteady: Bool {
+    switch self {
+    case .upstream, .direct: return true
+    case .group(let group):
+      switch group.strategy {
+      case .failover, .fastest, .sticky: return group.members.allSatisfy(\.stop.isSteady)
+      case .roundRobin, .random, .leastConnections: return false
+      }
+    case .itinerary(let itinerary):
+      switch itinerary.mode {
+      case .strict, .dynamic: return itinerary.positions.allSatisfy { $0.choices.allSatisfy(\.isSteady) }
+      case .random, .roundRobin: return false
+      }
     }
   }
 

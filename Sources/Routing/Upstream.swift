@@ -112,13 +112,16 @@ extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, Cu
 }
 
 /// The hops to pass, in travel order; never empty, and no hop twice.
-package struct Chain: Hashable, Sendable {
+package struct Chain: Sendable {
   package let hops: [Upstream]
+  /// What is kept ready for it. The same hops are the same chain, whatever this is.
+  package let warm: Warmth
 
   /// - Precondition: `hops` is not empty.
-  package init(_ hops: [Upstream]) {
+  package init(_ hops: [Upstream], warm: Warmth = .auto) {
     precondition(!hops.isEmpty)
     self.hops = hops
+    self.warm = warm
   }
 
   /// False when one of the hops is known not to carry UDP.
@@ -126,6 +129,15 @@ package struct Chain: Hashable, Sendable {
 
   /// The first hop that is known not to carry UDP.
   package var hopWithoutUDP: Upstream? { hops.first { $0.udp == .no } }
+}
+
+extension Chain: Hashable {
+  package static func == (one: Chain, other: Chain) -> Bool { one.hops == other.hops }
+
+  package func hash(into hasher: inout Hasher) {
+    // Names are unique in a table: what differs but for these is rare, and equality tells.
+    for hop in hops { hasher.combine(hop.name) }
+  }
 }
 
 extension Chain: CustomStringConvertible {

@@ -155,6 +155,13 @@ package struct TCPStream: ~Copyable {
     _ = linux_reset_on_close(descriptor.rawValue)
   }
 
+  /// The shortest time there and back that the kernel has measured, whatever the programs at both ends were busy with;
+  /// `nil` on a Unix-domain socket.
+  package var roundTrip: Duration? {
+    let microseconds = linux_round_trip_microseconds(descriptor.rawValue)
+    return microseconds < 0 ? nil : .microseconds(microseconds)
+  }
+
   /// The address of our end; `nil` on a Unix-domain socket.
   package var localAddress: SocketAddress? { SocketAddress(localOf: descriptor.descriptor) }
 

@@ -113,7 +113,9 @@ extension Event {
     case .finished, .reset, .idle, .left, .stopped:
       fields += [("up", .number(Int(up))), ("down", .number(Int(down)))]
       if let datagrams { fields += datagrams.fields }
-      fields += [("dial", .duration(dial)), ("time", .duration(time))]
+      fields.append(("dial", .duration(dial)))
+      if isWarm { fields.append(("warm", .text("yes"))) }
+      fields.append(("time", .duration(time)))
       if let words = ending.words { fields.append(("end", .text(words))) }
     case .failed(let failure):
       fields.append(("failed", .failure(failure)))

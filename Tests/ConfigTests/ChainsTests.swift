@@ -1,3 +1,7 @@
+import Addresses
+import Config
+import Routing
+import Settings
 import Testing
 
 @Test(arguments: [
@@ -69,11 +73,31 @@ import Testing
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
-    chains: {c: {hops: [a], mode: random, length: 2, warm: auto}}
+    chains: {c: {hops: [a], mode: random, length: 2, wram: auto}}
     default: direct
     """,
     "2:47: error: '2' is out of range: the chain has 1 positions (write 1 to 1)",
-    "2:50: error: 'warm' is not supported yet (remove it)"),
+    "2:50: error: a chain has no key 'wram' (did you mean 'warm'?)"),
+  Case(
+    """
+    upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
+    chains: {c: {hops: [a, b], warm: auto}, d: {hops: a, warm: 0}, e: {hops: [a, b], mode: dynamic, warm: 64}}
+    default: [c]
+    """),
+  Case(
+    """
+    upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
+    chains:
+      c: {hops: [a, b], warm: 65}
+      d: {hops: [a, b], warm: yes}
+      e: {hops: [a, b], warm: -1}
+      f: {hops: [a, b], warm: [1]}
+    default: direct
+    """,
+    "3:27: error: '65' is out of range (write 0 to 64, or auto)",
+    "4:27: error: 'yes' is not a number of tunnels or 'auto' (write it like 2)",
+    "5:27: error: '-1' is not a number of tunnels or 'auto' (write it like 2)",
+    "6:27: error: expected a number of tunnels or 'auto', not a list (write it like 2)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
@@ -162,4 +186,39 @@ import Testing
 ])
 func `what may stand under 'chains'`(of: Case) {
   #expect(of.diagnostics == of.expected)
+}
+
+/// What is kept ready for a destination, by the table.
+@Test(arguments: [
+  ("a", Warmth.auto), ("[a, b]", .auto), ("one", .count(3)), ("both", .count(2)), ("[both]", .count(2)),
+  ("[one, b]", .count(3)), ("outer", .count(0)), ("quiet", .count(2)), ("[a, some]", .count(4)),
+  ("some", .count(4)), ("exits", .count(3)), ("around", .count(1)),
+])
+func `the outermost chain that says how many tunnels are kept ready decides`(via: String, warm: Warmth) throws
+{
+  let table = """
+    upstreams: {a: "socks5://h:1", b: "socks5://h:2", c: "socks5://h:3"}
+    groups: {exits: {members: [one, c]}}
+    chains:
+      one: {hops: a, warm: 3}
+      both: {hops: [a, b], warm: 2}
+      outer: {hops: [both, c], warm: 0}
+      quiet: [both, c]
+      some: {hops: [b, c], mode: dynamic, warm: 4}
+      around: {hops: [exits, b], warm: 1}
+    default: \(via)
+    """
+  let result = load(table)
+  #expect(result.diagnostics.map(\.description) == [])
+  let outcome = try #require(result.configuration).table.fallback
+  let request = Request(to: Endpoint(.unspecified4, port: 1))
+  switch outcome {
+  case .chain(let chain): #expect(chain.warm == warm)
+  case .plan(let plan):
+    var standings = Standings()
+    var generator = SystemRandomNumberGenerator()
+    let way = standings.choose(by: plan, for: request, at: 0, using: &generator)?.way
+    if case .chain(let chain)? = way { #expect(chain.warm == warm) } else { Issue.record("no way") }
+  case .direct, .reject, .drop: Issue.record("\(outcome)")
+  }
 }

@@ -34,6 +34,12 @@ struct RecencyMap<Key: Hashable, Value> {
     return entries[place].value
   }
 
+  /// Gives a key another value than it has.
+  mutating func replace(with value: Value, for key: Key) {
+    guard let place = places[key] else { preconditionFailure("only what is there is replaced") }
+    entries[place].value = value
+  }
+
   /// Adds a value for a key that has none, and returns the one that made room for it.
   mutating func insert(_ value: Value, for key: Key) -> Value? {
     precondition(places[key] == nil)

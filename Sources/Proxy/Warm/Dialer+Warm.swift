@@ -1,0 +1,64 @@
+import Addresses
+import Routing
+import Transport
+import Wire
+
+/// A chain's last hop, which has done what it was asked.
+struct AnsweredHop: ~Copyable {
+  let hop: ReachedHop
+  let reply: Hop.Reply
+  /// It had been waiting for the request.
+  var isWarm = false
+}
+
+extension Dialer {
+  /// Asks something of a chain's last hop: over a tunnel that waits there, or when there is none, or it turns out to
+  /// be none any more, by one of its own.
+  func ask(
+    lastOf chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, until deadline: Deadline
+  ) async throws(Failure) -> AnsweredHop {
+    try check(chain, command, destination)
+    guard let warm else { return try await askAnew(chain, command, destination, until: deadline) }
+    if var tunnel = warm.take(chain, isChosen: journey != nil) {
+      let asked = Deadline.now
+      do throws(Failure) {
+        // Where nothing is heard, the other half is for a new one.
+        let reply = try await ask(&tunnel, command, destination, until: deadline.halfway)
+        return AnsweredHop(hop: tunnel, reply: reply, isWarm: true)
+      } catch {
+        guard error.isOfALostTunnel, Deadline.now < deadline else { throw error }
+        warm.noteEnd(chain, age: asked.since(tunnel.since))
+      }
+    }
+    do throws(Failure) {
+      return try await askAnew(chain, command, destination, until: deadline)
+    } catch {
+      guard error.isOurs, warm.giveUp() else { throw error }
+      return try await askAnew(chain, command, destination, until: deadline)
+    }
+  }
+
+  private func askAnew(
+    _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, until deadline: Deadline
+  ) async throws(Failure) -> AnsweredHop {
+    try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
+      let start = Deadline.now
+      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
+      if pace == .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
+      let reply = try await ask(&last, command, destination, until: deadline)
+      if pace != .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
+      return AnsweredHop(hop: last, reply: reply)
+    }
+  }
+}
+
+extension Failure {
+  /// The hop did not answer at all: it may never have got the question.
+  fileprivate var isOfALostTunnel: Bool {
+    switch cause {
+    case .closed: true
+    case .system(let error): error != .cancelled
+    default: false
+    }
+  }
+}
