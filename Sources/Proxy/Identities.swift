@@ -25,9 +25,19 @@ final class Identities: Sendable {
   }
 
   /// From now on requests have other identities at these upstreams; what is connected stays as it is.
-  func rotate(_ names: some Sequence<String>) {
+  func rotate(_ names: [String]) {
     hashes.withLock { hashes in
       for name in names { hashes[name] = nil }
     }
+  }
+}
+
+extension Server {
+  /// The names of the upstreams at which requests have identities, in the order of the table that holds.
+  package var isolatedUpstreams: [String] { running.configuration.upstreams.filter(\.isIsolated).map(\.name) }
+
+  /// From now on requests come to these upstreams as somebody else. What is connected stays as it is.
+  package func rotate(_ upstreams: [String]) {
+    identities.rotate(upstreams)
   }
 }

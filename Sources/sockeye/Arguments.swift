@@ -25,6 +25,7 @@ enum Command: String, CaseIterable {
   case run
   case status
   case reload
+  case rotate
 
   /// Besides `--help` and `--version`, which stand everywhere.
   var options: Set<Option> {
@@ -35,7 +36,7 @@ enum Command: String, CaseIterable {
     case .trace: [.udp, .json]
     case .run: [.proxychains, .logLevel]
     case .status: [.json]
-    case .reload: []
+    case .reload, .rotate: []
     }
   }
 }

@@ -10,6 +10,7 @@ enum Help {
     case .run: run
     case .status: status
     case .reload: reload
+    case .rotate: rotate
     }
   }
 
@@ -26,6 +27,7 @@ enum Help {
       run [TABLE] -- COMMAND…       start a command whose connections it carries
       status [TABLE]                say how the running program stands
       reload [TABLE]                have it read its table again
+      rotate [TABLE] [UPSTREAM…]    have it come to proxies as somebody else
 
       --help                        explain a command: sockeye serve --help
       --version                     say which version this is
@@ -145,5 +147,18 @@ enum Help {
 
     example:
       sockeye reload /etc/sockeye/sockeye.yaml
+    """
+
+  private static let rotate = """
+    usage: sockeye rotate [TABLE] [UPSTREAM…]
+
+    Has the running program come to these upstreams, or to all that the table isolates
+    ('isolate'), under other user names from now on: so that Tor takes other circuits, or a
+    provider other exits. What is connected stays connected. TABLE is the one that the
+    program serves, looked for as 'serve' does; its 'control' says where to ask. Only root
+    and the user that runs the program may.
+
+    example:
+      sockeye rotate /etc/sockeye/sockeye.yaml tor
     """
 }

@@ -95,6 +95,7 @@ extension Invocation {
     case .run: self = .run(try Self.run(values))
     case .status: self = .ask(try Self.ask(values, .status(json: values.has(.json))))
     case .reload: self = .ask(try Self.ask(values, .reload))
+    case .rotate: self = .ask(try Self.rotate(values))
     }
   }
 
@@ -175,6 +176,14 @@ extension Invocation {
   ) throws(UsageError) -> ControlOptions {
     guard values.operands.count <= 1 else { throw values.error("\(values.command) takes one table") }
     return ControlOptions(table: values.operands.first, request: request)
+  }
+
+  private static func rotate(_ values: CommandValues) throws(UsageError) -> ControlOptions {
+    let names = Array(values.operands.dropFirst())
+    if let name = names.first(where: { $0.isEmpty || $0.contains(where: \.isWhitespace) }) {
+      throw values.error("no upstream is called '\(name)'")
+    }
+    return ControlOptions(table: values.operands.first, request: .rotate(names))
   }
 }
 

@@ -85,7 +85,28 @@ struct Serve {
       return ControlAnswer(json ? [ControlAnswer.Line(.output, report.json.description)] : report.lines)
     case .reload:
       return table.reload(server, log)
+    case .rotate(let names):
+      return rotate(names, server, log)
     }
+  }
+
+  private func rotate(_ names: [String], _ server: Server, _ log: EventLog) -> ControlAnswer {
+    let isolated = server.isolatedUpstreams
+    let list = isolated.joined(separator: ", ")
+    guard !isolated.isEmpty else {
+      return ControlAnswer(error: "no upstream of the table that runs has an 'isolate': nothing was rotated")
+    }
+    if let name = names.first(where: { !isolated.contains($0) }) {
+      return ControlAnswer(
+        error:
+          "no upstream '\(name)' of the table that runs has an 'isolate' (these have: \(list)): nothing was rotated"
+      )
+    }
+    let rotated = names.isEmpty ? isolated : names
+    server.rotate(rotated)
+    let message = "rotated \(rotated.joined(separator: ", "))"
+    log.announce(.info, message)
+    return ControlAnswer([ControlAnswer.Line(.output, message)])
   }
 }
 

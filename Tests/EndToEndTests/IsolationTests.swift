@@ -329,4 +329,68 @@ struct IsolationTests {
     let users = try (0...1).map { try user(hop.session(to: address($0))) }
     #expect(Set(users).count == 2 && users.allSatisfy { $0.wholeMatch(of: /zone-[0-9a-f]{16}/) != nil })
   }
+
+  // MARK: Rotating
+
+  @Test func `after a rotation everybody is somebody else, and what is connected stays`() throws {
+    let hops = try (0..<2).map { _ in try Self.hop() }
+    let echo = try DatagramServer.echo()
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        a: {url: "socks5://\(hops[0].address)", isolate: client}
+        b: {url: "socks5://\(hops[1].address)", isolate: client}
+        plain: socks5://\(hops[1].address)
+      routes: [{ip: 127.0.0.128/25, network: tcp, via: b}]
+      default: a
+
+      """)
+    let sockeye = controlled.sockeye
+    let first = try (identity(at: hops[0], sockeye, 1), identity(at: hops[1], sockeye, 201))
+    let open = try Socket(to: sockeye.address)
+    #expect(try open.requestConnect(to: address(2)).code == 0)
+    let association = try Association(through: sockeye.address)
+    try association.expectEcho("before", from: echo.address)
+
+    let one = try controlled.ask("rotate", "a")
+    #expect(one == ChildProcess.Exit(status: 0, output: ["rotated a"], errors: []))
+    let second = try (identity(at: hops[0], sockeye, 3), identity(at: hops[1], sockeye, 203))
+    #expect(second.0 != first.0 && second.1 == first.1)
+    #expect(try identity(at: hops[0], sockeye, 4) == second.0)
+
+    #expect(try controlled.ask("rotate").output == ["rotated a, b"])
+    let third = try (identity(at: hops[0], sockeye, 5), identity(at: hops[1], sockeye, 205))
+    #expect(third.0 != second.0 && third.0 != first.0 && third.1 != second.1)
+
+    try open.send("hello")
+    #expect(try open.receive(exactly: 5) == Array("hello".utf8))
+    open.hangUp()
+    #expect(try user(hops[0].session(to: address(2))) == first.0)
+    try association.expectEcho("after", from: echo.address)
+    _ = try sockeye.closing(association)
+    #expect(try user(hops[0].process.line(containing: " datagrams_up=2 ")) == first.0)
+  }
+
+  @Test func `what is not isolated is not rotated`() throws {
+    let dead = try DeadPort()
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: {url: "socks5://\(dead.address)", isolate: destination}, plain: "socks5://\(dead.address)"}
+      default: a
+
+      """)
+    for name in ["plain", "nobody"] {
+      let exit = try controlled.ask("rotate", "a", name)
+      #expect(exit.status == 1 && exit.output == [])
+      #expect(
+        exit.errors == [
+          "sockeye: no upstream '\(name)' of the table that runs has an 'isolate' (these have: a): nothing was rotated"
+        ])
+    }
+    #expect(!controlled.sockeye.log.contains { $0.contains("rotated a") })
+    try controlled.write("default: direct\n")
+    #expect(try controlled.ask("reload").status == 0)
+    let exit = try controlled.ask("rotate")
+    #expect(exit.status == 1 && exit.errors.first?.contains("nothing was rotated") == true, "\(exit)")
+  }
 }

@@ -95,14 +95,26 @@ import Testing
     var standings = Standings()
     var generator = SplitMix(state: 1)
     var taken: [String: Int] = [:]
-    for _ in 0..<3200 {
+    for number in 0..<3200 {
       let way = standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way
       let name = try #require(way).description
       taken[name, default: 0] += 1
       standings.update(name) { $0.measure(latencies[name] ?? 0) }
+      if number == 2 { #expect(taken == ["a": 1, "b": 1, "c": 1]) }
     }
     #expect(taken["b", default: 0] > 3000)
     for name in ["a", "c"] { #expect((2..<100).contains(taken[name, default: 0])) }
+  }
+
+  @Test func `while one connection finds out how soon a member answers, others take what is known`() throws {
+    let plan = Plan(.group(try group("ab", .fastest)))
+    var standings = Standings()
+    standings.update("b") { $0.measure(40e6) }
+    #expect(try ways(1, by: plan, &standings) == ["a"])
+    standings.update("a") { $0.connections = 1 }
+    #expect(try counts(ways(100, by: plan, &standings))["b", default: 0] > 90)
+    standings.update("a") { $0.measure(20e6) }
+    #expect(try counts(ways(100, by: plan, &standings))["a", default: 0] > 90)
   }
 
   @Test func `least-connections takes the one with the fewest`() throws {
@@ -272,6 +284,17 @@ import Testing
     #expect(!standing.isDown(at: 0))
     standing.fail(at: now, jitter: 0)
     #expect(standing.pauseEnd - now == Self.second * 3 / 4)
+  }
+
+  @Test func `of latencies the latest counts most, and the older ones less and less`() {
+    var standing = Standing()
+    #expect(standing.latency == nil)
+    var latencies: [Int] = []
+    for measured in [100, 200, 200, 0] {
+      standing.measure(Double(measured))
+      latencies.append(Int((standing.latency ?? 0).rounded()))
+    }
+    #expect(latencies == [100, 130, 151, 106])
   }
 
   @Test func `after its pause one connection tries it, and others wait for what comes of that`() throws {

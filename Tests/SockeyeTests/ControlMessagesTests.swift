@@ -37,7 +37,10 @@ import Testing
     #expect(hostile?.lines == [ControlAnswer.Line(.output, "\\u{1b}[2J")])
   }
 
-  @Test(arguments: ["", " ", "status ", "Status", "status --json --json", "reload t.yaml", "rel\u{0}oad"])
+  @Test(arguments: [
+    "", " ", "status ", "Status", "status --json --json", "reload t.yaml", "rel\u{0}oad", "rotate ",
+    "rotate  a", "rotated",
+  ])
   func `what is no request is not guessed at`(line: String) {
     #expect(ControlRequest(line) == nil)
   }

@@ -90,6 +90,11 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     #expect(explain.command == command)
   }
 
+  @Test(arguments: ["a b", "", "a\nreload", "\t"])
+  func `an upstream to rotate has a name as tables write them`(name: String) {
+    #expect(throws: UsageError.self) { try Invocation(["rotate", "t.yaml", name]) }
+  }
+
   @Test func `trace takes one destination`() throws {
     guard case .trace(let options) = try Invocation(words("trace t.yaml a.example:1 --udp --json")) else {
       Issue.record("not trace")
@@ -103,9 +108,10 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
   @Test(
     arguments: [
       ("status", nil, .status(json: false)), ("status t.yaml --json", "t.yaml", .status(json: true)),
-      ("reload t.yaml", "t.yaml", .reload),
+      ("reload t.yaml", "t.yaml", .reload), ("rotate", nil, .rotate([])), ("rotate t", "t", .rotate([])),
+      ("rotate t.yaml tor exits", "t.yaml", .rotate(["tor", "exits"])),
     ] as [(String, String?, ControlRequest)])
-  func `status and reload need no table, and find one by its name`(
+  func `status, reload and rotate need no table, and find one by its name`(
     line: String, table: String?, request: ControlRequest
   ) throws {
     guard case .ask(let options) = try Invocation(words(line)) else {
@@ -139,11 +145,14 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
   }
 
   @Test(arguments: [
-    ("", "what shall it do? (commands: serve, check, explain, trace, run, status, reload)"),
+    ("", "what shall it do? (commands: serve, check, explain, trace, run, status, reload, rotate)"),
     ("serv", "there is no command 'serv' (did you mean 'serve'?)"),
-    ("stop", "there is no command 'stop' (commands: serve, check, explain, trace, run, status, reload)"),
+    (
+      "stop",
+      "there is no command 'stop' (commands: serve, check, explain, trace, run, status, reload, rotate)"
+    ),
     ("status a b", "status takes one table"), ("reload a b", "reload takes one table"),
-    ("reload --json", "reload has no option --json"),
+    ("reload --json", "reload has no option --json"), ("rotate --json", "rotate has no option --json"),
     ("serve --lisen x", "there is no option --lisen (did you mean --listen?)"),
     ("serve -h", "there is no option -h"), ("serve --listen", "--listen needs a value"),
     ("explain t a:1 --json=yes", "--json takes no value"), ("serve a b", "serve takes one table"),

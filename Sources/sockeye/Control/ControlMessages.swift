@@ -4,6 +4,8 @@ import Printing
 enum ControlRequest: Equatable {
   case status(json: Bool)
   case reload
+  /// - upstreams: by their names; none: all that are isolated.
+  case rotate(_ upstreams: [String])
 
   /// - Parameter line: without its line break.
   init?(_ line: String) {
@@ -11,7 +13,10 @@ enum ControlRequest: Equatable {
     case "status": self = .status(json: false)
     case "status --json": self = .status(json: true)
     case "reload": self = .reload
-    default: return nil
+    default:
+      let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+      guard words.first == "rotate", !words.contains("") else { return nil }
+      self = .rotate(Array(words.dropFirst()))
     }
   }
 
@@ -20,6 +25,7 @@ enum ControlRequest: Equatable {
     case .status(json: false): "status"
     case .status(json: true): "status --json"
     case .reload: "reload"
+    case .rotate(let names): (["rotate"] + names).joined(separator: " ")
     }
   }
 }
