@@ -81,7 +81,8 @@ let package = Package(
     .target(name: "TLSPeer", dependencies: ["COpenSSL"], path: "Tests/TLSPeer"),
     .testTarget(name: "TLSTests", dependencies: ["TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses"]),
-    .testTarget(name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "Addresses"]),
+    .testTarget(
+      name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
     .testTarget(
@@ -90,7 +91,7 @@ let package = Package(
         "Proxy", "Wire", "TLS", "TLSPeer", "Routing", "Settings", "Transport", "DNS", "Addresses",
       ]),
     .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Proxy", "Routing", "Addresses"]),
-    .testTarget(name: "EndToEndTests", dependencies: ["sockeye"]),
+    .testTarget(name: "EndToEndTests", dependencies: ["sockeye", "TLSPeer"]),
   ],
   swiftLanguageModes: [.v6]
 )

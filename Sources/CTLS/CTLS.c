@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
@@ -428,6 +429,10 @@ struct tls_answer tls_session_end(struct tls_session *session) {
 }
 
 const char *tls_session_version(const struct tls_session *session) { return SSL_get_version(session->openssl); }
+
+bool tls_decode_base64(const uint8_t *digits, size_t count, uint8_t *octets) {
+  return EVP_DecodeBlock(octets, digits, (int)count) == (int)(count / 4 * 3);
+}
 
 // MARK: - Words
 

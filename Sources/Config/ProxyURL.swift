@@ -4,6 +4,7 @@ import Routing
 /// The URL of an upstream: `socks5://user:password@host:port`. No scheme has a default port.
 struct ProxyURL {
   var kind: Upstream.Kind
+  var usesTLS: Bool
   var endpoint: Endpoint
   /// Octets, percent-decoded; `nil` when the URL holds none.
   var username: [UInt8]?
@@ -22,15 +23,16 @@ struct ProxyURL {
     "socks5": .socks5, "socks5h": .socks5, "socks4": .socks4, "socks4a": .socks4a,
     "http": .http,
   ]
-  private static let laterSchemes = [
-    "https", "socks5+tls", "socks5h+tls", "socks4+tls", "socks4a+tls", "http+tls",
+  private static let tlsKinds: [String: Upstream.Kind] = [
+    "socks5+tls": .socks5, "socks5h+tls": .socks5, "socks4+tls": .socks4, "socks4a+tls": .socks4a,
+    "http+tls": .http, "https": .http,
   ]
 
   init(_ text: String) throws(Violation) {
     guard let colon = text.firstRange(of: "://") else {
       throw Violation("expected the URL of a proxy (write it like socks5://127.0.0.1:1080)")
     }
-    kind = try Self.kind(scheme: text[..<colon.lowerBound].lowercased())
+    (kind, usesTLS) = try Self.kind(scheme: text[..<colon.lowerBound].lowercased())
 
     var authority = text[colon.upperBound...]
     // An address ends at the last '@': a password may hold one.
@@ -59,12 +61,11 @@ struct ProxyURL {
     if parts.count == 2 { password = try Self.decoded(parts[1], "password") }
   }
 
-  private static func kind(scheme: String) throws(Violation) -> Upstream.Kind {
-    if let kind = kinds[scheme] { return kind }
-    guard !laterSchemes.contains(scheme) else {
-      throw Violation("the scheme '\(scheme)' is not supported yet (use a proxy without TLS)")
-    }
-    let near = suggestion(for: scheme, among: kinds.keys.sorted(by: >)).map { "did you mean '\($0)'?" }
+  private static func kind(scheme: String) throws(Violation) -> (Upstream.Kind, usesTLS: Bool) {
+    if let kind = kinds[scheme] { return (kind, false) }
+    if let kind = tlsKinds[scheme] { return (kind, true) }
+    let known = kinds.keys.sorted(by: >) + tlsKinds.keys.sorted(by: >)
+    let near = suggestion(for: scheme, among: known).map { "did you mean '\($0)'?" }
     let isShort = scheme.utf8.count <= 20 && !scheme.contains("@") && !scheme.contains(":")
     throw Violation(
       "\(isShort ? "'\(scheme)'" : "this") is not a proxy's scheme (\(near ?? "write socks5://"))")

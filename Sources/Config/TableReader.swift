@@ -1,6 +1,7 @@
 import Addresses
 import Routing
 import Settings
+import TLS
 
 /// Reads one file. Each section has a file of its own, as an extension; this one says in which order they go.
 ///
@@ -17,6 +18,8 @@ final class TableReader {
   /// The listeners of the table, in its order.
   var listeners: [Listener] = []
   var ownListeners = OwnListeners()
+  /// Those that were made; upstreams of which the same is demanded share one.
+  var tlsContexts: [TLSContext.Demands: TLSContext] = [:]
 
   init(file: String, isReadableByOthers: Bool, surroundings: Surroundings) {
     self.file = file

@@ -1,13 +1,14 @@
 import Addresses
 import Routing
 import Settings
+import TLS
 
 /// `upstreams:`.
 extension TableReader {
   private static let keys = Keys(
     [
       "url", "username", "password", "password_file", "timeout", "resolve", "udp", "pipeline", "isolate",
-    ])
+    ] + tlsKeys)
 
   private static let elsewhere = "take the password from ${NAME} or 'password_file'"
 
@@ -28,7 +29,8 @@ extension TableReader {
     guard node.kind == .mapping else {
       guard let url = readURL(node) else { return nil }
       _ = readIsolation(nil, username: url.username, upstream: node)
-      return upstream(name, url, node: node)
+      let tls = url.usesTLS ? tlsContext(TLSContext.Demands(), at: node) : nil
+      return upstream(name, url, tls: tls, node: node)
     }
     let example = "{url: socks5://127.0.0.1:1080}"
     guard let fields = fields(node, "an upstream", example, Self.keys) else { return nil }
@@ -41,19 +43,22 @@ extension TableReader {
     guard var url = readURL(urlNode) else { return nil }
     let udp = fields["udp"].map { readUDPSupport($0, url.kind) }
     let pipeline = fields["pipeline"].map { answer($0, Upstream.Pipeline.self) } ?? .auto
+    let tls = readTLS(fields, url, at: urlNode)
     guard readCredentials(fields, into: &url) else { return nil }
     let isolation = readIsolation(fields.field("isolate"), username: url.username, upstream: node)
     guard let timeout, let resolution, let pipeline else { return nil }
     return upstream(
-      name, url, isolation: isolation, timeout: timeout, resolution: resolution, udp: udp ?? nil,
+      name, url, tls: tls, isolation: isolation, timeout: timeout, resolution: resolution, udp: udp ?? nil,
       pipeline: pipeline, node: urlNode)
   }
 
   private func upstream(
-    _ name: String, _ url: ProxyURL, isolation: Isolation? = nil, timeout: Duration = .seconds(10),
+    _ name: String, _ url: ProxyURL, tls: TLSContext?, isolation: Isolation? = nil,
+    timeout: Duration = .seconds(10),
     resolution: Upstream.Resolution = .previous, udp: Upstream.UDPSupport? = nil,
     pipeline: Upstream.Pipeline = .auto, node: Node
   ) -> Upstream? {
+    guard url.usesTLS == (tls != nil) else { return nil }
     names.positions[name] = node.position
     var credentials: Credentials?
     if url.username != nil || url.password != nil {
@@ -73,7 +78,8 @@ extension TableReader {
       return nil
     }
     let upstream = Upstream(
-      name: name, kind: url.kind, endpoint: url.endpoint, credentials: credentials, isolation: isolation,
+      name: name, kind: url.kind, endpoint: url.endpoint, tls: tls, credentials: credentials,
+      isolation: isolation,
       timeout: timeout, resolution: resolution, udp: udp, pipeline: pipeline)
     guard upstream.hasRoomForIdentities else {
       error(

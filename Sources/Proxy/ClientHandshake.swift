@@ -139,7 +139,7 @@ struct ClientHandshake {
     } catch {
       var words: [UInt8] = []
       if case .violation(let violation) = error { words = answer(violation) }
-      throw Refusal(ending: .noRequest(Failure.Cause(error)), answer: words)
+      throw Refusal(ending: .noRequest(Failure.Cause(error, on: client)), answer: words)
     }
   }
 

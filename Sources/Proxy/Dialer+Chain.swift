@@ -59,6 +59,7 @@ extension Dialer {
   ) async throws(Failure) -> ReachedHop {
     let count = chain.hops.count
     var reached = try await enter(chain, until: deadline)
+    try await secure(&reached, until: deadline)
     try await greet(&reached, at: pace, until: deadline)
     while reached.hop.index < index {
       let hop = reached.hop
@@ -66,8 +67,10 @@ extension Dialer {
       let lookupDeadline = min(deadline, .after(next.upstream.timeout))
       let endpoint = try await endpoint(of: next, in: hop.families, until: lookupDeadline)
       reached.flight.add(try hop.request(.connect, endpoint), to: hop, due: .passage(to: next))
-      if !pace.contains(hop.index) { try await settle(&reached, until: deadline) }
+      // TLS begins with nothing else under way.
+      if !pace.contains(hop.index) || next.upstream.tls != nil { try await settle(&reached, until: deadline) }
       reached.hop = next
+      try await secure(&reached, until: deadline)
       try await greet(&reached, at: pace, until: deadline)
     }
     return reached
@@ -79,6 +82,16 @@ extension Dialer {
       to: first.upstream.endpoint, place: first.place, until: min(deadline, .after(first.upstream.timeout)),
       refusing: { _ in nil })
     return ReachedHop(first, over: stream)
+  }
+
+  private func secure(_ reached: inout ReachedHop, until deadline: Deadline) async throws(Failure) {
+    let hop = reached.hop
+    guard let context = hop.upstream.tls else { return }
+    let start = Deadline.now
+    try await hop.secure(
+      &reached.stream, with: context, input: reached.input, until: min(deadline, .after(hop.upstream.timeout))
+    )
+    tell(hop.place, .tls, since: start, tlsVersion: reached.stream.sessionVersion)
   }
 
   private func greet(
@@ -118,7 +131,7 @@ extension Dialer {
       try await reached.stream.write(
         flight.bytes, until: min(deadline, first.timeout.map { .after($0) } ?? .never))
     } catch {
-      throw Failure(first.hop.place, first.phase, .system(error))
+      throw Failure(first.hop.place, first.phase, Failure.Cause(error, on: reached.stream))
     }
     let isPipelined = flight.due.count > 1
     var reply: Hop.Reply?

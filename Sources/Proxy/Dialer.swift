@@ -50,10 +50,13 @@ struct Dialer: Sendable {
   }
 
   func tell(
-    _ place: Failure.Place, _ phase: Failure.Phase, since start: Deadline, isPipelined: Bool = false
+    _ place: Failure.Place, _ phase: Failure.Phase, since start: Deadline, isPipelined: Bool = false,
+    tlsVersion: String? = nil
   ) {
     let duration = Deadline.now.since(start)
-    onPhase(Tracer.Step(place: place, phase: phase, duration: duration, isPipelined: isPipelined))
+    onPhase(
+      Tracer.Step(
+        place: place, phase: phase, duration: duration, isPipelined: isPipelined, tlsVersion: tlsVersion))
     journey?.note(place, phase, duration)
     ledger?.note(place, phase, duration)
   }

@@ -1,6 +1,7 @@
 import Addresses
 import DNS
 import Routing
+import TLS
 import Transport
 import Wire
 
@@ -18,6 +19,8 @@ package struct Failure: Error, Hashable, Sendable {
   package enum Phase: String, Hashable, Sendable, CaseIterable {
     case resolve
     case connect
+    /// A hop was to agree on TLS.
+    case tls
     case greet
     case authenticate
     case request
@@ -31,6 +34,8 @@ package struct Failure: Error, Hashable, Sendable {
   package enum Cause: Hashable, Sendable {
     case system(Errno)
     case resolution(ResolutionFailure)
+    /// TLS could not be agreed on, or did not last.
+    case tls(TLSFailure)
     /// A hop's REP: its own in the request phase, or in the connect phase what the hop before it said of it.
     case reply(SOCKS5.ReplyCode)
     /// The same of a hop that speaks SOCKS4.
@@ -207,6 +212,7 @@ extension Failure.Cause: CustomStringConvertible {
     switch self {
     case .system(let error): error.description
     case .resolution(let failure): failure.description
+    case .tls(let failure): failure.description
     case .reply(let code): "reply \(code)"
     case .socks4Reply(let code): "reply \(code)"
     case .beyondSOCKS4(.command): "SOCKS4 has no such command"

@@ -1,5 +1,6 @@
 import Addresses
 import Routing
+import TLS
 import Transport
 import Wire
 
@@ -22,6 +23,24 @@ struct Hop {
     /// Why it refuses; `nil` when it does not.
     let refusal: Failure.Cause?
     let bound: Endpoint
+  }
+
+  // MARK: TLS
+
+  /// Agrees with it on TLS; `input` is what has come and nobody has taken.
+  func secure(
+    _ stream: inout TCPStream, with context: TLSContext, input: [UInt8], until deadline: Deadline
+  ) async throws(Failure) {
+    // Nobody who speaks TLS speaks first.
+    guard input.isEmpty else { throw Failure(place, .tls, .tls(.notTLS)) }
+    do throws(TCPStream.SecuringError) {
+      try await stream.secure(with: context, to: upstream.endpoint.host, until: deadline)
+    } catch {
+      switch error {
+      case .system(let error): throw Failure(place, .tls, .system(error))
+      case .tls(let failure): throw Failure(place, .tls, Failure.Cause(failure))
+      }
+    }
   }
 
   // MARK: Greeting
@@ -157,7 +176,7 @@ struct Hop {
     do throws(ReceiveError<M.Violation>) {
       return try await stream.receive(input: &input, until: deadline)
     } catch {
-      throw Failure(place, phase, Failure.Cause(error))
+      throw Failure(place, phase, Failure.Cause(error, on: stream))
     }
   }
 }

@@ -72,7 +72,7 @@ package final class Journey: @unchecked Sendable {
   func note(_ place: Failure.Place, _ phase: Failure.Phase, _ duration: Duration) {
     guard let index = place.hopIndex else { return }
     switch phase {
-    case .connect, .greet, .authenticate: break
+    case .connect, .tls, .greet, .authenticate: break
     case .resolve, .request, .associate, .accept, .relay: return
     }
     while latencies.count <= index { latencies.append(nil) }

@@ -13,6 +13,7 @@ final class Ledger: @unchecked Sendable {
     guard case .hop(_, _, let name) = place else { return }
     switch phase {
     case .connect: accounts[name, default: Account()].connect.add(duration)
+    case .tls: accounts[name, default: Account()].tls.add(duration)
     case .greet, .authenticate: accounts[name, default: Account()].admission.add(duration)
     case .resolve, .request, .associate, .accept, .relay: break
     }
@@ -52,14 +53,15 @@ extension Ledger {
     private(set) var failures: [Failure.Phase: Int] = [:]
     private(set) var lastFailure: (failure: Failure, time: Deadline)?
     fileprivate var connect = Average()
+    fileprivate var tls = Average()
     fileprivate var admission = Average()
     private var lastSuccess: Deadline?
     private var lastFault: Deadline?
 
     /// To connect to it and to be admitted.
     var latency: Duration? {
-      guard let connect = connect.value else { return admission.value }
-      return connect + (admission.value ?? .zero)
+      let parts = [connect, tls, admission].compactMap(\.value)
+      return parts.isEmpty ? nil : parts.reduce(.zero, +)
     }
 
     /// It did not do its part when it was last needed.
@@ -100,6 +102,7 @@ extension Ledger {
       successes += other.successes
       failures.merge(other.failures, uniquingKeysWith: +)
       connect.add(other.connect)
+      tls.add(other.tls)
       admission.add(other.admission)
       lastSuccess = Self.later(lastSuccess, other.lastSuccess)
       lastFault = Self.later(lastFault, other.lastFault)

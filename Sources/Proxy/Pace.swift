@@ -31,7 +31,7 @@ struct Pace: Hashable {
       if contains(index) { return index }
       // For a hop that is not greeted this is the first that it was to answer.
       return chain.hops[index].kind != .socks5 && contains(index - 1) ? index - 1 : nil
-    case .resolve, .accept, .relay: return nil
+    case .resolve, .tls, .accept, .relay: return nil
     }
   }
 
@@ -44,7 +44,7 @@ struct Pace: Hashable {
     switch failure.phase {
     case .greet: return failure.isConfusion ? max(0, index - 1) : index
     // It has answered once: what is for it gets through.
-    case .authenticate: return index
+    case .tls, .authenticate: return index
     case .connect: return max(0, index - 1)
     case .request, .associate: return failure.isConfusion ? index : index + 1
     case .resolve, .accept, .relay: return 0

@@ -120,7 +120,7 @@ package final class Pipelining: Sendable {
 extension Upstream {
   /// As far as what it stands goes.
   fileprivate func isSameProxy(as other: Upstream) -> Bool {
-    kind == other.kind && endpoint == other.endpoint && pipeline == other.pipeline
+    kind == other.kind && endpoint == other.endpoint && tls == other.tls && pipeline == other.pipeline
       && isToldWhoAsks == other.isToldWhoAsks
   }
 

@@ -4,7 +4,7 @@ import Wire
 /// A hop that is connected to, through those before it, and has admitted us: it waits for a request.
 struct ReachedHop: ~Copyable {
   var hop: Hop
-  let stream: TCPStream
+  var stream: TCPStream
   /// What was sent and nobody has taken yet.
   var input: [UInt8] = []
   /// What is still to be sent. Unless the hops are pipelined, it is empty whenever a hop is reached.
@@ -27,7 +27,7 @@ struct ReachedHop: ~Copyable {
     do {
       isOpen = try await stream.read(into: &input, until: deadline)
     } catch {
-      throw Failure(hop.place, .request, .system(error))
+      throw Failure(hop.place, .request, Failure.Cause(error, on: stream))
     }
     guard isOpen else { throw Failure(hop.place, .request, .closed) }
   }

@@ -52,7 +52,7 @@ extension Status.Upstream {
     // A check that failed counts against a member for more reasons than a dial does.
     let isDown = account.isDown || standing.isDown(at: now.nanoseconds)
     self.init(
-      name: upstream.name, kind: upstream.kind, endpoint: upstream.endpoint.description,
+      name: upstream.name, scheme: upstream.scheme, endpoint: upstream.endpoint.description,
       state: isDown ? .down : account.isUnused ? .unused : .up,
       rest: standing.restEnd(at: now.nanoseconds).map { Deadline(nanoseconds: $0).since(now) },
       latency: account.latency, connections: account.connections, successes: account.successes,

@@ -34,7 +34,8 @@ package struct Status: Sendable {
     }
 
     package let name: String
-    package let kind: Routing.Upstream.Kind
+    /// What it speaks, as in its URL.
+    package let scheme: String
     package let endpoint: String
     package let state: State
     /// For how long groups and choices leave it alone; `nil`: the next connection may try it.

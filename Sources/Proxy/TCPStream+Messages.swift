@@ -1,3 +1,4 @@
+import TLS
 import Transport
 import Wire
 
@@ -11,12 +12,28 @@ enum ReceiveError<Violation: Error>: Error {
 
 extension Failure.Cause {
   /// What a peer that owed a message did instead.
-  init(_ error: ReceiveError<some Explained>) {
+  init(_ error: ReceiveError<some Explained>, on stream: borrowing TCPStream) {
     self =
       switch error {
-      case .system(let error): .system(error)
+      case .system(let error): Self(error, on: stream)
       case .closed: .closed
       case .violation(let violation): violation.cause
+      }
+  }
+}
+
+extension Failure.Cause {
+  /// Why a stream could not be read or written: in the words of its TLS, where that is what failed.
+  init(_ error: Errno, on stream: borrowing TCPStream) {
+    if let failure = stream.sessionFailure { self.init(failure) } else { self = .system(error) }
+  }
+
+  init(_ failure: TLSFailure) {
+    self =
+      switch failure {
+      case .system(let error): .system(Errno(rawValue: error))
+      case .truncated: .closed
+      case .alert, .certificate, .notTLS, .violation: .tls(failure)
       }
   }
 }

@@ -15,6 +15,8 @@ package struct Tracer: Sendable {
     package let duration: Duration
     /// What it began with left together with what other phases began with, or end with.
     package let isPipelined: Bool
+    /// What was agreed on, of the phase `tls`: `TLSv1.3`.
+    package let tlsVersion: String?
   }
 
   /// Where a hop takes datagrams.

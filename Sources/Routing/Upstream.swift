@@ -1,4 +1,5 @@
 import Addresses
+import TLS
 
 /// One upstream proxy.
 package struct Upstream: Hashable, Sendable {
@@ -51,6 +52,8 @@ package struct Upstream: Hashable, Sendable {
   package var name: String
   package var kind: Kind
   package var endpoint: Endpoint
+  /// What is demanded of it, where it is spoken to over TLS; `nil`: it is spoken to without.
+  package var tls: TLSContext?
   /// For SOCKS4 the name alone counts, as the user id. With `isolation` they are a pattern: what is sent is derived.
   package var credentials: Credentials?
   /// What keeps connections apart there; `nil`: nothing.
@@ -61,25 +64,31 @@ package struct Upstream: Hashable, Sendable {
   package var udp: UDPSupport
   package var pipeline: Pipeline
 
-  /// - Parameter udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot.
+  /// - Parameter udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot; and `no` with TLS, since datagrams
+  ///   pass beside it, as they are.
   package init(
-    name: String, kind: Kind = .socks5, endpoint: Endpoint, credentials: Credentials? = nil,
-    isolation: Isolation? = nil, timeout: Duration = .seconds(10), resolution: Resolution = .previous,
+    name: String, kind: Kind = .socks5, endpoint: Endpoint, tls: TLSContext? = nil,
+    credentials: Credentials? = nil, isolation: Isolation? = nil, timeout: Duration = .seconds(10),
+    resolution: Resolution = .previous,
     udp: UDPSupport? = nil, pipeline: Pipeline = .auto
   ) {
     self.name = name
     self.kind = kind
     self.endpoint = endpoint
+    self.tls = tls
     self.credentials = credentials
     self.isolation = isolation
     self.timeout = timeout
     self.resolution = resolution
-    self.udp = udp ?? (kind == .socks5 ? .auto : .no)
+    self.udp = udp ?? (kind == .socks5 && tls == nil ? .auto : .no)
     self.pipeline = pipeline
   }
 }
 
 extension Upstream {
+  /// What it speaks, as in its URL: `socks5+tls`.
+  package var scheme: String { tls == nil ? kind.rawValue : "\(kind.rawValue)+tls" }
+
   /// False when its protocol has no words for where the other one is, so that it cannot stand before it.
   package func mayReach(_ next: Upstream) -> Bool {
     switch next.endpoint.host {

@@ -138,4 +138,14 @@ package struct Pin: Hashable, Sendable {
     guard digest.count == 32 else { return nil }
     self.digest = digest
   }
+
+  /// The digest in base64, with or without `sha256/` before it.
+  package init?(_ text: String) {
+    let digits = Array((text.hasPrefix("sha256/") ? text.dropFirst(7) : text[...]).utf8)
+    // 32 octets are 43 digits and one of padding.
+    guard digits.count == 44, digits.firstIndex(of: UInt8(ascii: "=")) == 43 else { return nil }
+    var digest = [UInt8](repeating: 0, count: 33)
+    guard unsafe tls_decode_base64(digits, digits.count, &digest) else { return nil }
+    self.init(digest: Array(digest.prefix(32)))
+  }
 }

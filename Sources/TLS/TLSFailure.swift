@@ -53,6 +53,8 @@ extension TLSFailure: CustomStringConvertible {
     switch self {
     case .system(let error): "errno \(error)"
     case .truncated: "closed by the peer"
+    // OpenSSL 3.0 has no words for it.
+    case .alert(116): "TLS alert: certificate required"
     case .alert(let alert): unsafe "TLS alert: \(String(cString: tls_alert_text(Int32(alert))))"
     case .certificate(let refusal): refusal.description
     case .notTLS: "not TLS"

@@ -12,13 +12,16 @@ extension Plan {
 extension Upstream {
   /// `tor  socks5://127.0.0.1:9050  (user alice)`
   var text: String {
-    let manner = [credentials?.description, isolation?.description].compactMap(\.self)
-    return "\(name)  \(kind)://\(endpoint)" + (manner.isEmpty ? "" : "  (\(manner.joined(separator: "; ")))")
+    let manner = [
+      tls?.trustsAnybody == true ? "not verified" : nil, credentials?.description, isolation?.description,
+    ].compactMap(\.self)
+    return "\(name)  \(scheme)://\(endpoint)"
+      + (manner.isEmpty ? "" : "  (\(manner.joined(separator: "; ")))")
   }
 
   var json: JSON {
     [
-      "name": .string(name), "protocol": .string(kind.rawValue), "endpoint": .string(endpoint.description),
+      "name": .string(name), "protocol": .string(scheme), "endpoint": .string(endpoint.description),
       "user": credentials.map { .string(String(decoding: $0.username, as: UTF8.self)) } ?? nil,
       "isolated_by": isolation.map { .array($0.keys.map { .string($0.rawValue) }) } ?? nil,
     ]

@@ -124,7 +124,7 @@ extension Status.Listener {
 extension Status.Upstream {
   fileprivate var json: JSON {
     [
-      "name": .string(name), "protocol": .string(kind.rawValue), "endpoint": .string(endpoint),
+      "name": .string(name), "protocol": .string(scheme), "endpoint": .string(endpoint),
       "state": .string(state.rawValue), "rests": rest.map(JSON.milliseconds) ?? nil,
       "latency": latency.map(JSON.milliseconds) ?? nil, "now": .int(connections), "passed": .int(successes),
       "failed": .object(failures.map { JSON.Member(key: $0.phase.rawValue, value: .int($0.count)) }),

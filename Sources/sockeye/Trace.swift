@@ -141,6 +141,7 @@ private struct Attempt {
   private func line(_ place: Failure.Place, _ steps: [Tracer.Step]) -> String {
     let phases = steps.map {
       "\($0.phase.rawValue) \($0.duration.logText)\($0.isPipelined ? " (pipelined)" : "")"
+        + ($0.tlsVersion.map { " (\($0))" } ?? "")
     }
     let relay = report?.relays.first { $0.place == place }.map { relay in
       relay.told == relay.used ? "relay \(relay.used)" : "relay told \(relay.told), used \(relay.used)"
@@ -213,7 +214,7 @@ extension Tracer.Step {
         JSON.Member(key: "phase", value: .string(phase.rawValue)),
         JSON.Member(key: "ms", value: .int(Int(duration.milliseconds))),
         JSON.Member(key: "pipelined", value: .bool(isPipelined)),
-      ])
+      ] + (tlsVersion.map { [JSON.Member(key: "tls", value: .string($0))] } ?? []))
   }
 }
 

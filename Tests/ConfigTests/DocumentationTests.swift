@@ -1,12 +1,17 @@
 import Config
 import Foundation
+import TLSPeer
 import Testing
 
 /// Every table that is shown to somebody works, and says what the page says it does.
 @Suite struct DocumentationTests {
   /// What surrounds the examples of the pages: their variables and their files.
+  private static let certificate = Certificate(for: "DNS:proxy.example")
   private static let loading = loader(
     files: [
+      "proxies.pem": Surroundings.File(bytes: certificate.pem),
+      "own.pem": Surroundings.File(bytes: certificate.pem),
+      "own.key": Surroundings.File(bytes: certificate.keyPEM),
       "users.txt": Surroundings.File(bytes: Array("carol:\(hash6)\n".utf8)),
       "far.password": Surroundings.File(bytes: Array("secret\n".utf8)),
     ],

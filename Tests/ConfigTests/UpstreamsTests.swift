@@ -38,14 +38,22 @@ import Testing
       g: socks4+tls://h:1
       h: socks4a+tls://h:1
       i: http+tls://h:1
+      j: HTTPS://alice:secret@h:1
+    default: direct
+    """),
+  Case(
+    """
+    upstreams:
+      a: socks5+tsl://h:1
+      b: socks4+tls://alice:secret@h:1
+      c: {url: "https://al%3Aice@h:1"}
+      d: {url: "socks4a+tls://h:1", udp: yes}
     default: direct
     """,
-    "2:6: error: the scheme 'https' is not supported yet (use a proxy without TLS)",
-    "3:6: error: the scheme 'socks5+tls' is not supported yet (use a proxy without TLS)",
-    "4:6: error: the scheme 'socks5h+tls' is not supported yet (use a proxy without TLS)",
-    "5:6: error: the scheme 'socks4+tls' is not supported yet (use a proxy without TLS)",
-    "6:6: error: the scheme 'socks4a+tls' is not supported yet (use a proxy without TLS)",
-    "7:6: error: the scheme 'http+tls' is not supported yet (use a proxy without TLS)"),
+    "2:6: error: 'socks5+tsl' is not a proxy's scheme (did you mean 'socks5+tls'?)",
+    "3:6: error: SOCKS4 has no passwords (remove it, with the colon before it)",
+    "4:12: error: a user name ends at its first colon in HTTP (write one without)",
+    "5:38: error: SOCKS4 carries no UDP (write 'no', or remove it)"),
   Case(
     """
     upstreams:

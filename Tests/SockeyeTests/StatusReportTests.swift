@@ -12,7 +12,7 @@ import Testing
     failures: [(phase: Failure.Phase, count: Int)] = [], lastFailure: (failure: Failure, age: Duration)? = nil
   ) -> Status.Upstream {
     Status.Upstream(
-      name: name, kind: .socks5, endpoint: "127.0.0.1:9050", state: state, rest: rest, latency: latency,
+      name: name, scheme: "socks5", endpoint: "127.0.0.1:9050", state: state, rest: rest, latency: latency,
       connections: 2, successes: 17, failures: failures, lastFailure: lastFailure, pipelining: .yes)
   }
 

@@ -1,7 +1,7 @@
 import COpenSSL
 
-/// A certificate with its key, made on the spot.
-package final class Certificate {
+/// A certificate with its key, made on the spot; `@unchecked` holds because it is never changed after that.
+package final class Certificate: @unchecked Sendable {
   private let certificate: OpaquePointer?
   private let key: OpaquePointer?
 
@@ -75,6 +75,13 @@ package final class Certificate {
     SHA256(encoded, Int(count), &digest)
     CRYPTO_free(encoded, nil, 0)
     return digest
+  }
+
+  /// As tables have it.
+  package static func base64(_ bytes: [UInt8]) -> String {
+    var text = [UInt8](repeating: 0, count: bytes.count * 2 + 4)
+    let count = EVP_EncodeBlock(&text, bytes, Int32(bytes.count))
+    return String(decoding: text.prefix(Int(count)), as: UTF8.self)
   }
 
   private static func written(_ write: (OpaquePointer?) -> Int32) -> [UInt8] {

@@ -70,6 +70,9 @@ struct tls_answer tls_session_write(struct tls_session *session, const uint8_t *
 struct tls_answer tls_session_end(struct tls_session *session);
 const char *tls_session_version(const struct tls_session *session);
 
+// Three octets for each four digits; false when some are none.
+bool tls_decode_base64(const uint8_t *digits, size_t count, uint8_t *octets);
+
 // OpenSSL's words, which last for ever.
 const char *tls_alert_text(int alert);
 const char *tls_certificate_text(int error);

@@ -36,7 +36,7 @@ final class ControlConnection: @unchecked Sendable {
     } catch .wouldBlock {
       return .silence
     } catch {
-      return .end(.system(error))
+      return .end(Failure.Cause(error, on: stream))
     }
   }
 }

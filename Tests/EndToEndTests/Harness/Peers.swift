@@ -129,7 +129,7 @@ final class Privoxy: Sendable {
 }
 
 /// Some programs say nothing when they are ready; then only asking helps.
-private func waitUntilAccepting(
+func waitUntilAccepting(
   _ address: String, _ process: ChildProcess, from source: String? = nil
 ) throws {
   let deadline = Date(timeIntervalSinceNow: patience)
