@@ -10,13 +10,22 @@ extension Server {
     let (configuration, addresses, workers, loaded) = running
     var census = Census(listeners: addresses.count)
     var accounts: [String: Ledger.Account] = [:]
+    var warm: [[String]: (ready: Int, wanted: Int)] = [:]
     for worker in workers {
       let part = await Task(executorPreference: worker.loop) {
-        (census: worker.census, accounts: worker.ledger.accounts)
+        (census: worker.census, accounts: worker.ledger.accounts, warm: worker.warm.counts)
       }.value
       census.add(part.census)
+      for (chain, ready, wanted) in part.warm {
+        let known = warm[chain.hops.map(\.name)] ?? (0, 0)
+        warm[chain.hops.map(\.name)] = (known.ready + ready, known.wanted + wanted)
+      }
       for (name, account) in part.accounts { accounts[name, default: Ledger.Account()].add(account) }
     }
+    let warmChains = warm.map {
+      Status.WarmChain(hops: $0.key, ready: $0.value.ready, wanted: $0.value.wanted)
+    }
+    .sorted { $0.hops.lexicographicallyPrecedes($1.hops) }
     let now = Deadline.now
     let standings = health.standings
     return Status(
@@ -30,9 +39,10 @@ extension Server {
       upstreams: configuration.upstreams.map { upstream in
         Status.Upstream(
           upstream, accounts[upstream.name] ?? Ledger.Account(), standings[upstream.name],
-          pipelining.standing(of: upstream), at: now)
+          pipelining.standing(of: upstream),
+          warm: warmChains.reduce(0) { $0 + ($1.hops.contains(upstream.name) ? $1.ready : 0) }, at: now)
       },
-      groups: configuration.groups.map { Status.Group($0, standings, at: now) })
+      groups: configuration.groups.map { Status.Group($0, standings, at: now) }, warmChains: warmChains)
   }
 }
 
@@ -47,7 +57,7 @@ extension Status.Sessions {
 extension Status.Upstream {
   fileprivate init(
     _ upstream: Upstream, _ account: Ledger.Account, _ standing: Standing,
-    _ pipelining: Pipelining.Standing, at now: Deadline
+    _ pipelining: Pipelining.Standing, warm: Int, at now: Deadline
   ) {
     // A check that failed counts against a member for more reasons than a dial does.
     let isDown = account.isDown || standing.isDown(at: now.nanoseconds)
@@ -55,7 +65,7 @@ extension Status.Upstream {
       name: upstream.name, scheme: upstream.scheme, endpoint: upstream.endpoint.description,
       state: isDown ? .down : account.isUnused ? .unused : .up,
       rest: standing.restEnd(at: now.nanoseconds).map { Deadline(nanoseconds: $0).since(now) },
-      latency: account.latency, connections: account.connections, successes: account.successes,
+      latency: account.latency, connections: account.connections, warm: warm, successes: account.successes,
       failures: Failure.Phase.allCases.compactMap { phase in
         account.failures[phase].map { (phase, $0) }
       },

@@ -44,6 +44,8 @@ package struct Status: Sendable {
     package let latency: Duration?
     /// Tunnels, and associations' ways, that pass it now.
     package let connections: Int
+    /// Warm tunnels that pass it and wait.
+    package let warm: Int
     /// Dials in which it did its part, whatever became of them behind it.
     package let successes: Int
     /// How many failed at it, in the order of the phases.
@@ -52,6 +54,14 @@ package struct Status: Sendable {
     package let lastFailure: (failure: Failure, age: Duration)?
     /// Whether it is told everything at once: as the table says, or as was found out.
     package let pipelining: Pipelining.Standing
+  }
+
+  /// A chain for which tunnels are kept ready.
+  package struct WarmChain: Sendable {
+    package let hops: [String]
+    /// Tunnels that wait, and how many should.
+    package let ready: Int
+    package let wanted: Int
   }
 
   package struct Group: Sendable {
@@ -72,4 +82,6 @@ package struct Status: Sendable {
   /// All of the table, in its order.
   package let upstreams: [Upstream]
   package let groups: [Group]
+  /// By their hops.
+  package let warmChains: [WarmChain]
 }

@@ -16,7 +16,7 @@ struct StatusReport {
       .heading,
       "sockeye \(Sockeye.version)  up \(status.uptime.logText)  "
         + "table \(table), read \(status.tableAge.logText) ago\(state)")
-    return [head, sessions] + listeners + upstreams + groups
+    return [head, sessions] + listeners + upstreams + groups + warmChains
   }
 
   private var sessions: ControlAnswer.Line {
@@ -36,7 +36,7 @@ struct StatusReport {
 
   private var upstreams: [ControlAnswer.Line] {
     columns(
-      ["UPSTREAM", "STATE", "LATENCY", "NOW", "PASSED", "FAILED", "PIPELINED", "LAST FAILURE"],
+      ["UPSTREAM", "STATE", "LATENCY", "NOW", "WARM", "PASSED", "FAILED", "PIPELINED", "LAST FAILURE"],
       status.upstreams.map { upstream in
         let rest = upstream.rest.map { ", rests \($0.logText)" } ?? ""
         let total = upstream.failures.reduce(0) { $0 + $1.count }
@@ -48,7 +48,8 @@ struct StatusReport {
           upstream.state == .down ? .alarm : .output,
           [
             upstream.name, upstream.state.rawValue + rest, upstream.latency?.logText ?? "-",
-            "\(upstream.connections)", "\(upstream.successes)", total == 0 ? "0" : "\(total) (\(phases))",
+            "\(upstream.connections)", "\(upstream.warm)", "\(upstream.successes)",
+            total == 0 ? "0" : "\(total) (\(phases))",
             upstream.pipelining.rawValue, last ?? "-",
           ]
         )
@@ -67,6 +68,14 @@ struct StatusReport {
             members.joined(separator: ", "),
           ]
         )
+      })
+  }
+
+  private var warmChains: [ControlAnswer.Line] {
+    columns(
+      ["WARM CHAIN", "READY", "WANTED"],
+      status.warmChains.map { chain in
+        (.output, [chain.hops.joined(separator: ","), "\(chain.ready)", "\(chain.wanted)"])
       })
   }
 
@@ -98,6 +107,7 @@ struct StatusReport {
         status.sessions.counts.map { JSON.Member(key: $0.name, value: .int($0.count)) }),
       "listeners": .array(status.listeners.map(\.json)),
       "upstreams": .array(status.upstreams.map(\.json)), "groups": .array(status.groups.map(\.json)),
+      "warm_chains": .array(status.warmChains.map(\.json)),
     ]
   }
 }
@@ -126,7 +136,8 @@ extension Status.Upstream {
     [
       "name": .string(name), "protocol": .string(scheme), "endpoint": .string(endpoint),
       "state": .string(state.rawValue), "rests": rest.map(JSON.milliseconds) ?? nil,
-      "latency": latency.map(JSON.milliseconds) ?? nil, "now": .int(connections), "passed": .int(successes),
+      "latency": latency.map(JSON.milliseconds) ?? nil, "now": .int(connections), "warm": .int(warm),
+      "passed": .int(successes),
       "failed": .object(failures.map { JSON.Member(key: $0.phase.rawValue, value: .int($0.count)) }),
       "pipelined": .string(pipelining.rawValue),
       "last_failure": lastFailure.map { last in
@@ -146,6 +157,12 @@ extension Status.Group {
       "takes_now": next.map { .string($0.description) } ?? nil,
       "members": .array(members.map { ["name": .string($0.name), "up": .bool($0.isUp)] }),
     ]
+  }
+}
+
+extension Status.WarmChain {
+  fileprivate var json: JSON {
+    ["hops": .array(hops.map(JSON.string)), "ready": .int(ready), "wanted": .int(wanted)]
   }
 }
 

@@ -13,7 +13,8 @@ struct StatusTests {
         - "127.0.0.1:0"
         - {address: "127.0.0.1:0", name: second}
       upstreams: {hop: "socks5://\(hop.address)"}
-      routes: [{listener: second, via: hop}]
+      chains: {plain: {hops: [hop], warm: 0}}
+      routes: [{listener: second, via: plain}]
       default: direct
 
       """)
@@ -77,13 +78,16 @@ struct StatusTests {
         authenticate: socks5://alice:wr0ng-p4ss@\(refusing.address)
         request: socks5://\(mute.address)
         good: socks5://\(hop.address)
+      chains:
+        plain: {hops: [good], warm: 0}
+        long: {hops: [good, connect], warm: 0}
       routes:
         - {port: 1, via: connect}
         - {port: 2, via: greet}
         - {port: 3, via: authenticate}
         - {port: 4, via: request}
-        - {port: 5, via: [good, connect]}
-      default: good
+        - {port: 5, via: long}
+      default: plain
 
       """)
     for port in [1, 1, 2, 3, 4, 5] {
@@ -150,6 +154,27 @@ struct StatusTests {
     withExtendedLifetime(first) {}
   }
 
+  @Test func `tunnels that are kept ready are told, by chain and by hop`() throws {
+    let target = try Server.echo()
+    let (first, second) = (try Sockeye("default: direct\n"), try Sockeye("default: direct\n"))
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "socks5://\(first.address)", b: "socks5://\(second.address)", c: "socks5://127.0.0.1:1"}
+      chains: {ready: {hops: [a, b], warm: 4}}
+      default: ready
+
+      """)
+    #expect(try controlled.status().warm_chains == [])
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
+    // Two for each of the threads, of which one has seen the chain used.
+    try eventually("two are ready") {
+      let status = try controlled.status()
+      return status.warm_chains == [StatusObject.WarmChain(hops: ["a", "b"], ready: 2, wanted: 2)]
+        && status.upstreams.map(\.warm) == [2, 2, 0]
+    }
+    #expect(try controlled.ask("status").output.contains { $0.contains(#/^a,b +2 +2$/#) })
+  }
+
   @Test func `what is known survives a reload by name, and goes with the name`() throws {
     let dead = try DeadPort()
     let one = "upstreams: {x: \"socks5://\(dead.address)\"}\n"
@@ -197,7 +222,7 @@ struct StatusTests {
     #expect(exit.output[0].contains(#/^sockeye \S+  up \S+  table \/\S+table\.yaml, read \S+ ago$/#))
     #expect(exit.output[1] == "sessions  none")
     #expect(exit.output.contains { $0.hasPrefix("LISTENER ") })
-    #expect(exit.output.contains { $0.contains(#/^hop +unused +- +0 +0 +0 +unknown +-$/#) })
+    #expect(exit.output.contains { $0.contains(#/^hop +unused +- +0 +0 +0 +0 +unknown +-$/#) })
     #expect(exit.output.contains { $0.contains(#/^exits +failover +hop +hop, direct$/#) })
   }
 }

@@ -13,7 +13,7 @@ import Testing
   ) -> Status.Upstream {
     Status.Upstream(
       name: name, scheme: "socks5", endpoint: "127.0.0.1:9050", state: state, rest: rest, latency: latency,
-      connections: 2, successes: 17, failures: failures, lastFailure: lastFailure, pipelining: .yes)
+      connections: 2, warm: 4, successes: 17, failures: failures, lastFailure: lastFailure, pipelining: .yes)
   }
 
   private static func report(isDraining: Bool = false) -> StatusReport {
@@ -36,7 +36,8 @@ import Testing
           Status.Group(
             name: "exits", strategy: .failover, members: [("de", false), ("tor,nl", true)], next: .direct),
           Status.Group(name: "dead", strategy: .random, members: [("de", false)], next: nil),
-        ]), table: "/etc/sockeye.yaml")
+        ], warmChains: [Status.WarmChain(hops: ["tor", "nl"], ready: 3, wanted: 4)]),
+      table: "/etc/sockeye.yaml")
   }
 
   @Test func `for people it is columns, with what is down in another color`() {
@@ -50,16 +51,19 @@ import Testing
         "127.0.0.1:1080         3    1204",
         "unix:/run/s  (office)  0    0",
         "",
-        "UPSTREAM  STATE             LATENCY  NOW  PASSED  FAILED                    PIPELINED  LAST FAILURE",
-        "tor       up                41ms     2    17      0                         yes        -",
-        "de        down, rests 3.2s  -        2    17      3 (connect 2, request 1)  yes        connect: "
+        "UPSTREAM  STATE             LATENCY  NOW  WARM  PASSED  FAILED                    PIPELINED  LAST FAILURE",
+        "tor       up                41ms     2    4     17      0                         yes        -",
+        "de        down, rests 3.2s  -        2    4     17      3 (connect 2, request 1)  yes        connect: "
           + "connection refused, 12.0s ago",
         "",
         "GROUP  STRATEGY  TAKES NOW   MEMBERS",
         "exits  failover  direct      de (down), tor,nl",
         "dead   random    it depends  de (down)",
+        "",
+        "WARM CHAIN  READY  WANTED",
+        "tor,nl      3      4",
       ])
-    #expect(lines.enumerated().filter { $0.element.kind == .heading }.map(\.offset) == [0, 3, 7, 11])
+    #expect(lines.enumerated().filter { $0.element.kind == .heading }.map(\.offset) == [0, 3, 7, 11, 15])
     #expect(lines.enumerated().filter { $0.element.kind == .alarm }.map(\.offset) == [9, 13])
     #expect(Self.report(isDraining: true).lines[0].text.hasSuffix("  draining"))
   }
@@ -72,13 +76,14 @@ import Testing
         "listeners":[{"address":"127.0.0.1:1080","name":null,"now":3,"ever":1204},\
         {"address":"unix:/run/s","name":"office","now":0,"ever":0}],\
         "upstreams":[{"name":"tor","protocol":"socks5","endpoint":"127.0.0.1:9050","state":"up","rests":null,\
-        "latency":41,"now":2,"passed":17,"failed":{},"pipelined":"yes","last_failure":null},\
+        "latency":41,"now":2,"warm":4,"passed":17,"failed":{},"pipelined":"yes","last_failure":null},\
         {"name":"de","protocol":"socks5","endpoint":"127.0.0.1:9050","state":"down","rests":3200,"latency":null,\
-        "now":2,"passed":17,"failed":{"connect":2,"request":1},"pipelined":"yes",\
+        "now":2,"warm":4,"passed":17,"failed":{"connect":2,"request":1},"pipelined":"yes",\
         "last_failure":{"phase":"connect","error":"connection refused","ago":12000}}],\
         "groups":[{"name":"exits","strategy":"failover","takes_now":"direct",\
         "members":[{"name":"de","up":false},{"name":"tor,nl","up":true}]},\
-        {"name":"dead","strategy":"random","takes_now":null,"members":[{"name":"de","up":false}]}]}
+        {"name":"dead","strategy":"random","takes_now":null,"members":[{"name":"de","up":false}]}],\
+        "warm_chains":[{"hops":["tor","nl"],"ready":3,"wanted":4}]}
         """)
   }
 }

@@ -62,6 +62,7 @@ struct StatusObject: Decodable {
     var rests: Int?
     var latency: Int?
     var now: Int
+    var warm: Int
     var passed: Int
     var pipelined: String
     var failed: [String: Int]
@@ -80,6 +81,12 @@ struct StatusObject: Decodable {
     var members: [Member]
   }
 
+  struct WarmChain: Decodable, Equatable {
+    var hops: [String]
+    var ready: Int
+    var wanted: Int
+  }
+
   var version: String
   var uptime: Int
   var table: String
@@ -88,6 +95,7 @@ struct StatusObject: Decodable {
   var listeners: [Listener]
   var upstreams: [Upstream]
   var groups: [Group]
+  var warm_chains: [WarmChain]
 
   /// Those that are not none.
   var present: [String: Int] { sessions.filter { $0.value != 0 } }
