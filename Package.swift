@@ -52,6 +52,7 @@ let package = Package(
       name: "Config",
       dependencies: ["Addresses", "Printing", "Passwords", "TLS", "Routing", "Settings", "CYAML"],
       swiftSettings: strict),
+    .target(name: "Import", dependencies: ["Addresses", "Printing", "Config"], swiftSettings: strict),
     .target(name: "Transport", dependencies: ["Addresses", "TLS", "CLinux"], swiftSettings: hot),
     .target(name: "DNS", dependencies: ["Addresses", "Transport", "CAres"], swiftSettings: strict),
     .target(
@@ -62,7 +63,9 @@ let package = Package(
     // Programs.
     .executableTarget(
       name: "sockeye",
-      dependencies: ["Addresses", "Printing", "Routing", "Settings", "Config", "Transport", "Proxy"],
+      dependencies: [
+        "Addresses", "Printing", "Routing", "Settings", "Config", "Import", "Transport", "Proxy",
+      ],
       swiftSettings: strict, linkerSettings: packed),
 
     // Measuring: the least a proxy can cost here, links that take their time, and the load that finds out.
@@ -83,6 +86,7 @@ let package = Package(
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses"]),
     .testTarget(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
+    .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
     .testTarget(
@@ -108,6 +112,9 @@ if Context.environment["SOCKEYE_FUZZ"] != nil {
       swiftSettings: strict, linkerSettings: lld),
     .executableTarget(
       name: "fuzz-config", dependencies: ["Fuzzing", "Config"], path: "Tests/Fuzz/Config",
+      swiftSettings: strict, linkerSettings: lld),
+    .executableTarget(
+      name: "fuzz-import", dependencies: ["Fuzzing", "Import"], path: "Tests/Fuzz/Import",
       swiftSettings: strict, linkerSettings: lld),
     .executableTarget(
       name: "fuzz-wire", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Wire",

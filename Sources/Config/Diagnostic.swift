@@ -15,6 +15,13 @@ package struct Diagnostic: Hashable, Sendable {
   package var position: Position?
   /// What is wrong and, in parentheses, what to do about it. It never holds a secret.
   package var message: String
+
+  package init(severity: Severity, file: String, position: Position?, message: String) {
+    self.severity = severity
+    self.file = file
+    self.position = position
+    self.message = message
+  }
 }
 
 /// A place in a file: line and column count from 1, columns in characters.
@@ -47,24 +54,26 @@ extension Diagnostic: CustomStringConvertible {
 }
 
 /// The diagnostics of one run, in the order of the file.
-struct DiagnosticLog {
+package struct DiagnosticLog {
   /// More than anyone reads; a hostile file must not turn into a thousand times its size.
   static let capacity = 1000
 
   private var kept: [Diagnostic] = []
   private var discarded = 0
-  private(set) var hasErrors = false
+  package private(set) var hasErrors = false
+
+  package init() {}
 
   /// Whether there is still room: finding a suggestion is worth its time only then.
-  var isFull: Bool { kept.count >= Self.capacity }
+  package var isFull: Bool { kept.count >= Self.capacity }
 
-  mutating func append(_ diagnostic: Diagnostic) {
+  package mutating func append(_ diagnostic: Diagnostic) {
     hasErrors = hasErrors || diagnostic.severity == .error
     if isFull { discarded += 1 } else { kept.append(diagnostic) }
   }
 
   /// Sorted by position; those of other files, such as a `users` file, follow those of `file`.
-  func sorted(startingWith file: String) -> [Diagnostic] {
+  package func sorted(startingWith file: String) -> [Diagnostic] {
     let start = Position(line: 0, column: 0)
     var result = kept.enumerated().sorted { one, other in
       let (first, second) = (one.element, other.element)

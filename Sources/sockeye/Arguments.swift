@@ -26,6 +26,7 @@ enum Command: String, CaseIterable {
   case status
   case reload
   case rotate
+  case `import`
 
   /// Besides `--help` and `--version`, which stand everywhere.
   var options: Set<Option> {
@@ -37,6 +38,7 @@ enum Command: String, CaseIterable {
     case .run: [.proxychains, .logLevel]
     case .status: [.json]
     case .reload, .rotate: []
+    case .import: []
     }
   }
 }

@@ -11,6 +11,7 @@ enum Help {
     case .status: status
     case .reload: reload
     case .rotate: rotate
+    case .import: importing
     }
   }
 
@@ -28,6 +29,7 @@ enum Help {
       status [TABLE]                say how the running program stands
       reload [TABLE]                have it read its table again
       rotate [TABLE] [UPSTREAM…]    have it come to proxies as somebody else
+      import FILE                   make a route table of a proxychains.conf
 
       --help                        explain a command: sockeye serve --help
       --version                     say which version this is
@@ -160,5 +162,19 @@ enum Help {
 
     example:
       sockeye rotate /etc/sockeye/sockeye.yaml tor
+    """
+
+  private static let importing = """
+    usage: sockeye import FILE
+
+    Prints a route table that does what FILE does, a proxychains.conf as proxychains-ng 4.16
+    reads it: proxies with their passwords, all four modes, localnet and dnat. What no table
+    can say stands in it as a remark. Errors in FILE are printed as FILE:LINE:COLUMN: error:
+    MESSAGE, and then there is no table. The table holds FILE's passwords.
+
+    example:
+      sockeye import /etc/proxychains4.conf >sockeye.yaml && chmod 600 sockeye.yaml
+      sockeye check sockeye.yaml
+      sockeye run sockeye.yaml -- curl https://example.com
     """
 }

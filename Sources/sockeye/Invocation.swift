@@ -13,6 +13,7 @@ enum Invocation {
   case trace(TraceOptions)
   case run(RunOptions)
   case ask(ControlOptions)
+  case `import`(ImportOptions)
 }
 
 struct ServeOptions {
@@ -64,6 +65,10 @@ struct ControlOptions {
   var request: ControlRequest
 }
 
+struct ImportOptions {
+  var file: String
+}
+
 extension Invocation {
   /// - Parameter arguments: without the program's name.
   init(_ arguments: [String]) throws(UsageError) {
@@ -96,6 +101,7 @@ extension Invocation {
     case .status: self = .ask(try Self.ask(values, .status(json: values.has(.json))))
     case .reload: self = .ask(try Self.ask(values, .reload))
     case .rotate: self = .ask(try Self.rotate(values))
+    case .import: self = .import(try Self.import(values))
     }
   }
 
@@ -167,6 +173,11 @@ extension Invocation {
     options.underProxychains = values.has(.proxychains)
     if let level: Log.Level = try values.word(.logLevel) { options.logLevel = level }
     return options
+  }
+
+  private static func `import`(_ values: CommandValues) throws(UsageError) -> ImportOptions {
+    guard values.operands.count == 1 else { throw values.error("import needs one proxychains.conf") }
+    return ImportOptions(file: values.operands[0])
   }
 }
 

@@ -25,6 +25,7 @@ struct Sockeye {
     case .run(let options): return Run(options).run()
     case .check(let options): return check(options)
     case .explain(let options): return explain(options)
+    case .import(let options): return importTable(options)
     case .trace(let options):
       Task { exit(await trace(options)) }
       while true { pause() }

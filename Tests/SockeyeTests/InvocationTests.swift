@@ -145,11 +145,11 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
   }
 
   @Test(arguments: [
-    ("", "what shall it do? (commands: serve, check, explain, trace, run, status, reload, rotate)"),
+    ("", "what shall it do? (commands: serve, check, explain, trace, run, status, reload, rotate, import)"),
     ("serv", "there is no command 'serv' (did you mean 'serve'?)"),
     (
       "stop",
-      "there is no command 'stop' (commands: serve, check, explain, trace, run, status, reload, rotate)"
+      "there is no command 'stop' (commands: serve, check, explain, trace, run, status, reload, rotate, import)"
     ),
     ("status a b", "status takes one table"), ("reload a b", "reload takes one table"),
     ("reload --json", "reload has no option --json"), ("rotate --json", "rotate has no option --json"),
