@@ -196,13 +196,14 @@ final class Worker: @unchecked Sendable {
   private func acceptBatch(from listener: OpenListener, start: Start) -> Bool {
     do throws(Errno) {
       for _ in 0..<Self.batch {
-        guard let connection = try listener.socket.accept() else { return listener.socket.restsUntil != nil }
+        // Who comes is served before who may come.
+        guard let connection = try listener.socket.accept(makeRoom: { warm.giveUp() }) else {
+          return listener.socket.restsUntil != nil
+        }
         admit(connection, to: listener.index, start: start)
       }
       return true
     } catch {
-      // Who is here comes before who may come.
-      if error.isShortage { warm.giveUp() }
       server.sink.record(.turnedAway(listener: server.policy.listeners[listener.index].id.address, error))
       return true
     }

@@ -77,7 +77,9 @@ package final class TCPListener {
   ///
   /// When it cannot accept, it rests a moment: what runs keeps running, and nothing spins. When the process is out of
   /// descriptors, one newcomer is turned away first. The error is thrown once, until accepting succeeds again.
-  package func accept() throws(Errno) -> Connection? {
+  ///
+  /// - Parameter makeRoom: gives descriptors back that are not needed now; false when there are none.
+  package func accept(makeRoom: () -> Bool = { false }) throws(Errno) -> Connection? {
     if let end = restsUntil {
       guard end <= .now else { return nil }
       restsUntil = nil
@@ -90,6 +92,8 @@ package final class TCPListener {
       } catch .wouldBlock {
         return nil
       } catch  where error.isOfTheConnection {
+        continue
+      } catch  where error.isShortage && makeRoom() {
         continue
       } catch {
         if error.isShortage { turnOneAway() }

@@ -42,6 +42,7 @@ struct Benchmark {
     Interruption.holdBack()
     let directory = try TemporaryDirectory()
     defer { directory.remove() }
-    print(try LatencyContest(plan, in: directory).measure())
+    if !plan.isFailoverOnly { print(try LatencyContest(plan, in: directory).measure()) }
+    if FailoverContest.isPossible { print(try FailoverContest(plan, in: directory).measure()) }
   }
 }

@@ -23,7 +23,7 @@ enum Options {
 
   static let usage = """
     usage: swift run -c release benchmark [OPTIONS]
-           swift run -c release benchmark latency [--rounds N] [--delay TIME]
+           swift run -c release benchmark latency [--rounds N] [--delay TIME] [--failover]
 
       --rounds N         how often each figure is measured; medians are printed (5)
       --seconds S        how long one measurement lasts (1)
@@ -40,10 +40,11 @@ enum Options {
       apt-get install microsocks dante-server
 
     'latency' opens tunnels through one, two and three hops that lie apart, in network namespaces of its own: as root. It
-    measures proxychains4 too where it is installed.
+    measures proxychains4 too where it is installed. Then it lets one of three exits die and return while clients come.
 
       --rounds N         how often each tunnel is opened (20)
       --delay TIME       the round-trip time of each link (40ms)
+      --failover         the exits only
 
     Example: swift run -c release benchmark --rounds 3 --only tunnels --peer 'hev=hev-socks5-server hev-{port}.yml'
     """

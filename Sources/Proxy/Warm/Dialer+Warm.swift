@@ -42,13 +42,21 @@ extension Dialer {
     _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, until deadline: Deadline
   ) async throws(Failure) -> AnsweredHop {
     try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
-      let start = Deadline.now
-      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
-      if pace == .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
-      let reply = try await ask(&last, command, destination, until: deadline)
-      if pace != .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
-      return AnsweredHop(hop: last, reply: reply)
+      try await askAnew(chain, command, destination, at: pace, until: deadline)
     }
+  }
+
+  private func askAnew(
+    _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, at pace: Pace,
+    until deadline: Deadline
+  ) async throws(Failure) -> AnsweredHop {
+    let start = Deadline.now
+    var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
+    // At another pace, it is not there yet.
+    if pace == .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
+    let reply = try await ask(&last, command, destination, until: deadline)
+    if pace != .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
+    return AnsweredHop(hop: last, reply: reply)
   }
 }
 

@@ -172,21 +172,21 @@ final class WarmChains: @unchecked Sendable {
     while !isClosed {
       let now = Deadline.now
       dropWhatIsUseless()
-      var tunnels: [WarmChain.Tunnel] = []
+      // These alone: whoever held the tunnels would keep them from being closed.
+      var interests: [Interest] = []
       var next = now + terms.round
       var isIdle = true
       for entry in entries.values {
         entry.stock.advance(to: now)
         entry.dropOld(at: now)
         refill(entry, at: now)
-        tunnels += entry.tunnels
+        interests += entry.tunnels.compactMap(\.interest)
         if !entry.tunnels.isEmpty || entry.stock.target(at: now) > 0 { isIdle = false }
         next = min(next, entry.nextMoment(after: now))
         let pauseEnd = pauseEnd(of: entry)
         if pauseEnd > now { next = min(next, pauseEnd) }
       }
       if isIdle { return }
-      let interests = tunnels.compactMap(\.interest)
       let wakeup = await loop.wait(for: interests, until: next) { watch = $0 }
       watch = nil
       switch wakeup {

@@ -14,7 +14,9 @@ struct Chainer {
   static let all = [
     Chainer(name: "direct", means: .forwarding),
     Chainer(name: "proxychains4", means: .proxychains),
-    Chainer(name: "sockeye, cold", means: .sockeye()),
+    Chainer(name: "sockeye, cold", means: .sockeye(upstream: ["pipeline: no"], chain: ["warm: 0"])),
+    Chainer(name: "sockeye, pipelined", means: .sockeye(upstream: ["pipeline: yes"], chain: ["warm: 0"])),
+    Chainer(name: "sockeye, warm", means: .sockeye(chain: ["warm: 2"])),
   ]
 
   var isInstalled: Bool {

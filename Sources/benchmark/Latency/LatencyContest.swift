@@ -20,8 +20,6 @@ final class LatencyContest {
     var times: [Visit.Times] = []
   }
 
-  /// So long may a tunnel take, and so long may the servers take to start.
-  private static let patience = Duration.seconds(20)
   /// In the order of `Target`'s cases.
   private static let targetPorts: [UInt16] = [2001, 2002, 2003, 2004, 2005]
 
@@ -100,7 +98,7 @@ final class LatencyContest {
 
   /// Not measured: until it succeeds, the servers may be starting.
   private func visitFirst(_ runner: Runner) throws {
-    let deadline = Deadline.after(Self.patience)
+    let deadline = Deadline.after(Nodes.patience)
     while case .failure(let failure) = try visit(runner) {
       guard Deadline.now < deadline else {
         throw Machine.Failure(description: "\(runner.lane): \(failure)")
@@ -110,13 +108,6 @@ final class LatencyContest {
   }
 
   private func visit(_ runner: Runner) throws -> Result<Visit.Times, Machine.Failure> {
-    let arguments = ["\(Machine.programDirectory)/benchmark"] + Visit.arguments(for: runner.road)
-    let log = path("visit.log")
-    let process = try nodes.start(runner.prefix + arguments, at: 0, log: log)
-    let deadline = Deadline.after(Self.patience)
-    while !process.hasEnded, Deadline.now < deadline { try Interruption.pause(milliseconds: 2) }
-    let said = Files.read(log)
-    return Visit.Times(said).map { .success($0) }
-      ?? .failure(Machine.Failure(description: "no tunnel; \(said)"))
+    try nodes.visit(runner.road, prefix: runner.prefix, log: path("visit.log"))
   }
 }

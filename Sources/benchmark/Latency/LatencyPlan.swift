@@ -3,10 +3,16 @@ struct LatencyPlan {
   var rounds = 20
   /// Of each link, there and back, in milliseconds.
   var roundTrip = 40
+  /// Only where one of several exits dies and returns.
+  var isFailoverOnly = false
 
   init(_ arguments: ArraySlice<String>) throws(Options.Mistake) {
     var rest = arguments
     while let option = rest.popFirst() {
+      if option == "--failover" {
+        isFailoverOnly = true
+        continue
+      }
       guard ["--rounds", "--delay"].contains(option) else {
         throw Options.Mistake(text: "'latency' has no option '\(option)'")
       }

@@ -34,7 +34,7 @@ struct LatencyReport: CustomStringConvertible {
 }
 
 extension [Double] {
-  fileprivate var percentile95: Double? {
+  var percentile95: Double? {
     isEmpty ? nil : sorted()[(count - 1) * 95 / 100]
   }
 }

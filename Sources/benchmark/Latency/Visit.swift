@@ -78,6 +78,28 @@ struct Visit {
   }
 }
 
+extension Nodes {
+  /// So long may a tunnel take, and so long may servers take to start.
+  static let patience = Duration.seconds(20)
+
+  /// Has a tunnel opened from the client's node.
+  ///
+  /// - Parameters:
+  ///   - prefix: in front of the visiting program's own command line.
+  ///   - log: what it says.
+  func visit(
+    _ road: Road, prefix: [String] = [], log: String
+  ) throws -> Result<Visit.Times, Machine.Failure> {
+    let arguments = ["\(Machine.programDirectory)/benchmark"] + Visit.arguments(for: road)
+    let process = try start(prefix + arguments, at: 0, log: log)
+    let deadline = Deadline.after(Self.patience)
+    while !process.hasEnded, Deadline.now < deadline { try Interruption.pause(milliseconds: 2) }
+    let said = Files.read(log)
+    return Visit.Times(said).map { .success($0) }
+      ?? .failure(Machine.Failure(description: "no tunnel; \(said)"))
+  }
+}
+
 // MARK: - Its command line and its output
 
 extension Visit {
