@@ -247,6 +247,25 @@ import Testing
     #expect(tried == ["a,x", "a,y", "b,x", "b,y"])
   }
 
+  @Test func `a hop that failed a connection is passed last, whatever leads to it`() throws {
+    let roads = ["ax", "bx", "c"].map { names in
+      Stop.itinerary(Itinerary((try? upstreams(names))?.map { Itinerary.Position([$0]) } ?? []))
+    }
+    let plan = Plan(.group(Group(name: "g", members: roads.map { Group.Member($0) })))
+    var standings = Standings()
+    var generator = SplitMix(state: 1)
+    var detours = Detours()
+    var tried: [String] = []
+    while let selection = standings.choose(
+      by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)
+    {
+      guard case .chain(let chain) = selection.way else { break }
+      tried.append(chain.description)
+      detours.add(chain.hops)
+    }
+    #expect(tried == ["a,x", "c", "b,x"])
+  }
+
   @Test func `a chain of many groups that exclude each other ends`() throws {
     let stops = Stop.group(try group("abcdefghij", .failover))
     let plan = Plan(.itinerary(Itinerary((0..<11).map { _ in Itinerary.Position([stops]) })))
@@ -316,6 +335,13 @@ import Testing
     }
     for _ in 0..<3 { standing.fallSilent(at: 1, jitter: 0) }
     #expect(standing.isDown(at: 1))
+    // One in a trial is not held against it either.
+    standing = Standing()
+    standing.fail(at: 1, jitter: 0)
+    standing.begin(at: Self.second)
+    #expect(standing.isDown(at: Self.second))
+    standing.fallSilent(at: Self.second, jitter: 0)
+    #expect(!standing.isDown(at: Self.second))
   }
 }
 
