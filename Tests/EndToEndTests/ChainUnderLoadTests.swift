@@ -79,7 +79,7 @@ struct ChainUnderLoadTests {
         try sockeye.process.openDescriptors <= descriptors[index] + 2 * 16 * 2
       }
       let grown = try sockeye.process.residentBytes - resident[index]
-      #expect(grown < 16 << 20, "of \(index): \(grown) bytes")
+      #expect(grown < memoryTolerance, "of \(index): \(grown) bytes")
       #expect(!sockeye.process.hasExited)
     }
   }

@@ -191,7 +191,7 @@ struct ChaosTests {
       try sockeye.process.openDescriptors <= descriptors + 2 * 16 * 2 + 8
     }
     let grown = try sockeye.process.residentBytes - resident
-    #expect(grown < 16 << 20, "\(grown) bytes")
+    #expect(grown < memoryTolerance, "\(grown) bytes")
   }
 
   /// Fresh downloads by every way.
