@@ -66,6 +66,8 @@ struct ChainUnderLoadTests {
     try load.end()
     #expect(load.faults == [])
     try expectWhole()
+    // For this one no tunnel is kept ready.
+    try first.reload("default: reject\n")
 
     // What the target throws away is thrown away here; everything else comes, unless the client had enough.
     for delivery in Delivery.allCases {
