@@ -144,8 +144,11 @@ extension Chain: Hashable {
   package static func == (one: Chain, other: Chain) -> Bool { one.hops == other.hops }
 
   package func hash(into hasher: inout Hasher) {
-    // Names are unique in a table: what differs but for these is rare, and equality tells.
-    for hop in hops { hasher.combine(hop.name) }
+    // Names are unique in a table, but isolation gives one upstream many users.
+    for hop in hops {
+      hasher.combine(hop.name)
+      hasher.combine(hop.credentials?.username)
+    }
   }
 }
 
