@@ -130,6 +130,12 @@ import Testing
     #expect(["a", "b", "c"].map { standings[$0].connections } == [6, 6, 6])
   }
 
+  @Test func `least-connections takes in turn what has equally few`() throws {
+    let plan = Plan(.group(try group("abc", .leastConnections)))
+    var standings = Standings()
+    #expect(try ways(6, by: plan, &standings) == ["a", "b", "c", "a", "b", "c"])
+  }
+
   @Test(arguments: Group.Key.allCases)
   func `sticky takes the same for the same key, all about equally often`(key: Group.Key) throws {
     let plan = Plan(.group(try group("abcd", .sticky(key))))
