@@ -119,7 +119,8 @@ private struct Attempt {
 
   var lines: [String] {
     guard let report else { return ["  nothing is sent"] }
-    return choice(report) + places.map { line($0.place, $0.steps) } + [conclusion(report)] + room(report)
+    return choice(report) + places.map { line($0.place, $0.steps) } + [conclusion(report)] + shortcut
+      + room(report)
   }
 
   /// What a plan came to.
@@ -163,6 +164,20 @@ private struct Attempt {
     }
   }
 
+  /// How long the destination takes by a tunnel that waits at the last hop. A trace has none; but its own was one when
+  /// it came to the request, if that was sent by itself.
+  private var warmDuration: Duration? {
+    guard let chain, chain.warm != .count(0), case .success(.connected)? = report?.result,
+      let last = report?.steps.last, last.phase == .request, !last.isPipelined
+    else { return nil }
+    return last.duration
+  }
+
+  private var shortcut: [String] {
+    guard let warmDuration else { return [] }
+    return ["  by a warm tunnel it takes the request alone: \(warmDuration.logText)"]
+  }
+
   /// Nobody can tell where datagrams are lost: only who may have done it.
   private var silence: String {
     guard let chain else { return "no datagram came back: the destination is silent" }
@@ -192,7 +207,10 @@ private struct Attempt {
     }
     if let room = report.room { members.append(JSON.Member(key: "room", value: room.json)) }
     switch report.result {
-    case .success(.connected): break
+    case .success(.connected):
+      if let warmDuration {
+        members.append(JSON.Member(key: "warm_ms", value: .int(Int(warmDuration.milliseconds))))
+      }
     case .success(.answered(let source, let size, let time)):
       let answer = JSON.object([
         JSON.Member(key: "from", value: .string(source.description)),

@@ -149,6 +149,7 @@ struct PipeliningTests {
     let lines = trace.output.map { $0.replacing(/[\d.]+(ms|s|µs)/, with: "T") }
     #expect(lines.contains("  hop 1  a  connect T  greet T (pipelined)"), "\(trace)")
     #expect(lines.contains("  hop 2  b  connect T (pipelined)  greet T (pipelined)  request T"), "\(trace)")
+    #expect(lines.contains("  by a warm tunnel it takes the request alone: T"), "\(trace)")
   }
 
   // MARK: Hops that do not stand it
@@ -262,5 +263,27 @@ struct PipeliningTests {
     try forgetful.first.wait(forCount: before + 4)
     #expect(forgetful.first.all.count { $0.count > 3 } == 1)
     #expect(!sockeye.log.contains { $0.contains(" failed ") })
+  }
+
+  @Test func `microsocks is recognised as one that does not stand it, and a hop behind it as one that does`()
+    throws
+  {
+    let target = try Server.silent()
+    let micro = try Microsocks()
+    let exit = try Sockeye("default: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        m: {url: "socks5://\(micro.address)", timeout: 1s}
+        e: {url: "socks5://\(exit.address)", timeout: 1s}
+      groups: {exits: {members: [e], check: {to: "\(target.address)", every: 50ms, timeout: 5s}}}
+      default: [m, exits]
+
+      """)
+    let client = try Socket(to: controlled.sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    try eventually("nothing was found out") {
+      try controlled.upstream("m").pipelined == "no" && controlled.upstream("e").pipelined == "yes"
+    }
   }
 }
