@@ -327,6 +327,9 @@ import Testing
     var standings = failing("a")
     let later = Self.second * 3
     #expect(try ways(3, by: plan, &standings, at: later) == ["a", "b", "b"])
+    // Nothing came of it.
+    standings.update("a") { $0.endTrial() }
+    #expect(try ways(3, by: plan, &standings, at: later) == ["a", "b", "b"])
     standings.update("a") { $0.succeed() }
     #expect(try ways(2, by: plan, &standings, at: later) == ["a", "a"])
   }
