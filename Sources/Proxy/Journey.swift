@@ -185,6 +185,6 @@ extension Dialer {
   private func keepStandbys(for dialled: Way, _ request: Request, by journey: Journey) {
     guard let warm, case .chain(let chain) = dialled, warm.wantsStandbys(for: chain, by: journey.plan)
     else { return }
-    for standby in journey.standbys { warm.standBy(identities.isolate(standby, for: request)) }
+    for standby in journey.standbys { warm.standBy(identities.isolate(standby, for: request), for: chain) }
   }
 }

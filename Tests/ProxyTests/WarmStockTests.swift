@@ -95,19 +95,21 @@ struct WarmStockTests {
     #expect(stock.target(at: Self.at(60)) == 0)
   }
 
-  @Test func `a standby has one for as long as it may be needed, unless it turns out to be near`() {
+  @Test
+  func `a standby has as many as may be needed, for as long as they may be, unless it turns out to be near`()
+  {
     for warmth in [Warmth.auto, .count(5)] {
       var stock = WarmStock(warmth, at: Self.at(0))
-      stock.standBy(until: Self.at(60))
-      #expect(stock.target(at: Self.at(59)) == 1)
+      stock.standBy(with: 3, until: Self.at(60))
+      #expect(stock.target(at: Self.at(59)) == 3)
       #expect(stock.target(at: Self.at(60)) == 0)
     }
     var near = WarmStock(.auto, at: Self.at(0))
-    near.standBy(until: Self.at(60))
+    near.standBy(with: 1, until: Self.at(60))
     near.reach(after: .milliseconds(2), roundTrip: .microseconds(30), at: Self.at(1))
     #expect(near.target(at: Self.at(1)) == 0)
     var off = WarmStock(.count(0), at: Self.at(0))
-    off.standBy(until: Self.at(60))
+    off.standBy(with: 1, until: Self.at(60))
     #expect(off.target(at: Self.at(1)) == 0)
   }
 

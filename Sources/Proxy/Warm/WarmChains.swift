@@ -94,13 +94,14 @@ final class WarmChains: @unchecked Sendable {
     return true
   }
 
-  /// Keeps one tunnel ready for a while.
-  func standBy(_ chain: Chain) {
-    let entry = entry(for: chain)
+  /// Keeps as many tunnels ready for a while as another chain has, in the place of which this one may be taken.
+  func standBy(_ chain: Chain, for other: Chain) {
     let now = Deadline.now
+    let count = self.entry(for: other).stock.target(at: now)
+    let entry = entry(for: chain)
     entry.isChosen = true
     entry.stock.warmth = chain.warm
-    entry.stock.standBy(until: now + Self.standbyTime)
+    entry.stock.standBy(with: count, until: now + Self.standbyTime)
     tend(entry, at: now)
   }
 

@@ -42,7 +42,8 @@ struct WarmStock {
   /// A fixed number is kept however long nobody comes.
   private let isLasting: Bool
   private(set) var lastUse: Deadline?
-  private var standbyEnd = Deadline(nanoseconds: 0)
+  /// How many are kept, until when, since connections that now go elsewhere may come here.
+  private var standby = (count: 0, end: Deadline(nanoseconds: 0))
   /// How many were wanted lately.
   private var demand = 0
   /// The least that were left since the season began.
@@ -88,17 +89,17 @@ struct WarmStock {
 
   /// How many there should be, those in the making included.
   func target(at now: Deadline) -> Int {
-    let isStandby = now < standbyEnd
+    let reserve = now < standby.end ? standby.count : 0
     let isInUse = lastUse.map { now < $0 + terms.disuse } ?? false
     let wanted: Int
     switch warmth {
     case .count(0): return 0
     case .count(let count):
-      wanted = isInUse || isLasting && lastUse != nil ? (count + loops - 1) / loops : isStandby ? 1 : 0
+      wanted = isInUse || isLasting && lastUse != nil ? (count + loops - 1) / loops : reserve
     case .auto:
       // Of a standby nobody knows how far it is before one was made.
-      guard isWorthIt || isStandby && roundTrip == nil else { return 0 }
-      wanted = isInUse ? max(demand, 1) : isStandby ? 1 : 0
+      guard isWorthIt || roundTrip == nil && reserve > 0 else { return 0 }
+      wanted = max(isInUse ? max(demand, 1) : 0, reserve)
     }
     return min(wanted, cap)
   }
@@ -142,8 +143,8 @@ struct WarmStock {
     }
   }
 
-  /// Connections may need it soon.
-  mutating func standBy(until end: Deadline) { standbyEnd = max(standbyEnd, end) }
+  /// Connections may need so many soon.
+  mutating func standBy(with count: Int, until end: Deadline) { standby = (count, end) }
 
   /// Time passes.
   mutating func advance(to now: Deadline) {
@@ -220,7 +221,7 @@ struct WarmStock {
 
   /// When something changes though nothing happens.
   func nextMoment(after now: Deadline) -> Deadline {
-    [seasonEnd, standbyEnd, lastUse.map { $0 + terms.disuse }].compactMap(\.self).filter { $0 > now }.min()
+    [seasonEnd, standby.end, lastUse.map { $0 + terms.disuse }].compactMap(\.self).filter { $0 > now }.min()
       ?? .never
   }
 }

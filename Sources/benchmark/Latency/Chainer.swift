@@ -4,8 +4,9 @@ struct Chainer {
     /// The kernel's forwarding, without hops: what is due to the distance alone.
     case forwarding
     case proxychains
-    /// Serving a table with these keys beside the usual ones of each upstream and of the chain: `pipeline: no`.
-    case sockeye(upstream: [String] = [], chain: [String] = [])
+    /// Serving a table with this `warm`, and a `pipeline` that is `no` or, for hops that stand it, `yes`; without them,
+    /// as Sockeye is without a word of it.
+    case sockeye(pipelines: Bool? = nil, warm: Int? = nil)
   }
 
   let name: String
@@ -14,9 +15,9 @@ struct Chainer {
   static let all = [
     Chainer(name: "direct", means: .forwarding),
     Chainer(name: "proxychains4", means: .proxychains),
-    Chainer(name: "sockeye, cold", means: .sockeye(upstream: ["pipeline: no"], chain: ["warm: 0"])),
-    Chainer(name: "sockeye, pipelined", means: .sockeye(upstream: ["pipeline: yes"], chain: ["warm: 0"])),
-    Chainer(name: "sockeye, warm", means: .sockeye(chain: ["warm: 2"])),
+    Chainer(name: "sockeye, cold", means: .sockeye(pipelines: false, warm: 0)),
+    Chainer(name: "sockeye, pipelined", means: .sockeye(pipelines: true, warm: 0)),
+    Chainer(name: "sockeye, warm", means: .sockeye(warm: 2)),
   ]
 
   var isInstalled: Bool {
@@ -29,14 +30,15 @@ struct Chainer {
   }
 
   static func table(
-    listeningOn port: UInt16, through hops: [HopServer], upstream keys: [String], chain chainKeys: [String]
+    listeningOn port: UInt16, through hops: [HopServer], pipelines: Bool?, warm: Int?
   ) -> String {
     let upstreams = hops.enumerated().map { index, hop in
       let url = "url: \"socks5://\(Nodes.address(of: index + 1)):\(hop.port)\""
-      return "  hop\(index + 1): {\(([url] + keys).joined(separator: ", "))}"
+      let pipeline = pipelines.map { ", pipeline: \($0 && hop.standsPipelining ? "yes" : "no")" } ?? ""
+      return "  hop\(index + 1): {\(url)\(pipeline)}"
     }
     let names = "[\((1...hops.count).map { "hop\($0)" }.joined(separator: ", "))]"
-    let chain = chainKeys.isEmpty ? names : "{\((["hops: \(names)"] + chainKeys).joined(separator: ", "))}"
+    let chain = "{hops: \(names)\(warm.map { ", warm: \($0)" } ?? "")}"
     return """
       listen: 127.0.0.1:\(port)
       upstreams:

@@ -12,6 +12,9 @@ enum HopServer: String, CaseIterable {
     }
   }
 
+  /// microsocks loses what comes behind a message in the same segment.
+  var standsPipelining: Bool { self != .microsocks }
+
   var program: String {
     switch self {
     case .microsocks: "microsocks"

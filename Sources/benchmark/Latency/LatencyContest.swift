@@ -70,8 +70,9 @@ final class LatencyContest {
       try Files.write(Chainer.proxychainsConfiguration(through: lane.hops), to: file)
       let road = Road(entry: destination, destination: nil)
       return Runner(lane: lane, road: road, prefix: ["proxychains4", "-q", "-f", file], process: nil)
-    case .sockeye(let upstream, let chain):
-      let table = Chainer.table(listeningOn: port, through: lane.hops, upstream: upstream, chain: chain)
+    case .sockeye(let pipelines, let warm):
+      let table = Chainer.table(
+        listeningOn: port, through: lane.hops, pipelines: pipelines, warm: warm)
       try Files.write(table + "\n", to: file)
       let process = try nodes.start(
         HopServer.sockeye.arguments(at: .loopback4, file: file), at: 0, log: path("lane-\(port).log"))
