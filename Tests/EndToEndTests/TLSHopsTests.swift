@@ -42,6 +42,8 @@ struct TLSHopsTests {
         four: {url: "socks4+tls://\(hops[3].address)", \(ca)}
         named: {url: "socks4a+tls://\(hops[3].address)", \(ca)}
         plain: socks5://\(inner.address)
+        swift: {url: "socks5://\(inner.address)", pipeline: yes}
+        swift2: {url: "socks5+tls://\(hops[3].address)", \(ca), pipeline: yes}
 
       """
     for (number, chain) in [
@@ -49,6 +51,8 @@ struct TLSHopsTests {
       // TLS inside of TLS, and again behind a hop that is reached without.
       "micro, dante", "tiny, named", "four, micro, tiny", "plain, tiny", "dante, plain, micro",
       "micro, dante, tiny, four",
+      // Who is told everything at once is told nothing of the handshake behind.
+      "swift, micro", "swift2, dante", "micro, swift2, tiny",
     ].enumerated() {
       let sockeye = try Sockeye(table + "default: [\(chain)]\n")
       let host = "127.0.1.\(number + 1):\(target.port)"
@@ -56,7 +60,7 @@ struct TLSHopsTests {
       #expect(answer.output == [HTTPTarget.greeting], "\(chain): \(answer)")
       #expect(try sockeye.session(to: host).contains(" via=\(chain.replacing(" ", with: "")) "))
     }
-    #expect(target.requests.all.count == 12)
+    #expect(target.requests.all.count == 15)
   }
 
   @Test func `a direction that ends leaves the other open, through TLS`() throws {
@@ -211,6 +215,11 @@ struct TLSHopsTests {
       // Heads of TLS, and what no TLS is behind them, for as long as anybody listens.
       while true { try client.send([22, 3, 3, 64, 0] + [UInt8](repeating: 0xAA, count: 16_384)) }
     }
+    let early = try Server { client in
+      try client.receiveHead()
+      try client.send(HTTP.established + "and more")
+      _ = try client.receiveToEnd()
+    }
     let honest = try Sockeye("default: direct\n")
     let target = try Server.silent()
     let sockeye = try Sockeye(
@@ -222,6 +231,8 @@ struct TLSHopsTests {
         garbage: socks4a+tls://\(garbage.address)
         socks: socks5+tls://\(honest.address)
         honest: socks5://\(honest.address)
+        early: http://\(early.address)
+      timeouts: {dial: 10m}
       groups: {any: {members: [closing, plain, garbage, honest]}}
       routes:
         - {ip: 127.0.0.2, via: silent}
@@ -230,6 +241,7 @@ struct TLSHopsTests {
         - {ip: 127.0.0.5, via: garbage}
         - {ip: 127.0.0.6, via: [honest, garbage]}
         - {ip: 127.0.0.7, via: socks}
+        - {ip: 127.0.0.8, via: [early, closing]}
       default: any
 
       """)
@@ -240,6 +252,8 @@ struct TLSHopsTests {
       ("127.0.0.5", "hop=1/1 garbage phase=tls error=(TLS: "),
       ("127.0.0.6", "hop=2/2 garbage phase=tls error=(TLS: "),
       ("127.0.0.7", "hop=1/1 socks phase=tls error=("),
+      // What comes before the handshake is no part of it.
+      ("127.0.0.8", "hop=2/2 closing phase=tls error=(not TLS)"),
     ] {
       #expect(try Socket(to: sockeye.address).requestConnect(to: "\(host):80").code == 1)
       let line = try sockeye.session(to: "\(host):80")

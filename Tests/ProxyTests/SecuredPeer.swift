@@ -15,8 +15,8 @@ final class SecuredPeer: @unchecked Sendable {
   private(set) var received: [UInt8] = []
   private(set) var isAtEnd = false
 
-  init(_ stream: consuming TCPStream, _ server: TLSServer) throws {
-    self.stream = try SharedStream(stream)
+  init(_ stream: SharedStream, _ server: TLSServer) {
+    self.stream = stream
     self.server = server
   }
 

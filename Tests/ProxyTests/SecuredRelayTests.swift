@@ -1,10 +1,11 @@
 import Addresses
+import Glibc
 import TLS
 import TLSPeer
 import Testing
-import Transport
 
 @testable import Proxy
+@testable import Transport
 
 /// A tunnel whose upstream is reached over TLS, as it is relayed.
 @Suite(.timeLimit(.minutes(2))) struct SecuredRelayTests {
@@ -40,7 +41,7 @@ import Transport
       let certificate = Certificate(for: "DNS:proxy.test")
       let context = try TLSContext(TLSContext.Demands(trust: .authorities(certificate.pem)))
       let (upstream, peer) = try await withConnection(on: loop, isSmall: isSmall) { upstream, far in
-        let peer = try SecuredPeer(far, TLSServer(certificate, version: version))
+        let peer = SecuredPeer(try SharedStream(far), TLSServer(certificate, version: version))
         let box = StreamBox(upstream)
         async let established: Void = peer.establish()
         try await box.secure(with: context, to: "proxy.test")
@@ -184,6 +185,87 @@ import Transport
     }
   }
 
+  // MARK: Edges
+
+  /// A secured stream, and the far end of it; small, so that it is soon full.
+  private func secured(
+    on loop: EventLoop,
+    _ body: (_ stream: consuming TCPStream, _ server: TLSServer, _ far: SharedStream) async throws -> Void
+  ) async throws {
+    let certificate = Certificate(for: "DNS:proxy.test")
+    // The tickets of a server hold its client's certificate, and so need more than one small record.
+    let own = Certificate(for: "DNS:client.test")
+    let identity = TLSContext.Identity(certificates: own.pem, key: own.keyPEM)
+    let context = try TLSContext(
+      TLSContext.Demands(trust: .authorities(certificate.pem), identity: identity))
+    try await withConnection(on: loop, isSmall: true) { near, far in
+      let box = StreamBox(near)
+      let far = try SharedStream(far)
+      let server = TLSServer(certificate, demanding: own, largestRecord: 512)
+      let peer = SecuredPeer(far, server)
+      async let established: Void = peer.establish()
+      try await box.secure(with: context, to: "proxy.test")
+      try await established
+      try await body(box.take(), server, far)
+    }
+  }
+
+  @Test func `the end waits for room, and is told then`() async throws {
+    try await onLoop { loop in
+      try await secured(on: loop) { upstream, _, far in
+        try await withConnection(on: loop) { client, inlet in
+          client.shutdownWriting()
+          try await inlet.wait(for: .readable, until: .after(patience))
+          while Glibc.send(upstream.descriptor.rawValue, [0], 1, Int32(MSG_DONTWAIT)) == 1 {}
+          var direction = RelayDirection()
+          // Also as the last of the two.
+          try direction.step(from: inlet, to: upstream, isLast: true)
+          #expect(direction.progress == .awaitsSink)
+          var filling: [UInt8] = []
+          while direction.progress == .awaitsSink {
+            _ = try await far.incoming.read(into: &filling, atMost: 65_536, until: .after(patience))
+            try direction.step(from: inlet, to: upstream, isLast: true)
+          }
+          #expect(direction.progress == .ended)
+        }
+      }
+    }
+  }
+
+  @Test func `who waits to write waits for bytes where that is what it takes`() async throws {
+    try await onLoop { loop in
+      try await secured(on: loop) { stream, server, far in
+        #expect(throws: Errno.wouldBlock) { try stream.discard() }
+        // A message of the handshake that has come in part.
+        server.sendTicket()
+        let ticket = server.give()
+        try #require(ticket.count > 600)
+        try await far.write(Array(ticket.prefix(600)))
+        try await stream.wait(for: .readable, until: .after(patience))
+        #expect(throws: Errno.wouldBlock) { try stream.discard() }
+        #expect(throws: Errno.wouldBlock) { try stream.writeNow([UInt8(1)].span.bytes) }
+        #expect(stream.interest(in: .writable).readiness == .readable)
+        async let rest: Void = far.write(Array(ticket.dropFirst(600)))
+        try await stream.write([1], until: .after(patience))
+        try await rest
+        #expect(stream.interest(in: .writable).readiness == .writable)
+      }
+    }
+  }
+
+  @Test func `a stream that is cut is read as reset`() async throws {
+    try await onLoop { loop in
+      try await secured(on: loop) { stream, _, far in
+        far.outgoing.shutdownWriting()
+        var input: [UInt8] = []
+        await #expect(throws: Errno.connectionReset) {
+          _ = try await stream.read(into: &input, until: .after(patience))
+        }
+        #expect(stream.sessionFailure == .truncated)
+      }
+    }
+  }
+
   // MARK: Securing
 
   @Test func `TLS inside of TLS carries everything, and is told its end`() async throws {
@@ -194,7 +276,7 @@ import Transport
       }
       try await withConnection(on: loop, isSmall: true) { near, far in
         let box = StreamBox(near)
-        let outer = try SecuredPeer(far, TLSServer(first))
+        let outer = SecuredPeer(try SharedStream(far), TLSServer(first))
         async let established: Void = outer.establish()
         try await box.secure(with: contexts[0], to: "first.test")
         try await established

@@ -16,15 +16,20 @@ package final class TLSServer {
     case tls13 = 0x0304
   }
 
-  /// - Parameter authority: of clients, who need a certificate then.
-  package init(_ certificate: Certificate, demanding authority: Certificate? = nil, version: Version = .tls13)
-  {
+  /// - Parameters:
+  ///   - authority: of clients, who need a certificate then.
+  ///   - largestRecord: how much it says in one record, at most.
+  package init(
+    _ certificate: Certificate, demanding authority: Certificate? = nil, version: Version = .tls13,
+    largestRecord: Int = 16_384
+  ) {
     context = SSL_CTX_new(TLS_server_method())
     SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(version.rawValue), nil)
     SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(version.rawValue), nil)
     if version == .tls11 { SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0") }
     certificate.present(in: context)
     authority?.demand(in: context)
+    SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_SEND_FRAGMENT, largestRecord, nil)
     session = SSL_new(context)
     SSL_set_bio(session, input, output)
     SSL_set_accept_state(session)
@@ -74,6 +79,12 @@ package final class TLSServer {
   /// Takes new keys, and asks the client to do the same.
   package func updateKeys() {
     SSL_key_update(session, SSL_KEY_UPDATE_REQUESTED)
+    noteFailure(SSL_do_handshake(session))
+  }
+
+  /// Gives the client something to remember the session by, which it does not need.
+  package func sendTicket() {
+    SSL_new_session_ticket(session)
     noteFailure(SSL_do_handshake(session))
   }
 

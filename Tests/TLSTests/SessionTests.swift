@@ -191,6 +191,32 @@ import Testing
     #expect(!call.server.hasFailed)
   }
 
+  // A message of the handshake that has come in part: nothing may be said before it is whole.
+  @Test func `a write that has to read first says so`() throws {
+    let certificate = Certificate(for: "DNS:proxy.test")
+    let own = Certificate(for: "DNS:client.test")
+    // A ticket holds the client's certificate, and so needs more than one record.
+    let server = TLSServer(certificate, demanding: own, largestRecord: 512)
+    var demands = TLSContext.Demands(trust: .authorities(certificate.pem))
+    demands.identity = TLSContext.Identity(certificates: own.pem, key: own.keyPEM)
+    let call = try Call(demands, server)
+    _ = try call.client.read()
+    server.sendTicket()
+    let ticket = server.give()
+    try #require(ticket.count > 600)
+    call.line.give(ticket.prefix(600))
+    #expect(try call.client.read() == nil)
+    #expect(try call.client.write([1]) == .awaits(.readable))
+    #expect(call.client.writingAwaits == .readable)
+    #expect(call.client.end() == .awaits(.readable))
+    call.line.give(ticket.dropFirst(600))
+    #expect(try call.client.write([1]) == .moved(1))
+    #expect(call.client.writingAwaits == .writable)
+    #expect(call.client.end() == .moved(0))
+    #expect(drain(call) == [1])
+    #expect(server.hasEnded)
+  }
+
   // MARK: Bad ends
 
   @Test func `an end that nobody announced is a failure, also behind bytes`() throws {
