@@ -178,7 +178,7 @@ struct WarmChainsTests {
       let hop = try WaitingHop(on: warm.loop)
       let chain = hop.chain(warm: .count(1))
       let mute = try await warm.rest(chain, hop)
-      let client = warm.dial(chain, budget: .seconds(4))
+      let client = warm.dial(chain, budget: .seconds(10))
       _ = try await mute.hearRequest()
       let everybody = hop.serveEverybody()
       defer { everybody.cancel() }

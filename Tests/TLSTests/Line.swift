@@ -22,9 +22,11 @@ final class Line {
     hangUp()
   }
 
-  /// Closes the far end.
+  /// Closes the far end, also where a process that another test starts has just inherited it.
   func hangUp() {
-    if far >= 0 { close(far) }
+    guard far >= 0 else { return }
+    shutdown(far, Int32(SHUT_RDWR))
+    close(far)
     far = -1
   }
 
