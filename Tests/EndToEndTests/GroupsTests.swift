@@ -245,6 +245,27 @@ struct GroupsTests {
     #expect(!good.log.contains { $0.contains("to=127.0.0.1:\(port) ") })
   }
 
+  @Test func `a member that says without a reason that it cannot is no use to a check, and down`() throws {
+    let target = try Server.silent()
+    let good = try Sockeye("default: direct\n")
+    let useless = try Server { client in
+      try client.acceptRequest()
+      try client.send(SOCKS.failure(1))
+    }
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "socks5://\(useless.address)", b: "socks5://\(good.address)"}
+      groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 50ms, timeout: 2s}}}
+      default: exits
+
+      """)
+    let client = try Socket(to: controlled.sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    try eventually("a never went down") {
+      try controlled.status().groups[0].members.map(\.up) == [false, true]
+    }
+  }
+
   @Test func `what is known of an upstream survives a reload`() throws {
     let mute = try Server { client in _ = try client.receiveToEnd() }
     let good = try Sockeye("default: direct\n")
