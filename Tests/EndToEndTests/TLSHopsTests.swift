@@ -195,9 +195,12 @@ struct TLSHopsTests {
       """)
     #expect(try Socket(to: sockeye.address).requestConnect(to: target.address).code == 0)
     #expect(try Socket(to: sockeye.address).requestConnect(to: "127.0.0.2:80").code == 1)
-    // The hop looks at it only when it has agreed on all else.
+    // The hop looks at it only when it has agreed on all else. It closes behind its alert, and what we had sent by then
+    // may make that a reset.
     let line = try sockeye.session(to: "127.0.0.2:80")
-    #expect(line.contains(" failed hop=1/1 unknown phase=greet error=(TLS alert: "), "\(line)")
+    #expect(
+      line.contains(#/ failed hop=1/1 unknown phase=greet error=\((TLS alert: |connection reset)/#), "\(line)"
+    )
   }
 
   // MARK: Bad ones

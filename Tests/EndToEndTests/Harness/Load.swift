@@ -15,9 +15,11 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
-/// How much more memory a program may have in use after a load than amid it, in bytes. What the thread sanitizer notes
-/// grows with all that happens.
-let memoryTolerance = ProcessInfo.processInfo.environment["TSAN_OPTIONS"] == nil ? 16 << 20 : 256 << 20
+/// How much more memory a program may have in use after a load than amid it, in bytes. What the sanitizers keep grows
+/// with all that happens.
+let memoryTolerance =
+  ["TSAN_OPTIONS", "ASAN_OPTIONS"].allSatisfy { ProcessInfo.processInfo.environment[$0] == nil }
+  ? 16 << 20 : 256 << 20
 
 extension Download {
   /// From 10 KB to 5 MB, as many small ones as large ones, by clients of all manners.
