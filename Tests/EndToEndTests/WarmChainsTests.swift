@@ -61,17 +61,17 @@ struct WarmChainsTests {
     }
   }
 
-  @Test func `a number is kept, and closed when the program drains`() throws {
+  @Test func `a number is kept, and closed as soon as the program drains`() throws {
     let held = Recorder<Void>()
     let ended = Recorder<Void>()
+    let asked = Recorder<Socket>()
     let hop = try Server { client in
       try client.receiveGreeting()
       try client.send(5, 0)
       client.setTimeouts(0)
       held.record(())
-      defer { ended.record(()) }
-      guard case .bytes = try client.receive() else { return }
-      try client.send(SOCKS.failure(5))
+      guard case .bytes = try client.receive() else { return ended.record(()) }
+      asked.record(client)
       _ = try client.receiveToEnd()
     }
     let sockeye = try Sockeye(
@@ -81,12 +81,18 @@ struct WarmChainsTests {
       default: path
 
       """, arguments: ["--workers", "1"])
-    #expect(try Socket(to: sockeye.address).requestConnect(to: "192.0.2.1:80").code == 5)
+    let client = try Socket(to: sockeye.address)
+    try client.send(SOCKS.noAuthentication)
+    _ = try client.receive(exactly: 2)
+    try client.send(SOCKS.request(command: 1, to: "192.0.2.1:80"))
+    try asked.wait(forCount: 1)
     try held.wait(forCount: 5)
-    try ended.wait(forCount: 1)
-    #expect(ended.all.count == 1)
     sockeye.signal(SIGTERM)
-    try ended.wait(forCount: 5)
+    // While somebody is still served.
+    try ended.wait(forCount: 4)
+    #expect(!sockeye.process.hasExited)
+    try asked.all[0].send(SOCKS.failure(5))
+    #expect(try client.receiveReply().code == 5)
     #expect(try sockeye.process.wait().status == 0)
   }
 

@@ -83,6 +83,20 @@ struct WarmChainsTests {
     }
   }
 
+  @Test func `what spoke a moment before it is needed is not handed out`() async throws {
+    try await withWarmChains { warm in
+      let hop = try WaitingHop(on: warm.loop)
+      let chain = hop.chain(warm: .count(1))
+      let noisy = try await warm.rest(chain, hop)
+      // The loop has no time to look between the two.
+      try await noisy.send([5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+      let client = warm.dial(chain)
+      let everybody = hop.serveEverybody()
+      defer { everybody.cancel() }
+      #expect(try await client.value == .reached(isWarm: false))
+    }
+  }
+
   @Test func `a hop that talks as soon as it has admitted us is left alone for a while`() async throws {
     try await withWarmChains(WarmStock.Terms(firstPause: .seconds(60))) { warm in
       let hop = try WaitingHop(on: warm.loop)
@@ -247,6 +261,7 @@ struct WarmChainsTests {
       try await second.grant()
       #expect(try await client.value == .reached(isWarm: false))
       let tried = try await hops[0].nextGuest()
+      #expect(warm.health.pauseEnd(of: hops[0].chain(warm: .auto)) <= .now)
       try await tried.admit()
       try await hops[1].nextGuest().admit()
       try await warm.waitUntil { $0.sorted() == [1, 1] }
@@ -294,7 +309,7 @@ private enum DialEnd: Hashable {
 private final class Warm: @unchecked Sendable {
   let loop: EventLoop
   private let resolver: Resolver
-  private let health = Health()
+  let health = Health()
   private let pipelining = Pipelining()
   private let begin: (@escaping @Sendable () async -> Void) -> Void
   private var policy: Policy

@@ -334,6 +334,19 @@ import Testing
     #expect(try ways(2, by: plan, &standings, at: later) == ["a", "a"])
   }
 
+  @Test func `admission brings back what was down, but not what swallows requests`() {
+    var standing = Standing()
+    standing.fail(at: 1, jitter: 0)
+    #expect(standing.isDown(at: 2))
+    standing.admit()
+    #expect(!standing.isDown(at: 2))
+    for _ in 0..<3 { standing.fallSilent(at: 3, jitter: 0) }
+    standing.admit()
+    #expect(standing.isDown(at: 4))
+    standing.succeed()
+    #expect(!standing.isDown(at: 4))
+  }
+
   @Test func `one silence may be the destination's, three in a row are the hop's`() {
     var standing = Standing()
     for _ in 0..<5 {
