@@ -10,7 +10,11 @@ import Wire
 final class Session: @unchecked Sendable {
   private var client: TCPStream?
   private let listenerIndex: Int
-  let policy: Policy
+  /// What the listener is called in the log.
+  private let listenerName: String
+  /// `nil` once the session is a tunnel: no rule is asked about it again, and a tunnel that outlives many reloads must not
+  /// keep the table of each.
+  private var obeyed: Policy?
   private let isOverLimit: Bool
   let worker: Worker
   private let start = Deadline.now
@@ -43,13 +47,22 @@ final class Session: @unchecked Sendable {
   ) throws(Errno) {
     client = try TCPStream(connection, on: worker.loop)
     listenerIndex = listener
-    self.policy = policy
+    let id = policy.listeners[listener].id
+    listenerName = id.name ?? id.address
+    obeyed = policy
     self.isOverLimit = isOverLimit
     self.worker = worker
     peer = connection.peer
     worker.census.enter(listener)
   }
 
+  /// - Precondition: the session is no tunnel.
+  var policy: Policy {
+    guard let obeyed else { preconditionFailure("a tunnel obeys no policy") }
+    return obeyed
+  }
+
+  /// - Precondition: the session is no tunnel.
   var listener: Listener { policy.listeners[listenerIndex] }
 
   /// For all that the client has to say before it is served.
@@ -75,6 +88,7 @@ final class Session: @unchecked Sendable {
         TCPRelay(
           client: client, upstream: tunnel.connection.stream, fromClient: tunnel.fromClient,
           fromUpstream: tunnel.connection.early, idle: tunnel.idle, halfClosed: policy.timeouts.halfClosed))
+      obeyed = nil
       advance(to: .tunnel)
       if let chain { worker.ledger.enter(chain) }
     case .association(let association):
@@ -90,9 +104,8 @@ final class Session: @unchecked Sendable {
     worker.server.occupancy.leave(peer?.address)
     worker.census.leave(listenerIndex, in: stage)
     if case .tunnel? = service, let chain { worker.ledger.leave(chain) }
-    let id = listener.id
     var event = Event(
-      listener: id.name ?? id.address, client: peer, command: command, user: user, destination: destination,
+      listener: listenerName, client: peer, command: command, user: user, destination: destination,
       rewritten: rewritten, route: route, outcome: outcome, way: journey?.way,
       attempts: journey?.attempts ?? [], dial: dialTime, isWarm: isWarm, time: Deadline.now.since(start),
       ending: ending)

@@ -46,6 +46,23 @@ struct TestServer: Sendable {
   let record: Record
   /// The test's own.
   let loop: EventLoop
+  let server: Server
+  /// What the server was started with.
+  let configuration: Configuration
+
+  /// A tunnel to `destination`, once the server has said that it is open.
+  func connect(to destination: SocketAddress) async throws -> TCPStream {
+    let deadline = Deadline.after(patience)
+    let client = try await TCPStream.connect(to: address, on: loop, until: deadline)
+    var input: [UInt8] = []
+    try await client.write(SOCKS5.Greeting(methods: [.noAuthentication]).bytes, until: deadline)
+    let _: SOCKS5.MethodSelection = try await client.receive(input: &input, until: deadline)
+    let request = SOCKS5.Request(.connect, to: Endpoint(destination.address, port: destination.port))
+    try await client.write(request.bytes, until: deadline)
+    let reply: SOCKS5.Reply = try await client.receive(input: &input, until: deadline)
+    try #require(reply.code == .succeeded)
+    return client
+  }
 }
 
 /// Runs a server with that table while `body` lasts.
@@ -62,8 +79,9 @@ func withServer(
     var configuration = Configuration(
       listeners: [listener], table: try table(loop), timeouts: timeouts, limits: limits)
     configuration.nameServers.servers = nameServers
+    let started = configuration
     let record = Record()
-    let server = try Server(configuration, workers: 1, sink: record)
+    let server = try Server(started, workers: 1, sink: record)
     let (listening, announce) = AsyncStream<Listener.Address>.makeStream()
     try await withThrowingTaskGroup { group in
       group.addTask { try await server.run { announce.yield($0[0]) } }
@@ -72,7 +90,9 @@ func withServer(
         server.drain()
       }
       for await case .tcp(let address) in listening {
-        try await body(TestServer(address: address, record: record, loop: loop))
+        try await body(
+          TestServer(
+            address: address, record: record, loop: loop, server: server, configuration: started))
         break
       }
     }
