@@ -43,6 +43,11 @@ extension TableReader {
     guard var url = readURL(urlNode) else { return nil }
     let udp = fields["udp"].map { readUDPSupport($0, url.kind) }
     let pipeline = fields["pipeline"].map { answer($0, Upstream.Pipeline.self) } ?? .auto
+    if let node = fields["pipeline"], url.kind == .http, pipeline == .yes {
+      warning(
+        node.position,
+        "nothing is sent behind a CONNECT before an HTTP proxy has answered it (write 'no', or remove it)")
+    }
     let tls = readTLS(fields, url, at: urlNode)
     guard readCredentials(fields, into: &url) else { return nil }
     let isolation = readIsolation(fields.field("isolate"), username: url.username, upstream: node)

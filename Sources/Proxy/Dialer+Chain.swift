@@ -30,7 +30,7 @@ extension Dialer {
   /// Connects to the first hop of the chain, then asks each hop for the next, until the one at `index` is there and
   /// has admitted us.
   func reach(_ index: Int, of chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
-    try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
+    try await paced(chain, asking: .connect, until: deadline) { pace throws(Failure) in
       var reached = try await approach(index, of: chain, at: pace, until: deadline)
       try await settle(&reached, until: deadline)
       return reached
@@ -81,7 +81,7 @@ extension Dialer {
     let stream = try await connect(
       to: first.upstream.endpoint, place: first.place, until: min(deadline, .after(first.upstream.timeout)),
       refusing: { _ in nil })
-    return ReachedHop(first, over: stream)
+    return ReachedHop(first, of: chain, over: stream)
   }
 
   private func secure(_ reached: inout ReachedHop, until deadline: Deadline) async throws(Failure) {
@@ -166,8 +166,8 @@ extension Dialer {
       try await hear(hop, openingTheWayTo: next, &reached, until: deadline)
       tell(next.place, .connect, since: start, isPipelined: isPipelined)
     case .reply(let phase):
-      let answer = try await hop.reply(
-        over: reached.stream, input: &reached.input, phase: phase, until: deadline)
+      let answer = try await hear(
+        hop, replyingIn: phase, &reached, since: start, isPipelined: isPipelined, until: deadline)
       if let refusal = answer.refusal { throw Failure(hop.place, phase, refusal) }
       tell(hop.place, phase, since: start, isPipelined: isPipelined)
       reply = answer
@@ -175,6 +175,26 @@ extension Dialer {
     if reply == nil { reached.since = .now }
     reached.phaseStart = nil
     return reply
+  }
+
+  /// Hears the reply to what the last hop was asked for, which may take all the time that the dial has: the destination
+  /// can be slow. After the hop's own `timeout` without one, other reasons are looked for.
+  private func hear(
+    _ hop: Hop, replyingIn phase: Failure.Phase, _ reached: inout ReachedHop, since start: Deadline,
+    isPipelined: Bool, until deadline: Deadline
+  ) async throws(Failure) -> Hop.Reply {
+    let end = start + hop.upstream.timeout
+    if isPipelined || reached.isWarm, end < deadline {
+      do throws(Failure) {
+        return try await hop.reply(over: reached.stream, input: &reached.input, phase: phase, until: end)
+      } catch {
+        guard error.cause == .system(.timedOut), Deadline.now < deadline else { throw error }
+        // Not even the first hop's kernel has received the request: a tunnel at rest was cut without a word.
+        if reached.isWarm, reached.stream.isUnacknowledged { throw error }
+      }
+      if isPipelined { doubt(hop.index, of: reached.chain) }
+    }
+    return try await hop.reply(over: reached.stream, input: &reached.input, phase: phase, until: deadline)
   }
 
   /// When a hop says that it cannot, it is the next one that is not reached.

@@ -1,37 +1,44 @@
 import Addresses
 import Routing
 import Transport
+import Wire
 
 extension Dialer {
-  /// Does `body` at the pace that the chain's hops are known to stand; and once more in lockstep, if one of them did not
-  /// stand it after all.
+  /// Runs `body` at the pace that the chain's hops support; and once more in lockstep if a hop closes the connection, or
+  /// violates the protocol, as one does that does not support pipelining after all.
+  ///
+  /// Slowness is no reason to ask again: the destination may be slow, and has all the time until the deadline.
+  ///
+  /// - Parameter command: what the last hop will be asked for.
   func paced<Reached: ~Copyable>(
-    _ chain: Chain, until deadline: Deadline,
-    _ body: (Pace, Deadline) async throws(Failure) -> Reached
+    _ chain: Chain, asking command: SOCKS5.Command, until deadline: Deadline,
+    _ body: (Pace) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
-    let pace = pipelining.pace(for: chain)
-    guard pace != .lockstep else { return try await body(pace, deadline) }
-    let confused: Int
-    let isDestinationsWord: Bool
+    let (pace, isTrialDue) = pipelining.pace(for: chain, asking: command)
+    if isTrialDue { warm?.tryPipelining(of: chain) }
+    guard pace != .lockstep else { return try await body(pace) }
     do throws(Failure) {
-      return try await body(pace, deadline.halfway)
+      return try await body(pace)
     } catch {
-      let culprit = pace.culprit(of: error, in: chain, isProven: pipelining.isProven)
-      guard let culprit, Deadline.now < deadline else { throw error }
-      confused = culprit
-      // A request may hang, or be hung up on, because of what it asks for.
-      isDestinationsWord = error.isOfTheLastRequest
+      guard let culprit = pace.culprit(of: error, in: chain, isProven: pipelining.isProven) else {
+        throw error
+      }
+      doubt(culprit, of: chain)
+      guard error.cause != .system(.timedOut), Deadline.now < deadline else { throw error }
     }
-    if !isDestinationsWord { pipelining.withdraw(chain.hops[confused]) }
-    let reached = try await body(.lockstep, deadline)
-    if isDestinationsWord { pipelining.withdraw(chain.hops[confused]) }
-    return reached
+    return try await body(.lockstep)
   }
 
-  /// Finds out which hops of a chain stand pipelining, if that is not known. No client must be waiting: where one does
-  /// not, that takes as long as it may be silent.
+  /// A hop may have lost what it was told in one flight, or the destination is the reason: a trial will tell.
+  func doubt(_ index: Int, of chain: Chain) {
+    pipelining.doubt(chain.hops[index])
+    warm?.tryPipelining(of: chain)
+  }
+
+  /// Finds out which hops of a chain support pipelining, if that is not known or in doubt. No client must be waiting:
+  /// where one does not, that takes as long as it may be silent.
   ///
-  /// The last hop is asked for a name that nobody has (RFC 6761 §6.4): any answer will do.
+  /// The last hop is asked for a name that does not exist (RFC 6761 §6.4): any answer will do.
   func tryPipelining(of chain: Chain) async {
     guard let nowhere = Endpoint("pipelining.invalid:9"),
       (try? check(chain, .connect, nowhere)) != nil
@@ -56,24 +63,5 @@ extension Dialer {
       guard let culprit else { return }
       pipelining.withdraw(chain.hops[culprit])
     }
-  }
-}
-
-extension Failure {
-  /// The last hop was asked for what is wanted.
-  // By itself: the compiler (6.3.1) fails to optimize `paced` with this inside.
-  @inline(never)
-  fileprivate var isOfTheLastRequest: Bool {
-    guard case .hop(let index, let count, _) = place else { return false }
-    return phase == .request && index == count - 1
-  }
-}
-
-extension Deadline {
-  /// Between now and then.
-  var halfway: Deadline {
-    guard self != .never else { return self }
-    let now = Deadline.now
-    return now + since(now) / 2
   }
 }

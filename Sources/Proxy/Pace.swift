@@ -1,7 +1,7 @@
 import Routing
 
 /// The hops of a chain that are told everything at once, by index: greeting, authentication, request, and what is for
-/// the hop behind them. Of the others each answer is awaited.
+/// the hop behind them. Of the others each answer is awaited. HTTP hops are never among them (RFC 9931).
 struct Pace: Hashable {
   private var bits: UInt64 = 0
 
@@ -60,8 +60,6 @@ extension Failure {
     case .closed, .violation, .http, .method, .system(.timedOut), .system(.connectionReset),
       .system(.brokenPipe):
       return true
-    // What follows a CONNECT may have been taken for its body, or for another request.
-    case .status: return phase == .connect
     default: return false
     }
   }

@@ -1,8 +1,12 @@
 import Routing
 import Synchronization
 import Transport
+import Wire
 
-/// Which upstreams stand pipelining, over all loops; by name, so that it survives a reload.
+/// Which upstreams support pipelined handshakes, over all loops; by name, so that it survives a reload.
+///
+/// Clients only raise doubts. A trial, which Sockeye makes by itself, alone proves a hop or takes the privilege away: what
+/// becomes of a client's dial depends on the destination too, which the client chooses.
 package final class Pipelining: Sendable {
   /// What is known of one.
   package enum Standing: String, Sendable {
@@ -11,81 +15,67 @@ package final class Pipelining: Sendable {
     case unknown
   }
 
-  private struct Record {
-    /// Whose record it is: another proxy by the same name has none.
-    let upstream: Upstream
-    var standing = Standing.unknown
-    var withdrawals = 0
-    /// Until then it is not tried.
-    var pauseEnd = Deadline(nanoseconds: 0)
-
-    func isTrusted(at now: Deadline) -> Bool {
-      switch upstream.pipeline {
-      case .yes: standing != .no || pauseEnd <= now
-      case .no: false
-      case .auto: standing == .yes
-      }
-    }
-  }
-
   private let records = Mutex<[String: Record]>([:])
-
-  private static let firstPause = Duration.seconds(60)
-  /// The pause doubles so many times.
-  private static let doublings = 6
-  /// A trial that found nothing out is not repeated at once.
-  private static let trialPause = Duration.seconds(60)
 
   package init() {}
 
-  /// What a chain is dialled at for a client.
-  func pace(for chain: Chain) -> Pace {
-    guard chain.hops.contains(where: { $0.pipeline != .no }) else { return .lockstep }
+  /// The pace of a client's dial, and whether a trial is due for one of the hops.
+  ///
+  /// The greeting of the last hop and a BIND or UDP ASSOCIATE do not share a flight: some servers (Tor) refuse those at
+  /// once, and the refusal takes the place of the answer to the greeting.
+  func pace(
+    for chain: Chain, asking command: SOCKS5.Command = .connect
+  ) -> (pace: Pace, isTrialDue: Bool) {
+    guard chain.hops.contains(where: { $0.pipeline != .no }) else { return (.lockstep, false) }
+    let isRefusedAtOnce = command == .bind || command == .associate
     return records.withLock { records in
-      let now = Deadline.now
       var pace = Pace()
+      var isTrialDue = false
       for (index, hop) in chain.hops.enumerated() where Self.mayPipeline(index, of: chain) {
-        if Self.record(of: hop, in: records).isTrusted(at: now) { pace.insert(index) }
+        let record = Self.record(of: hop, in: records)
+        // What `auto` does not know yet is found out when a tunnel is kept ready, or a group checked.
+        if hop.pipeline == .yes || record.isDoubted, record.isOpen, record.isTrialDue(at: .now) {
+          isTrialDue = true
+        }
+        if isRefusedAtOnce, index == chain.hops.count - 1 { continue }
+        if record.isTrusted { pace.insert(index) }
       }
-      return pace
+      return (pace, isTrialDue)
     }
   }
 
-  /// What a chain is dialled at to find something out; `nil` when there is nothing to be found out just now.
+  /// The pace of a trial; `nil` when there is nothing to find out now. Each hop is tried once in a pause.
   ///
-  /// - Parameter isContinued: the last trial has found out something about one of several.
+  /// - Parameter isContinued: the trial before found out something about one hop of several.
   func trialPace(for chain: Chain, isContinued: Bool) -> Pace? {
-    guard chain.hops.contains(where: { $0.pipeline == .auto }) else { return nil }
+    guard chain.hops.contains(where: { $0.pipeline != .no }) else { return nil }
     return records.withLock { records in
       let now = Deadline.now
       var pace = Pace()
       var isWorthIt = false
-      for (index, hop) in chain.hops.enumerated()
-      where Self.mayPipeline(index, of: chain) && hop.pipeline != .no {
+      for (index, hop) in chain.hops.enumerated() where Self.mayPipeline(index, of: chain) {
         var record = Self.record(of: hop, in: records)
-        let isUndecided = record.standing == .unknown && isContinued || record.pauseEnd <= now
-        if record.isTrusted(at: now) {
-          pace.insert(index)
-        } else if isUndecided {
+        // One that failed is not tried again with the others.
+        if record.isTrialDue(at: now) || isContinued && record.isOpen && record.standing != .no {
           pace.insert(index)
           isWorthIt = true
-          record.pauseEnd = now + Self.trialPause
+          record.begin(at: now)
           records[hop.name] = record
+        } else if record.isTrusted {
+          pace.insert(index)
         }
       }
       return isWorthIt ? pace : nil
     }
   }
 
-  /// Behind the last hop there is nobody: unless it is greeted, it is told one thing only.
+  /// Behind the last hop there is no other: unless it is greeted, it is told one thing only.
   private static func mayPipeline(_ index: Int, of chain: Chain) -> Bool {
     index < chain.hops.count - 1 || chain.hops[index].kind == .socks5
   }
 
   private static func record(of hop: Upstream, in records: [String: Record]) -> Record {
-    guard let record = records[hop.name], record.upstream.isSameProxy(as: hop) else {
-      return Record(upstream: hop)
-    }
+    guard let record = records[hop.name], record.upstream.isSameProxy(as: hop) else { return Record(hop) }
     return record
   }
 
@@ -96,29 +86,92 @@ package final class Pipelining: Sendable {
     records.withLock { Self.record(of: hop, in: $0).standing }
   }
 
-  /// It has answered to everything that it was told at once.
-  func prove(_ hop: Upstream) {
-    records.withLock { records in
-      var record = Self.record(of: hop, in: records)
-      record.standing = .yes
-      records[hop.name] = record
-    }
-  }
+  /// Asks for a trial of the hop, which keeps its privilege until then.
+  func doubt(_ hop: Upstream) { update(hop) { $0.isDoubted = true } }
 
-  /// It did not stand it: it is asked one thing at a time, and not tried for a while, which grows.
-  func withdraw(_ hop: Upstream) {
+  /// A trial was answered in full.
+  func prove(_ hop: Upstream) { update(hop) { $0.prove(at: .now) } }
+
+  /// A trial was not answered: the hop is asked one thing at a time, and not tried for a while.
+  func withdraw(_ hop: Upstream) { update(hop) { $0.withdraw(at: .now) } }
+
+  private func update(_ hop: Upstream, _ change: (inout Record) -> Void) {
     records.withLock { records in
       var record = Self.record(of: hop, in: records)
-      record.standing = .no
-      record.pauseEnd = .after(Self.firstPause * (1 << min(record.withdrawals, Self.doublings)))
-      record.withdrawals += 1
+      change(&record)
       records[hop.name] = record
     }
   }
 }
 
+// MARK: -
+
+extension Pipelining {
+  /// What is known of one upstream.
+  struct Record {
+    /// Whose record it is: another proxy by the same name has none.
+    let upstream: Upstream
+    private(set) var standing = Standing.unknown
+    /// A client's dial ended as those of hops do that do not support pipelining.
+    var isDoubted = false
+    /// Until then there is no trial.
+    private(set) var pauseEnd = Deadline(nanoseconds: 0)
+    /// Trials that failed, without a long proof in between.
+    private var withdrawals = 0
+    /// When the last trial proved it.
+    private var proof: Deadline?
+
+    /// From one trial to the next. After one that failed it doubles, at most so often: to 64 minutes.
+    private static let firstPause = Duration.seconds(60)
+    private static let doublings = 6
+
+    init(_ upstream: Upstream) { self.upstream = upstream }
+
+    /// Whether clients' dials tell it everything at once.
+    var isTrusted: Bool {
+      switch upstream.pipeline {
+      case .yes: standing != .no
+      case .no: false
+      case .auto: standing == .yes
+      }
+    }
+
+    /// Whether a trial would find something out.
+    var isOpen: Bool {
+      switch upstream.pipeline {
+      case .yes: isDoubted || standing == .no
+      case .no: false
+      case .auto: isDoubted || standing != .yes
+      }
+    }
+
+    func isTrialDue(at now: Deadline) -> Bool { isOpen && pauseEnd <= now }
+
+    /// A trial begins.
+    mutating func begin(at now: Deadline) { pauseEnd = now + Self.firstPause }
+
+    mutating func prove(at now: Deadline) {
+      standing = .yes
+      isDoubted = false
+      proof = now
+    }
+
+    mutating func withdraw(at now: Deadline) {
+      // It has worked for at least as long as it was left alone before: what was counted is past.
+      if let proof, now >= proof + pause { withdrawals = 0 }
+      withdrawals += 1
+      pauseEnd = now + pause
+      standing = .no
+      isDoubted = false
+      proof = nil
+    }
+
+    private var pause: Duration { Self.firstPause * (1 << min(max(withdrawals - 1, 0), Self.doublings)) }
+  }
+}
+
 extension Upstream {
-  /// As far as what it stands goes.
+  /// As far as what it supports goes.
   fileprivate func isSameProxy(as other: Upstream) -> Bool {
     kind == other.kind && endpoint == other.endpoint && tls == other.tls && pipeline == other.pipeline
       && isToldWhoAsks == other.isToldWhoAsks

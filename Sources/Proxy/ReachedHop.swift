@@ -1,9 +1,12 @@
+import Routing
 import Transport
 import Wire
 
 /// A hop that is connected to, through those before it, and has admitted us: it waits for a request.
 struct ReachedHop: ~Copyable {
   var hop: Hop
+  /// The chain that it is a hop of.
+  let chain: Chain
   var stream: TCPStream
   /// What was sent and nobody has taken yet.
   var input: [UInt8] = []
@@ -15,9 +18,12 @@ struct ReachedHop: ~Copyable {
   var since = Deadline.now
   /// When the phase began that is not over yet.
   var phaseStart: Deadline?
+  /// It waited for a request in a tunnel at rest.
+  var isWarm = false
 
-  init(_ hop: Hop, over stream: consuming TCPStream) {
+  init(_ hop: Hop, of chain: Chain, over stream: consuming TCPStream) {
     self.hop = hop
+    self.chain = chain
     self.stream = stream
   }
 

@@ -64,8 +64,11 @@ package struct Upstream: Hashable, Sendable {
   package var udp: UDPSupport
   package var pipeline: Pipeline
 
-  /// - Parameter udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot; and `no` with TLS, since datagrams
-  ///   pass beside it, as they are.
+  /// - Parameters:
+  ///   - udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot; and `no` with TLS, since datagrams
+  ///     pass beside it, as they are.
+  ///   - pipeline: HTTP has `no` whatever this is. An HTTP proxy that refuses a CONNECT reads the octets behind it as the
+  ///     next request (RFC 9931), so nothing is sent behind a CONNECT before its 2xx.
   package init(
     name: String, kind: Kind = .socks5, endpoint: Endpoint, tls: TLSContext? = nil,
     credentials: Credentials? = nil, isolation: Isolation? = nil, timeout: Duration = .seconds(10),
@@ -81,7 +84,7 @@ package struct Upstream: Hashable, Sendable {
     self.timeout = timeout
     self.resolution = resolution
     self.udp = udp ?? (kind == .socks5 && tls == nil ? .auto : .no)
-    self.pipeline = pipeline
+    self.pipeline = kind == .http ? .no : pipeline
   }
 }
 

@@ -162,6 +162,10 @@ package struct TCPStream: ~Copyable {
     return microseconds < 0 ? nil : .microseconds(microseconds)
   }
 
+  /// True while the peer's kernel has not acknowledged everything that was written: the peer's host may be gone. False on
+  /// a Unix-domain socket.
+  package var isUnacknowledged: Bool { linux_unacknowledged_segments(descriptor.rawValue) > 0 }
+
   /// The address of our end; `nil` on a Unix-domain socket.
   package var localAddress: SocketAddress? { SocketAddress(localOf: descriptor.descriptor) }
 

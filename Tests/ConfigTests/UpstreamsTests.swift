@@ -239,11 +239,15 @@ import Testing
       d: {url: "socks5://h:1", pipeline: true}
       e: {url: "socks5://h:1", pipeline: ye}
       f: {url: "socks5://h:1", pipeline: [no]}
+      g: {url: "http://h:1", pipeline: auto}
+      h: {url: "http://h:1", pipeline: yes}
     default: direct
     """,
     "5:38: error: 'true' is not 'yes', 'no' or 'auto' (write 'yes')",
     "6:38: error: 'ye' is not 'yes', 'no' or 'auto' (did you mean 'yes'?)",
-    "7:38: error: expected 'yes', 'no' or 'auto', not a list (write it like yes)"),
+    "7:38: error: expected 'yes', 'no' or 'auto', not a list (write it like yes)",
+    "9:36: warning: nothing is sent behind a CONNECT before an HTTP proxy has answered it (write 'no', or remove it)"
+  ),
   Case(
     """
     upstreams: {a: {url: "socks5://h:1", udp: auto}, b: {url: "socks5://h:2", udp: yes}, c: {url: "socks5://h:3", udp: no}}

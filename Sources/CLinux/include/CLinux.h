@@ -75,6 +75,7 @@ int linux_shutdown_write(int socket);
 int linux_reset_on_close(int socket);
 int linux_keep_alive(int socket, int seconds);
 long linux_round_trip_microseconds(int socket);
+int linux_unacknowledged_segments(int socket);
 int linux_udp_socket(int family);
 int linux_bind(int socket, const struct linux_address *address);
 int linux_address_towards(const struct linux_address *destination, struct linux_address *source);

@@ -58,6 +58,7 @@ final class ChainPath: @unchecked Sendable {
   func open() async throws(Failure) {
     var dialer = association.worker.dialer(association.terms.policy)
     dialer.journey = journey
+    dialer.warm = association.worker.warm
     do throws(Failure) {
       nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
     } catch {

@@ -20,14 +20,12 @@ extension Dialer {
     try check(chain, command, destination)
     guard let warm else { return try await askAnew(chain, command, destination, until: deadline) }
     if var tunnel = warm.take(chain, isChosen: journey != nil) {
-      let asked = Deadline.now
       do throws(Failure) {
-        // Where nothing is heard, the other half is for a new one.
-        let reply = try await ask(&tunnel, command, destination, until: deadline.halfway)
+        let reply = try await ask(&tunnel, command, destination, until: deadline)
         return AnsweredHop(hop: tunnel, reply: reply, isWarm: true)
       } catch {
+        // Slowness is no reason to ask again.
         guard error.isOfALostTunnel, Deadline.now < deadline else { throw error }
-        warm.noteEnd(chain, age: asked.since(tunnel.since))
       }
     }
     do throws(Failure) {
@@ -41,7 +39,7 @@ extension Dialer {
   private func askAnew(
     _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, until deadline: Deadline
   ) async throws(Failure) -> AnsweredHop {
-    try await paced(chain, until: deadline) { pace, deadline throws(Failure) in
+    try await paced(chain, asking: command, until: deadline) { pace throws(Failure) in
       try await askAnew(chain, command, destination, at: pace, until: deadline)
     }
   }

@@ -38,7 +38,10 @@ final class WarmChain: @unchecked Sendable {
       }
     }
 
-    fileprivate func take() -> ReachedHop? { hop.take() }
+    fileprivate func take() -> ReachedHop? {
+      hop?.isWarm = true
+      return hop.take()
+    }
   }
 
   init(_ chain: Chain, _ stock: WarmStock) {

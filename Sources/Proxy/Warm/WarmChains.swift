@@ -76,11 +76,6 @@ final class WarmChains: @unchecked Sendable {
     tend(entry, at: now)
   }
 
-  /// A tunnel that was taken ended, or fell silent, when it was asked.
-  func noteEnd(_ chain: Chain, age: Duration) {
-    entry(for: chain).stock.end(at: .now, age: age, jitter: .random(in: 0..<1))
-  }
-
   /// Whether it is time to say which chains may soon be taken in the place of this one.
   func wantsStandbys(for chain: Chain, by plan: Plan) -> Bool {
     guard plan.isSteady, !isClosed, entry(for: chain).stock.isWorthIt else { return false }
@@ -210,6 +205,12 @@ final class WarmChains: @unchecked Sendable {
       drop(entry)
       entry.stock = stock(for: entry.chain)
     }
+  }
+
+  /// Has the pipelining of a chain's hops tried while no client waits for that.
+  func tryPipelining(of chain: Chain) {
+    guard !isClosed else { return }
+    begin { [self] in await makeDialer().tryPipelining(of: chain) }
   }
 
   // MARK: Making
