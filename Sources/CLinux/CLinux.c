@@ -145,6 +145,13 @@ void *linux_reserve(size_t count) {
 
 void linux_release(void *memory, size_t count) { munmap(memory, count); }
 
+int linux_can_allocate(size_t count) {
+  void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  munmap(memory, count);
+  return 1;
+}
+
 // MARK: - Addresses
 
 union ip_address {

@@ -17,26 +17,21 @@ import CLinux
   private static let room = 65_536
   private static let slotSize = headroom + room
 
-  // Pages never touched never become resident: datagrams of the usual size cost two pages a slot.
-  private let memory: UnsafeMutableRawPointer
+  // Datagrams of the usual size touch two pages a slot.
+  private let memory: ReservedMemory
   private let datagrams: UnsafeMutablePointer<linux_datagram>
   /// The datagrams to send, in order.
   private var staged: [UInt8] = []
 
-  init() {
-    guard let memory = unsafe linux_reserve(Self.capacity * Self.slotSize) else {
-      preconditionFailure("out of memory")
-    }
-    unsafe self.memory = memory
-    unsafe datagrams = .allocate(capacity: Self.capacity)
+  init() throws(Errno) {
+    // The slots, and behind them the descriptions of what they hold.
+    let size = Self.capacity * Self.slotSize
+    memory = try unsafe ReservedMemory(byteCount: size + Self.capacity * MemoryLayout<linux_datagram>.stride)
+    unsafe datagrams = (memory.start + size).bindMemory(
+      to: linux_datagram.self, capacity: Self.capacity)
     unsafe datagrams.initialize(repeating: linux_datagram(), count: Self.capacity)
     staged.reserveCapacity(Self.capacity)
     for index in 0..<Self.capacity { empty(index) }
-  }
-
-  deinit {
-    unsafe datagrams.deallocate()
-    unsafe linux_release(memory, Self.capacity * Self.slotSize)
   }
 
   /// Gives the datagram all of its room.
@@ -46,7 +41,7 @@ import CLinux
   }
 
   private func slot(_ index: Int) -> UnsafeMutablePointer<UInt8> {
-    unsafe memory.advanced(by: index * Self.slotSize).assumingMemoryBound(to: UInt8.self)
+    unsafe (memory.start + index * Self.slotSize).assumingMemoryBound(to: UInt8.self)
   }
 
   private func check(_ index: Int) {

@@ -10,7 +10,7 @@ package final class EventLoop: TaskExecutor {
   private let poller: FileDescriptor
   private let alarm: FileDescriptor
   private let inbox = Mutex(Inbox())
-  private let state = ThreadState()
+  private let state: ThreadState
 
   /// What other threads bring.
   private struct Inbox {
@@ -21,18 +21,25 @@ package final class EventLoop: TaskExecutor {
     var isEmpty: Bool { jobs.isEmpty && cancellations.isEmpty && !isStopping }
   }
 
-  /// What only the loop's own thread touches: `@unchecked` holds because every access from outside `run` passes
-  /// through `own`, which asserts the thread.
+  /// What only the loop's own thread touches. Whatever is large is reserved when the loop starts: later it might not be
+  /// had.
+  ///
+  /// `@unchecked` holds because every access from outside `run` passes through `own`, which asserts the thread.
   @safe private final class ThreadState: @unchecked Sendable {
     var jobs: [UnownedJob] = []
     var waits = Waits()
     var now = Deadline.now
-    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: EventLoop.scratchSize, alignment: 64)
+    var memory = MemoryGauge()
+    let scratch: ReservedMemory
+    let events: ReservedMemory
     var pipes = PipePool()
-    lazy var datagrams = DatagramBatch()
+    let datagrams: DatagramBatch
 
-    deinit {
-      unsafe scratch.deallocate()
+    init() throws(Errno) {
+      scratch = try ReservedMemory(byteCount: EventLoop.scratchSize)
+      events = try unsafe ReservedMemory(
+        byteCount: EventLoop.batchSize * MemoryLayout<epoll_event>.stride)
+      datagrams = try DatagramBatch()
     }
   }
 
@@ -41,6 +48,7 @@ package final class EventLoop: TaskExecutor {
 
   /// Starts the loop's thread, which runs until `stop`.
   package init() throws(Errno) {
+    state = try ThreadState()
     poller = FileDescriptor(owning: try Errno.check(linux_epoll_create()))
     alarm = FileDescriptor(owning: try Errno.check(linux_eventfd()))
     _ = try Errno.check(
@@ -94,8 +102,7 @@ package final class EventLoop: TaskExecutor {
 
   fileprivate func run() {
     unsafe linux_set_thread_owner(Unmanaged.passUnretained(self).toOpaque())
-    let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: Self.batchSize)
-    defer { unsafe events.deallocate() }
+    let events = unsafe state.events.bytes.bindMemory(to: epoll_event.self)
 
     let executor = unsafe asUnownedTaskExecutor()
     var running: [UnownedJob] = []
@@ -244,10 +251,13 @@ extension EventLoop {
   package var now: Deadline { own.now }
 
   /// 64 KiB for bytes on their way: valid until the calling task next suspends.
-  var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch }
+  var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch.bytes }
 
   /// Datagrams on their way: valid until the calling task next suspends.
   package var datagrams: DatagramBatch { own.datagrams }
+
+  /// There is hardly any memory left that the program could get.
+  var isShortOfMemory: Bool { own.memory.isShort(at: own.now) }
 
   func takePipe() -> Pipe? { own.pipes.take() }
 

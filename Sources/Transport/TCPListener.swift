@@ -76,7 +76,7 @@ package final class TCPListener {
   /// The next waiting connection; `nil` when there is none, or while the listener rests.
   ///
   /// When it cannot accept, it rests a moment: what runs keeps running, and nothing spins. When the process is out of
-  /// descriptors, one newcomer is turned away first. The error is thrown once, until accepting succeeds again.
+  /// descriptors or memory, one newcomer is turned away first. The error is thrown once, until accepting succeeds again.
   ///
   /// - Parameter makeRoom: gives descriptors back that are not needed now; false when there are none.
   package func accept(makeRoom: () -> Bool = { false }) throws(Errno) -> Connection? {
@@ -108,7 +108,12 @@ package final class TCPListener {
   private func acceptNow() throws(Errno) -> Connection {
     var peer = linux_address()
     let socket = try Errno.check(unsafe linux_accept(descriptor.rawValue, &peer))
-    return Connection(rawValue: socket, peer: SocketAddress(peer))
+    let connection = Connection(rawValue: socket, peer: SocketAddress(peer))
+    guard !descriptor.loop.isShortOfMemory else {
+      connection.close()
+      throw .outOfMemory
+    }
+    return connection
   }
 
   /// Without a descriptor a waiting connection can be neither served nor refused: the spare one makes room to close it.

@@ -85,6 +85,29 @@ struct LimitsTests {
     _ = try tunnel(sockeye, to: target.address)
   }
 
+  @Test func `without memory newcomers are turned away, and those who are served go on`() throws {
+    let target = try Server.echo()
+    let datagrams = try DatagramServer.echo()
+    let sockeye = try Sockeye("default: direct\n")
+    let old = try tunnel(sockeye, to: target.address)
+    let association = try Association(through: sockeye.address)
+    // Room for what those who are served need, and not for newcomers.
+    try sockeye.process.limitAddressSpace(to: try sockeye.process.addressSpace + 2 << 20)
+    try eventually("a newcomer is turned away") {
+      (try? Socket(to: sockeye.address).requestConnect(to: target.address).code) == nil
+    }
+    try sockeye.process.line(containing: ": out of memory")
+    // Its first datagram.
+    try association.expectEcho("hello", from: datagrams.address)
+    try old.send(1)
+    #expect(try old.receive(exactly: 1) == [1])
+
+    try sockeye.process.limitAddressSpace(to: nil)
+    try eventually("newcomers are served again") {
+      (try? Socket(to: sockeye.address).requestConnect(to: target.address).code) == 0
+    }
+  }
+
   @Test func `out of descriptors it serves on, keeps its tunnels and does not spin (T37)`() throws {
     let target = try Server.echo()
     let sockeye = try Sockeye("timeouts: {handshake: 3s}\ndefault: direct\n", descriptors: 64)

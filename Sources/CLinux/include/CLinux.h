@@ -59,6 +59,7 @@ int linux_raise_descriptor_limit(void);
 // Memory whose pages take room only once they are touched; NULL when there is none.
 void *linux_reserve(size_t count);
 void linux_release(void *memory, size_t count);
+int linux_can_allocate(size_t count);
 
 // Sockets. All are non-blocking and close-on-exec.
 int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing);

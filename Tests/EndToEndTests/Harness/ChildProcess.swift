@@ -80,6 +80,23 @@ final class ChildProcess: Sendable {
 
   func signal(_ number: Int32) { life.signal(number) }
 
+  /// The first field of /proc/PID/statm, in bytes.
+  var addressSpace: Int {
+    get throws {
+      let fields = try String(contentsOfFile: "/proc/\(identifier)/statm", encoding: .utf8).split(
+        separator: " ")
+      return (Int(fields[0]) ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+    }
+  }
+
+  /// Sets RLIMIT_AS, in bytes; `nil` lifts it. The hard limit stays as it is.
+  func limitAddressSpace(to size: Int?) throws {
+    let exit = try ChildProcess.run(
+      try Program("prlimit", package: "util-linux"),
+      ["--pid", "\(identifier)", "--as=\(size.map(String.init) ?? "unlimited"):"])
+    guard exit.status == 0 else { throw NeverHappened(description: "\(exit)") }
+  }
+
   /// The second field of /proc/PID/statm, in bytes.
   var residentBytes: Int {
     get throws {
