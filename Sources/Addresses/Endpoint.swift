@@ -72,6 +72,10 @@ package struct Endpoint: Hashable, Sendable {
 }
 
 extension Endpoint {
+  package init(_ address: SocketAddress) {
+    self.init(address.address, port: address.port)
+  }
+
   /// The same, where the host is an address.
   package var socketAddress: SocketAddress? { host.address.map { SocketAddress($0, port: port) } }
 
@@ -92,11 +96,19 @@ extension Endpoint: CustomStringConvertible {
 package struct SocketAddress: Hashable, Sendable {
   package var address: IPAddress
   package var port: UInt16
+  /// The index of the interface that a link-local IPv6 address belongs to (RFC 4007); 0 for every other address.
+  package var scope: UInt32
 
-  package init(_ address: IPAddress, port: UInt16) {
+  package init(_ address: IPAddress, port: UInt16, scope: UInt32 = 0) {
     self.address = address
     self.port = port
+    self.scope = scope
   }
+}
+
+extension SocketAddress {
+  /// The same address with another port.
+  package func at(port: UInt16) -> SocketAddress { SocketAddress(address, port: port, scope: scope) }
 }
 
 extension SocketAddress: CustomStringConvertible {

@@ -176,6 +176,7 @@ static socklen_t to_system(const struct linux_address *address, union ip_address
   system->v6.sin6_family = AF_INET6;
   system->v6.sin6_port = htons(address->port);
   memcpy(&system->v6.sin6_addr, address->octets, 16);
+  system->v6.sin6_scope_id = address->scope;
   return sizeof system->v6;
 }
 
@@ -189,6 +190,7 @@ static void from_system(const union ip_address *system, struct linux_address *ad
     address->family = 6;
     address->port = ntohs(system->v6.sin6_port);
     memcpy(address->octets, &system->v6.sin6_addr, 16);
+    address->scope = system->v6.sin6_scope_id;
   }
 }
 
@@ -389,7 +391,7 @@ int linux_receive_datagrams(int socket, struct linux_datagram *datagrams, int co
 enum { LARGEST_SEGMENT = 1500 - 40 - 8, LARGEST_RUN = 65000 };
 
 static int is_same(const struct linux_address *one, const struct linux_address *other) {
-  return one->family == other->family && one->port == other->port &&
+  return one->family == other->family && one->port == other->port && one->scope == other->scope &&
          memcmp(one->octets, other->octets, sizeof one->octets) == 0;
 }
 

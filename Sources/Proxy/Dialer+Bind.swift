@@ -9,10 +9,10 @@ extension Dialer {
   ///
   /// - Parameters:
   ///   - service: the listener's rules for ports of ours.
-  ///   - reached: the address that the client reached us at; `nil` on a Unix-domain socket.
+  ///   - reached: the address that the client reached us at, with any port; `nil` on a Unix-domain socket.
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func bind(
-    _ request: Request, via outcome: Outcome, service: Listener.BindService, reached: IPAddress?,
+    _ request: Request, via outcome: Outcome, service: Listener.BindService, reached: SocketAddress?,
     budget: Duration
   ) async throws(Failure) -> Rendezvous {
     try await travel(request, via: outcome, within: budget) { way, deadline throws(Failure) in
@@ -27,7 +27,7 @@ extension Dialer {
 
   /// A port on the address that a connection to the peer would leave from: never on every address.
   private func bindHere(
-    _ request: Request, _ service: Listener.BindService, reached: IPAddress?, until deadline: Deadline
+    _ request: Request, _ service: Listener.BindService, reached: SocketAddress?, until deadline: Deadline
   ) async throws(Failure) -> Rendezvous {
     let isAnybody = request.destination.host.address?.isUnspecified == true
     let expected = isAnybody ? [] : try await admittedAddresses(of: request, until: deadline)
@@ -35,7 +35,7 @@ extension Dialer {
       let address = isAnybody ? reached : try Self.localAddress(towards: expected)
       guard let address else { throw .addressNotAvailable }
       let listener = try TCPListener(
-        bindingTo: SocketAddress(address, port: 0), ports: service.ports, on: loop)
+        bindingTo: address.at(port: 0), ports: service.ports, on: loop)
       guard var bound = listener.localAddress else { throw .addressNotAvailable }
       if let advertised = service.advertise { bound.address = advertised }
       return Rendezvous(place: .here(listener, expected: expected), bound: bound)
@@ -45,7 +45,7 @@ extension Dialer {
   }
 
   /// The address that a connection to the first of these would leave from, to which there is a way.
-  private static func localAddress(towards peers: [IPAddress]) throws(Errno) -> IPAddress {
+  private static func localAddress(towards peers: [IPAddress]) throws(Errno) -> SocketAddress {
     var failure = Errno.addressNotAvailable
     for peer in peers {
       do {

@@ -98,9 +98,10 @@ extension Event {
 package enum Notice: Sendable {
   /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
   case turnedAway(listener: String, Errno)
-  /// Datagrams that were to leave through this chain are dropped, and those of all clients for half a minute, or until
-  /// it is opened anew.
+  /// Datagrams that were to leave through this chain or plan are dropped. Told once in 30 s for each.
   case pathFailed(Outcome, Failure)
+  /// The client of a UDP association, with this control connection, sends from another port after a pause.
+  case clientMoved(SocketAddress, from: UInt16, to: UInt16)
 }
 
 /// Takes what the server tells. Called on the loops' threads: it must not block.

@@ -117,6 +117,13 @@ package final class Server: Sendable {
     return addresses
   }
 
+  /// Returns when each of the other loops has ended what it was doing at the moment of the call.
+  func passTurns(besides loop: EventLoop) async {
+    for other in loops where other !== loop {
+      await Task(executorPreference: other) {}.value
+    }
+  }
+
   // MARK: Changing
 
   /// Gives new sessions another table; those that run keep theirs.

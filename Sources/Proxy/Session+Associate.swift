@@ -16,18 +16,19 @@ extension Session {
       throw refusal(.unsupported("udp associate"), .commandNotSupported)
     }
     let terms = Association.Terms(
-      client: peer?.address, user: request.user, listener: listener.id, service: service, policy: policy)
+      peer: peer, user: request.user, listener: listener.id, service: service, policy: policy)
     let way = try await onlyChain(for: terms, client)
     let seat = worker.server.occupancy.seatAssociation(limit: policy.limits.associations)
     guard let seat else { throw refusal(.overLimit, .generalFailure) }
     let association: Association
     do throws(Errno) {
       association = try Association(
-        seat, at: client.localAddress?.address, hint: request.message.destination, terms: terms,
+        seat, at: client.localAddress, hint: request.message.destination, terms: terms,
         worker: worker)
     } catch {
       throw refusal(.failed(Failure(.client, .associate, .system(error))), .generalFailure)
     }
+    await association.settle()
     if let way { try await open(way, for: association) }
     try await reply(client, bound: association.bound)
     return .association(association)
@@ -42,7 +43,7 @@ extension Session {
     if prospects.all.allSatisfy({ $0.outcome == .drop }) { throw await drop(client) }
     if prospects.isRefused { throw refusal(.rejected, .notAllowed) }
     let ways = prospects.all.filter { !$0.outcome.refuses }
-    let lacks = ways.compactMap { lackOfUDP($0.outcome) }
+    let lacks = ways.compactMap { lackOfUDP($0.outcome, for: terms.request(to: anywhere)) }
     if let lack = lacks.first, lacks.count == ways.count {
       throw refusal(.failed(lack), SOCKS5.ReplyCode(lack))
     }
@@ -53,11 +54,11 @@ extension Session {
   }
 
   /// Why a chain carries no datagrams, as far as the table, or the hop itself, has said so.
-  private func lackOfUDP(_ outcome: Outcome) -> Failure? {
-    if case .chain(let chain) = outcome, let failure = worker.server.outages.failure(of: chain),
-      failure.isLackOfUDP
-    {
-      return failure
+  private func lackOfUDP(_ outcome: Outcome, for request: Request) -> Failure? {
+    if case .chain(let chain) = outcome {
+      let isolated = worker.server.identities.isolate(chain, for: request)
+      let failure = worker.server.outages.failure(of: chain, as: isolated)
+      if let failure, failure.isLackOfUDP { return failure }
     }
     return Failure(lackOfUDPOf: outcome)
   }

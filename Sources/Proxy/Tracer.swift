@@ -52,7 +52,7 @@ package struct Tracer: Sendable {
     /// A datagram came back from the destination.
     /// - size: its payload, in octets.
     /// - time: there and back.
-    case answered(by: SocketAddress, size: Int, time: Duration)
+    case answered(by: Endpoint, size: Int, time: Duration)
   }
 
   package struct Report: Sendable {

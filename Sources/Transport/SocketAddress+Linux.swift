@@ -9,7 +9,7 @@ extension SocketAddress {
       self.init(.v4(linux.word(UInt32.self, at: 0)), port: linux.port)
     case 6:
       let bits = UInt128(linux.word(UInt64.self, at: 0)) << 64 | UInt128(linux.word(UInt64.self, at: 8))
-      self.init(IPAddress.v6(bits).unmapped, port: linux.port)
+      self.init(IPAddress.v6(bits).unmapped, port: linux.port, scope: linux.scope)
     default:
       return nil
     }
@@ -25,6 +25,7 @@ extension SocketAddress {
   var linux: linux_address {
     var result = linux_address()
     result.port = port
+    result.scope = scope
     switch address {
     case .v4(let bits):
       result.family = 4
@@ -64,7 +65,7 @@ extension SocketAddress {
     for offset in 0..<ports.count {
       let port = ports.lowerBound + UInt16((start + offset) % ports.count)
       do {
-        return try open(SocketAddress(address, port: port))
+        return try open(SocketAddress(address, port: port, scope: scope))
       } catch .addressInUse {
         continue
       }

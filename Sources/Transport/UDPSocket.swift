@@ -65,13 +65,13 @@ package struct UDPSocket: ~Copyable {
     _ = try Errno.check(result)
   }
 
-  /// The address that datagrams to `destination` leave from, as the routes are now. Nothing is sent.
-  package static func localAddress(towards destination: IPAddress) throws(Errno) -> IPAddress {
+  /// The address, with any port, that datagrams to `destination` leave from, as the routes are now. Nothing is sent.
+  package static func localAddress(towards destination: IPAddress) throws(Errno) -> SocketAddress {
     // Any port does, but for 0 some kernels refuse to connect.
     var linux = SocketAddress(destination, port: 9).linux
     var source = linux_address()
     _ = try Errno.check(unsafe linux_address_towards(&linux, &source))
     guard let source = SocketAddress(source) else { throw .addressNotAvailable }
-    return source.address
+    return source
   }
 }

@@ -21,6 +21,14 @@ struct EventLog: EventSink {
       say(.warning, "turned away a connection to \(listener): \(error)")
     case .pathFailed(let outcome, let failure):
       write(.warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure))])
+    case .clientMoved(let client, let before, let port):
+      guard level >= .info else { return }
+      write(
+        .info, "udp",
+        [
+          ("client", .text(client.description)), ("port", .number(Int(port))),
+          ("port_before", .number(Int(before))),
+        ])
     }
   }
 

@@ -101,6 +101,17 @@ struct DatagramTraceTests {
     #expect(names.questions.all.filter { $0 == NameServer.Question(name: "", type: 2) }.count == 2)
   }
 
+  @Test func `an answer headed with the name that was asked is an answer`() throws {
+    let target = try DatagramServer.echo()
+    let port = target.port
+    var script = ScriptedHop.Script()
+    script.names = ["ns.test": "127.0.0.1"]
+    script.deliver = { [SOCKS.datagram(toName: "ns.test".utf8, port: port, Array($0.dropFirst(10)))] }
+    let hop = try ScriptedHop(script)
+    let exit = try trace(chain(hop.address), "ns.test:\(port)")
+    expect(exit, 0, #/answered in \d+ms .*from ns\.test:\d+/#)
+  }
+
   @Test func `a datagram goes through Dante and back`() throws {
     let names = try NameServer()
     let hop = try Dante()

@@ -190,6 +190,29 @@ struct UDPChainsTests {
     #expect(names.questions.all == [])
   }
 
+  // v2ray, Xray and sing-box answer so.
+  @Test(arguments: [1, 2])
+  func `an answer headed with the name that was asked is delivered with the name (G15)`(count: Int) throws {
+    let target = try DatagramServer.echo()
+    let port = target.port
+    var script = ScriptedHop.Script()
+    script.names = ["site.test": "127.0.0.1", "other.test": "127.0.0.1"]
+    script.deliver = { datagram in
+      ["other.test", "site.test"].map {
+        SOCKS.datagram(toName: $0.utf8, port: port, Array(datagram.dropFirst(10)))
+      }
+    }
+    let hops = try (1..<count).map { _ in try ScriptedHop() } + [ScriptedHop(script)]
+    let sockeye = try Self.serve(through: hops.map(\.address))
+    let client = try Association(through: sockeye.address)
+    for _ in 0..<2 {
+      try client.send("hello", to: "Site.Test.:\(port)")
+      #expect(try client.receive() == Datagram(source: "“site.test”:\(port)", bytes: Array("hello".utf8)))
+    }
+    // The other name was not asked.
+    #expect(try sockeye.closing(client).contains("dropped=unsolicited:2"))
+  }
+
   @Test func `the name of a later hop is the business of the hop before it, also for datagrams (J6, T31)`()
     throws
   {

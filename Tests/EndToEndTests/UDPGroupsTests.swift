@@ -25,6 +25,60 @@ struct UDPGroupsTests {
     #expect(hop.clientCount == 1)
   }
 
+  @Test(arguments: [false, true])
+  func `an association that took direct keeps to it when the proxy is back`(isOpenedBefore: Bool) throws {
+    let (one, other) = (try DatagramServer.echo(), try DatagramServer.echo())
+    let port = FreePort.take()
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://127.0.0.1:\(port)"}
+      groups: {exits: {members: [a, direct]}}
+      \(isOpenedBefore ? "" : "routes: [{port: 9, via: direct}]")
+      default: exits
+
+      """)
+    let old = try Association(through: sockeye.address)
+    try old.expectEcho("hello", from: one.address)
+    let hop = try ScriptedHop(on: "127.0.0.1:\(port)")
+    try eventually("the proxy is taken again") {
+      try Association(through: sockeye.address).expectEcho("hello", from: one.address)
+      return !hop.destinations.all.isEmpty
+    }
+    try old.expectEcho("hello", from: other.address)
+    #expect(!hop.destinations.all.contains(other.address))
+  }
+
+  // The proxy is up, and may have refused what this client asked for.
+  @Test(arguments: [(1, false), (2, false), (7, true)] as [(UInt8, Bool)], [false, true])
+  func `datagrams go direct where a proxy carries none, and not where it refused one association`(
+    refusal: (code: UInt8, isDirect: Bool), isOpenedBefore: Bool
+  ) throws {
+    let target = try DatagramServer.echo()
+    let other = try DatagramServer.echo()
+    var script = ScriptedHop.Script()
+    script.answer = { client, _ in try client.send(SOCKS.failure(refusal.code)) }
+    let hop = try ScriptedHop(script)
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)"}
+      groups: {exits: {members: [a, direct]}}
+      \(isOpenedBefore ? "" : "routes: [{port: \(other.port), via: direct}]")
+      default: exits
+
+      """)
+    guard refusal.isDirect || !isOpenedBefore else {
+      #expect(try Socket(to: sockeye.address).requestAssociation().code == (refusal.code == 2 ? 2 : 1))
+      return
+    }
+    let client = try Association(through: sockeye.address)
+    if refusal.isDirect { return try client.expectEcho("hello", from: target.address) }
+    try client.send("lost", to: target.address)
+    try client.expectEcho("hello", from: other.address)
+    try sockeye.process.line(containing: " udp via=a failed hop=1/1 a phase=associate ")
+    try client.expectEcho("hello", from: other.address)
+    #expect(target.payloads == [])
+  }
+
   @Test func `datagrams that no member carries are dropped, and the log says so once`() throws {
     let target = try DatagramServer.echo()
     let other = try DatagramServer.echo()

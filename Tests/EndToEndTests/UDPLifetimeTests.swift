@@ -82,6 +82,28 @@ struct UDPLifetimeTests {
     try old.expectEcho("hello", from: target.address)
   }
 
+  @Test func `a path that has ended closes its sockets while its association goes on`() throws {
+    let near = try DatagramServer.echo()
+    let far = try DatagramServer.echo()
+    let hop = try ScriptedHop()
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)"}
+      routes: [{port: \(far.port), via: a}]
+      default: direct
+
+      """)
+    let client = try Association(through: sockeye.address)
+    try client.expectEcho("near", from: near.address)
+    let before = try sockeye.process.openDescriptors
+    try client.expectEcho("far", from: far.address)
+    // A control connection and a socket for datagrams.
+    #expect(try sockeye.process.openDescriptors >= before + 2)
+    hop.endAssociations()
+    try eventually("they are closed") { try sockeye.process.openDescriptors <= before }
+    try client.expectEcho("near", from: near.address)
+  }
+
   @Test func `a thousand associations leave nothing behind`() throws {
     let target = try DatagramServer.echo(recording: false)
     let sockeye = try Sockeye("default: direct\nlog: {level: warning}\n")

@@ -77,6 +77,34 @@ struct AssociationTests {
     }
   }
 
+  @Test(arguments: [.generalFailure, .notAllowed, nil] as [SOCKS5.ReplyCode?])
+  func `a hop that refuses one client's association is asked for the next client's`(
+    code: SOCKS5.ReplyCode?
+  ) async throws {
+    let (hops, offer) = AsyncStream<TestHop>.makeStream()
+    try await withServer { loop in
+      let hop = try TestHop(on: loop)
+      offer.yield(hop)
+      return Self.table(hop.chain)
+    } _: { server in
+      let hop = try #require(await hops.first { _ in true })
+      let first = try await TestAssociation(server)
+      try first.send("too many", to: Self.there)
+      let refused = try await hop.nextRequest(on: server.loop)
+      if let code { try await refused.refuse(code) }
+      refused.close()
+      _ = try await server.record.nextFailure()
+
+      let relay = try Peer(on: server.loop)
+      let second = try await TestAssociation(server)
+      try second.send("hello", to: Self.there)
+      let control = try await hop.nextRequest(on: server.loop)
+      try await control.grant(relay.address)
+      #expect(try await relay.receive().bytes.suffix(5) == Array("hello".utf8)[...])
+      withExtendedLifetime(first) { control.close() }
+    }
+  }
+
   @Test(arguments: [true, false])
   func `datagrams take another way only where a hop says that it carries none`(says: Bool) async throws {
     let (hops, offer) = AsyncStream<TestHop>.makeStream()
@@ -217,7 +245,7 @@ struct AssociationTests {
       try answer(header("relay.test", 2000), inner, "3")
       try answer([0, 0, 1] + outer.dropFirst(3), inner, "4")
       try answer(Array(outer.dropLast()), [], "")
-      // Nor is this from an address at all, or from somebody who was sent to.
+      // Nor were these destinations sent to.
       try answer(outer, header("there.test", 7), "5")
       try answer(outer, header("198.51.100.8", 7), "6")
       try answer(outer, inner, "world")
@@ -227,8 +255,8 @@ struct AssociationTests {
 
       withExtendedLifetime(controls) { association.close() }
       let drops = try #require(try await server.record.nextEvent().datagrams).drops
-      #expect(drops[.foreign] == 6)
-      #expect(drops[.unsolicited] == 1)
+      #expect(drops[.foreign] == 5)
+      #expect(drops[.unsolicited] == 2)
     }
   }
 }

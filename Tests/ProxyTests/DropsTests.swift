@@ -18,7 +18,7 @@ struct DropsTests {
 
   @Test(
     arguments: [
-      (.fragment(1), .fragment), (.reserved, .malformed), (.truncated, .malformed),
+      (.fragment(1), .fragment), (.truncated, .malformed),
       (.addressType(2), .malformed), (.name(.malformed), .malformed), (.name(.tooLong), .malformed),
     ] as [(SOCKS5.DatagramHeader.Violation, Drop)])
   func `G10, G12: a fragment is told from what is broken`(

@@ -2,40 +2,112 @@ import Addresses
 import Routing
 import Testing
 import Transport
+import Wire
 
 @testable import Proxy
 
 struct OutagesTests {
   static let chain = Chain([Upstream(name: "a", endpoint: Endpoint(.loopback4, port: 1))])
   static let other = Chain([Upstream(name: "b", endpoint: Endpoint(.loopback4, port: 1))])
-  static let dead = Failure(.hop(0, of: 1, name: "a"), .connect, .system(.connectionRefused))
-  static let ended = Failure(.hop(0, of: 1, name: "a"), .relay, .closed)
+  static let client = IPAddress.v4(0xcb00_7101)
+  static let dead = failure(.connect, .system(.connectionRefused))
 
-  @Test func `a chain that could not be opened is out of use, and that is told once`() {
-    let outages = Outages()
-    #expect(outages.failure(of: Self.chain) == nil)
-    #expect(outages.note(Self.dead, of: .chain(Self.chain), isOutage: true))
-    #expect(outages.failure(of: Self.chain) == Self.dead)
-    #expect(outages.failure(of: Self.other) == nil)
-    #expect(!outages.note(Self.dead, of: .chain(Self.chain), isOutage: true))
-    #expect(!outages.note(Self.ended, of: .chain(Self.chain), isOutage: false))
-    #expect(outages.failure(of: Self.chain) == Self.dead)
+  static func failure(_ phase: Failure.Phase, _ cause: Failure.Cause, at index: Int = 0) -> Failure {
+    Failure(.hop(index, of: 2, name: "a"), phase, cause)
   }
 
-  @Test func `a chain that ended may be opened anew, and is out of use when that fails`() {
+  /// As an identity comes through the chain.
+  static func identity(_ name: String) -> Chain {
+    let credentials = Credentials(username: Array(name.utf8), password: [])
+    return Chain([
+      Upstream(name: "a", endpoint: Endpoint(.loopback4, port: 1), credentials: credentials)
+    ])
+  }
+
+  @Test(arguments: [
+    failure(.resolve, .notDialable), failure(.connect, .system(.connectionRefused)),
+    failure(.connect, .reply(.hostUnreachable), at: 1), failure(.tls, .closed), failure(.greet, .closed),
+    failure(.authenticate, .credentials), failure(.associate, .reply(.commandNotSupported)),
+  ])
+  func `a hop that was not passed, or carries no UDP, is left alone by all clients`(failure: Failure) {
     let outages = Outages()
-    #expect(outages.note(Self.ended, of: .chain(Self.chain), isOutage: false))
-    #expect(outages.failure(of: Self.chain) == nil)
-    #expect(!outages.note(Self.ended, of: .chain(Self.chain), isOutage: false))
-    // The log knows already that it is in trouble.
-    #expect(!outages.note(Self.dead, of: .chain(Self.chain), isOutage: true))
-    #expect(outages.failure(of: Self.chain) == Self.dead)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+    outages.note(failure, of: Self.chain, as: Self.chain, by: Self.client)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == failure)
+    #expect(outages.failure(of: Self.other, as: Self.other) == nil)
+    outages.clear(Self.chain, as: Self.chain)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+  }
+
+  static let refusals = [
+    failure(.associate, .reply(.generalFailure)), failure(.associate, .reply(.notAllowed)),
+    failure(.associate, .closed), failure(.associate, .system(.timedOut)),
+    failure(.associate, .reply(.generalFailure), at: 1),
+  ]
+
+  /// Each row holds addresses of two clients, or two of one.
+  static let clients: [(one: IPAddress, other: IPAddress, areTwo: Bool)] = [
+    (client, client, false),
+    (client, .v4(0xcb00_7102), true),
+    (.loopback4, .v4(0x7f00_0009), false),
+    (.loopback4, .loopback6, false),
+    (.v6(0x2001_0db8 << 96 | 1), .v6(0x2001_0db8 << 96 | 0xffff_ffff), false),
+    (.v6(0x2001_0db8 << 96 | 1), .v6(0x2001_0db8 << 96 | 1 << 64 | 1), true),
+  ]
+
+  @Test(arguments: refusals, clients)
+  func `what one client met concerns others when a second has met it`(
+    failure: Failure, clients: (one: IPAddress, other: IPAddress, areTwo: Bool)
+  ) {
+    let outages = Outages()
+    outages.note(failure, of: Self.chain, as: Self.chain, by: clients.one)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+    outages.note(failure, of: Self.chain, as: Self.chain, by: clients.other)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == (clients.areTwo ? failure : nil))
+  }
+
+  @Test func `one that gets through takes away what another has met`() {
+    let outages = Outages()
+    outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: Self.client)
+    outages.clear(Self.chain, as: Self.chain)
+    outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: .v4(0xcb00_7102))
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+  }
+
+  @Test(arguments: [
+    (failure(.authenticate, .credentials), false),
+    (failure(.associate, .reply(.commandNotSupported)), false),
+    (failure(.connect, .reply(.generalFailure), at: 1), false),
+    (dead, true), (failure(.tls, .closed), true),
+  ])
+  func `a hop may refuse one identity and serve another`(failure: Failure, isForAll: Bool) {
+    let outages = Outages()
+    outages.note(failure, of: Self.chain, as: Self.identity("alice"), by: Self.client)
+    #expect(outages.failure(of: Self.chain, as: Self.identity("alice")) == failure)
+    #expect(outages.failure(of: Self.chain, as: Self.identity("bob")) == (isForAll ? failure : nil))
+  }
+
+  @Test func `identities without end are not remembered, and do not hide what concerns all`() {
+    let outages = Outages()
+    for number in 0..<5000 {
+      outages.note(
+        Self.failure(.greet, .closed), of: Self.chain, as: Self.identity("\(number)"), by: Self.client)
+    }
+    #expect(outages.failure(of: Self.chain, as: Self.identity("0")) != nil)
+    #expect(outages.failure(of: Self.chain, as: Self.identity("4999")) == nil)
+  }
+
+  @Test func `the log hears of each chain once in a while`() {
+    let outages = Outages()
+    #expect(outages.isNews(.chain(Self.chain)))
+    #expect(!outages.isNews(.chain(Self.chain)))
+    #expect(outages.isNews(.chain(Self.other)))
   }
 
   @Test(arguments: [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .outOfMemory, .noBufferSpace] as [Errno])
   func `what we lack says nothing of a hop`(error: Errno) {
-    #expect(Failure(.hop(0, of: 1, name: "a"), .connect, .system(error)).isOurs)
+    #expect(Self.failure(.connect, .system(error)).isOurs)
     #expect(!Self.dead.isOurs)
-    #expect(!Self.ended.isOurs)
+    #expect(!Self.failure(.relay, .closed).isOurs)
   }
 }

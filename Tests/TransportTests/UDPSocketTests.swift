@@ -154,7 +154,7 @@ import Testing
 
   @Test(arguments: loopbacks)
   func `towards its own host, a host sends from the loopback address`(address: IPAddress) throws {
-    #expect(try UDPSocket.localAddress(towards: address) == address)
+    #expect(try UDPSocket.localAddress(towards: address).address == address)
   }
 
   @Test func `towards the broadcast address there is no way without asking for it`() {

@@ -15,6 +15,7 @@ struct linux_address {
   uint8_t family;
   uint16_t port;
   uint8_t octets[16];  // network order, the first 4 for IPv4
+  uint32_t scope;      // the interface's index, for a link-local IPv6 address; else 0
 };
 
 // A datagram in memory. It goes to `destination`, or where its socket is connected to if that has family 0.

@@ -14,7 +14,8 @@ import Wire
 final class Association: @unchecked Sendable {
   /// For whom it is, and by what rules.
   struct Terms {
-    let client: IPAddress?
+    /// Where the control connection comes from; `nil` on a Unix-domain socket.
+    let peer: SocketAddress?
     let user: String?
     let listener: ListenerID
     let service: Listener.UDPService
@@ -22,7 +23,7 @@ final class Association: @unchecked Sendable {
 
     /// What the routes are asked about a datagram to `destination`.
     func request(to destination: Endpoint) -> Request {
-      Request(.udp, to: destination, client: client, user: user, listener: listener)
+      Request(.udp, to: destination, client: peer?.address, user: user, listener: listener)
     }
   }
 
@@ -30,10 +31,9 @@ final class Association: @unchecked Sendable {
   unowned let worker: Worker
   private let seat: Occupancy.AssociationSeat
   private let relay: UDPSocket
-  /// Datagrams come from the address of the control connection (G7).
-  let client: IPAddress
-  /// Learnt from the first datagram that is one, unless the client told it (G1, G2).
-  private var port: UInt16?
+  /// Where the client sends from: the address is that of the control connection (G7), the port 0 until it is known.
+  private var source: SocketAddress
+  private var port: ClientPort
   private(set) lazy var dispatch = Dispatch(for: self)
   /// The control connection, the relay, and then the sockets towards direct destinations as they were opened.
   private var interests: [Interest] = []
@@ -50,7 +50,7 @@ final class Association: @unchecked Sendable {
   private(set) var down = Traffic()
   var drops = Drops()
   /// The header that names the source of the latest answer: most come in a row.
-  private var latest: (source: SocketAddress, header: [UInt8])?
+  private var latest: (source: Endpoint, header: [UInt8])?
 
   /// Datagrams, and the octets of their payloads.
   struct Traffic {
@@ -65,18 +65,16 @@ final class Association: @unchecked Sendable {
 
   /// - Parameters:
   ///   - local: the address at which the client reached us; a client of a Unix-domain socket is on this machine.
-  ///   - hint: where the client says it will send from (RFC 1928 §4). Its port counts if its address is the client's,
-  ///     or none: any other address would open the relay to a stranger.
+  ///   - hint: where the client says it will send from (RFC 1928 §4).
   init(
-    _ seat: consuming Occupancy.AssociationSeat, at local: IPAddress?, hint: Endpoint, terms: Terms,
+    _ seat: consuming Occupancy.AssociationSeat, at local: SocketAddress?, hint: Endpoint, terms: Terms,
     worker: Worker
   ) throws(Errno) {
-    relay = try UDPSocket(
-      bindingTo: SocketAddress(local ?? .loopback4, port: 0), ports: terms.service.ports, on: worker.loop)
-    client = terms.client ?? .loopback4
-    if let address = hint.host.address, address.isUnspecified || address == client, hint.port != 0 {
-      port = hint.port
-    }
+    let address = local?.at(port: 0) ?? SocketAddress(.loopback4, port: 0)
+    relay = try UDPSocket(bindingTo: address, ports: terms.service.ports, on: worker.loop)
+    let client = terms.peer ?? SocketAddress(.loopback4, port: 0)
+    port = ClientPort(of: client.address, hint: hint)
+    source = client.at(port: port.number ?? 0)
     self.seat = seat
     self.terms = terms
     self.worker = worker
@@ -90,12 +88,26 @@ final class Association: @unchecked Sendable {
   }
 
   var loop: EventLoop { worker.loop }
+  var client: IPAddress { source.address }
 
   /// Where the client is to send: BND of the reply (G3).
   var bound: SocketAddress {
     let local = relay.localAddress ?? SocketAddress(.unspecified4, port: 0)
     return SocketAddress(terms.service.advertise ?? local.address, port: local.port)
   }
+
+  /// Makes sure that nothing which this program sent to the relay's port is taken for the client's: a datagram that
+  /// another loop had in its hands before the relay was known may have come. The client does not know the relay yet.
+  func settle() async {
+    await worker.server.passTurns(besides: loop)
+    for _ in 0..<Self.settlingRounds {
+      let hasMore = try? relay.receive({ _ in drops.count(.stranger) }, flush: {})
+      guard hasMore == true else { return }
+    }
+  }
+
+  /// More than a socket's buffer holds.
+  private static let settlingRounds = 64
 
   // MARK: Life
 
@@ -193,8 +205,10 @@ final class Association: @unchecked Sendable {
 
   private func accept(_ slot: Int) {
     let batch = loop.datagrams
-    let source = batch.source(of: slot)
-    guard source.address == client, port == nil || port == source.port else { return drops.count(.stranger) }
+    let sender = batch.source(of: slot)
+    guard sender.at(port: source.port) == source, port.admits(sender.port, at: loop.now) else {
+      return drops.count(.stranger)
+    }
     let header: SOCKS5.DatagramHeader
     let headerSize: Int
     do {
@@ -204,35 +218,40 @@ final class Association: @unchecked Sendable {
     } catch {
       return drops.count(Drop(error))
     }
-    port = source.port
     lastUse = loop.now
+    source.port = sender.port
+    if let before = port.use(sender.port, at: loop.now), let peer = terms.peer {
+      worker.server.sink.record(.clientMoved(peer, from: before, to: sender.port))
+    }
     batch.dropFirst(headerSize, of: slot)
     dispatch.forward(slot, to: header.peer)
   }
 
   // MARK: To the client
 
-  /// Puts an answer among those that `flush` sends to the client, with its true source (G15).
+  /// Puts an answer among those that `flush` sends to the client, headed with its source (G15).
   ///
-  /// - Parameter contacts: who may answer by the way that it came, unless everybody may (G16).
+  /// - Parameters:
+  ///   - source: a name only if the last hop of a chain named the source so.
+  ///   - contacts: who may answer by the path that it came, unless everybody may (G16).
   /// - Returns: false when it is nobody's answer.
   @discardableResult
-  func deliver(_ slot: Int, from source: SocketAddress, if contacts: Contacts) -> Bool {
+  func deliver(_ slot: Int, from source: Endpoint, if contacts: Contacts) -> Bool {
     guard terms.service.filtering == .endpointIndependent || contacts.contains(source) else {
       drops.count(.unsolicited)
       return false
     }
-    guard let port else { return true }
+    guard port.number != nil else { return true }
     let batch = loop.datagrams
     let payload = batch.byteCount(of: slot)
     if latest?.source != source {
-      latest = (source, SOCKS5.DatagramHeader(Endpoint(source.address, port: source.port)).bytes)
+      latest = (source, SOCKS5.DatagramHeader(source).bytes)
     }
     guard let header = latest?.header, batch.prepend(header, to: slot, towards: client) else {
       drops.count(.tooLarge)
       return true
     }
-    batch.stage(slot, to: SocketAddress(client, port: port))
+    batch.stage(slot, to: self.source)
     lastUse = loop.now
     down.count(payload)
     return true

@@ -13,8 +13,9 @@ final class ChainPath: @unchecked Sendable {
   let contacts = Contacts()
   /// What waits for it to be opened.
   let waiting = WaitingDatagrams()
-  /// `nil` until it is opened.
+  /// `nil` before it is opened and after it has ended, which closes its sockets: flows keep the path for longer.
   private(set) var nested: NestedAssociation?
+  private(set) var wasOpened = false
   private(set) var hasEnded = false
   /// The destination has been heard through it.
   private(set) var hasAnswered = false
@@ -67,9 +68,11 @@ final class ChainPath: @unchecked Sendable {
       throw error
     }
     journey?.arrive()
+    association.worker.server.outages.clear(chain, as: isolated)
     ledger.note(nil, of: chain)
     ledger.enter(chain)
     isCounted = true
+    wasOpened = true
     lastUse = .now
   }
 
@@ -78,6 +81,7 @@ final class ChainPath: @unchecked Sendable {
   func run(onOpen: () -> Void) async throws(Failure) {
     defer {
       hasEnded = true
+      nested = nil
       leave()
     }
     if nested == nil { try await open() }
@@ -92,12 +96,12 @@ final class ChainPath: @unchecked Sendable {
       case .ready(0):
         while try receive(nested) {
           await Task.yield()
-          if Task.isCancelled { return }
+          if hasEnded || Task.isCancelled { return }
         }
       case .ready(let position):
         while try nested.listen(to: position - 1) {
           await Task.yield()
-          if Task.isCancelled { return }
+          if hasEnded || Task.isCancelled { return }
         }
       case .timedOut where lastUse + idle <= association.loop.now:
         return

@@ -10,7 +10,7 @@ import Wire
 struct DatagramProbe {
   /// What the destination sent back.
   struct Answer {
-    let source: SocketAddress
+    let source: Endpoint
     /// Of its payload, in octets.
     let size: Int
     /// From the question that it answers.
@@ -100,7 +100,7 @@ struct DatagramProbe {
   }
 
   private func answer(_ slot: Int, in batch: DatagramBatch) -> Answer? {
-    let source = nested.map { $0.unwrap(slot, in: batch) } ?? batch.source(of: slot)
+    let source = nested.map { $0.unwrap(slot, in: batch) } ?? Endpoint(batch.source(of: slot))
     guard let source, isDestination(source) else { return nil }
     let id = batch.withBytes(of: slot) { bytes in
       bytes.count < 2 ? nil : UInt16(bytes[0]) << 8 | UInt16(bytes[1])
@@ -110,11 +110,11 @@ struct DatagramProbe {
     return Answer(source: source, size: batch.byteCount(of: slot), time: Deadline.now.since(asked))
   }
 
-  /// As an association's filter has it: where the last hop resolves the name, the port alone can tell.
-  private func isDestination(_ source: SocketAddress) -> Bool {
-    switch destination.host {
-    case .address(let address): source.address == address
-    case .name: source.port == destination.port
+  /// The rule of `Contacts`: where the last hop resolves the name, an address is judged by its port.
+  private func isDestination(_ source: Endpoint) -> Bool {
+    switch (destination.host, source.host) {
+    case (.name, .address): source.port == destination.port
+    case (let asked, let host): host == asked
     }
   }
 

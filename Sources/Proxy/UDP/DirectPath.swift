@@ -1,4 +1,5 @@
 import Addresses
+import DNS
 import Routing
 import Settings
 import Transport
@@ -20,10 +21,8 @@ final class DirectPath {
   // MARK: Deciding
 
   func decide(_ address: SocketAddress) -> Flow.Decision {
-    guard address.address.isDialable, !association.worker.server.ownRelays.contains(address) else {
-      return .nowhere(.refused)
-    }
-    return Flow.Decision(way: .direct(address), contact: contacts.add(.address(address.address)))
+    guard address.address.isDialable else { return .nowhere(.refused) }
+    return Flow.Decision(way: .direct(address), contact: contacts.add(Endpoint(address)))
   }
 
   /// What the addresses of a name, at least one, lead to.
@@ -36,6 +35,11 @@ final class DirectPath {
   }
 
   // MARK: Moving
+
+  /// Whether a datagram may go there now. A relay of ours may be opened at any time, so this is asked for each.
+  func admits(_ destination: SocketAddress) -> Bool {
+    !association.worker.server.ownRelays.contains(destination)
+  }
 
   /// `nil` when there is no descriptor for it.
   func outlet(towards address: IPAddress) -> Outlet? {
@@ -62,7 +66,7 @@ final class DirectPath {
     let batch = association.loop.datagrams
     // As with the relay, nothing can fail but for want of memory.
     let hasMore = try? outlets[index].socket.receive { slot in
-      association.deliver(slot, from: batch.source(of: slot), if: contacts)
+      association.deliver(slot, from: Endpoint(batch.source(of: slot)), if: contacts)
     } flush: {
       association.flush()
     }
@@ -82,4 +86,15 @@ extension RouteTable {
 extension IPAddress {
   /// Whether there is a way to it from here, as far as this host knows.
   var hasRoute: Bool { (try? UDPSocket.localAddress(towards: self)) != nil }
+}
+
+extension Lookup {
+  /// Whether it is known where datagrams to the name go.
+  ///
+  /// Nothing tells of a datagram which family works: IPv4 does nearly everywhere. So IPv6 is waited for only where no
+  /// IPv4 address may be sent to, or there is no way to any.
+  func suffices(for request: Request, by table: RouteTable) -> Bool {
+    guard !isComplete, case .success(let addresses)? = v4 else { return isComplete }
+    return table.addressForDatagrams(among: addresses, of: request)?.hasRoute == true
+  }
 }

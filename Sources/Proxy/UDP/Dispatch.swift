@@ -11,15 +11,15 @@ import Wire
 ///
 /// `@unchecked` holds because it belongs to an association, whose tasks run on one thread.
 final class Dispatch: @unchecked Sendable {
-  private unowned let association: Association
-  private let terms: Association.Terms
+  unowned let association: Association
+  let terms: Association.Terms
   private var flows: RecencyMap<Endpoint, Flow>
   /// By what is dialled: each identity has paths of its own.
-  private var paths: [Chain: ChainPath] = [:]
-  /// Until when chains of the table are left alone.
-  private var rests: [Chain: Deadline] = [:]
+  var paths: [Chain: ChainPath] = [:]
+  /// Until when this association opens no path through a chain, by what is dialled.
+  var rests: RecencyMap<Chain, Deadline>
   /// What was chosen for a plan that leads all destinations the same way, for as long as it lasts.
-  private var chosen: [Plan: ChainPath] = [:]
+  var chosen: [Plan: Choice] = [:]
   let direct: DirectPath
   private var bytesWaiting = 0
   /// By which the datagrams staged in the loop's batch leave.
@@ -31,17 +31,18 @@ final class Dispatch: @unchecked Sendable {
   /// wrong: a session cannot go on with another of the name's hosts.
   private static let nameLifetime = Deadline.Interval(.seconds(30))
   /// How long there is no way, where the reason is remembered elsewhere.
-  private static let failureLifetime = Duration.seconds(1)
+  static let failureLifetime = Duration.seconds(1)
 
   init(for association: Association) {
     self.association = association
     terms = association.terms
     flows = RecencyMap(capacity: terms.policy.limits.pathsPerAssociation)
+    rests = RecencyMap(capacity: terms.policy.limits.pathsPerAssociation)
     direct = DirectPath(for: association)
   }
 
-  private var loop: EventLoop { association.loop }
-  private var server: Server { association.worker.server }
+  var loop: EventLoop { association.loop }
+  var server: Server { association.worker.server }
 
   // MARK: Forwarding
 
@@ -55,6 +56,7 @@ final class Dispatch: @unchecked Sendable {
     case .awaited(let name):
       return wait(slot, destination, in: name.waiting)
     case .direct(let address):
+      guard direct.admits(address) else { return association.drops.count(.refused) }
       guard let outlet = direct.outlet(towards: address.address) else {
         return association.drops.count(.unsent)
       }
@@ -123,7 +125,7 @@ final class Dispatch: @unchecked Sendable {
     return decide(request, verdict.outcome, by: verdict.route, alternative: verdict.alternative)
   }
 
-  private func decide(
+  func decide(
     _ request: Request, _ outcome: Outcome, by route: Route?, alternative: Outcome?
   ) -> Flow.Decision {
     switch outcome {
@@ -136,7 +138,7 @@ final class Dispatch: @unchecked Sendable {
 
   // MARK: Directly
 
-  private func decideDirectly(_ request: Request) -> Flow.Decision {
+  func decideDirectly(_ request: Request) -> Flow.Decision {
     switch request.destination.host {
     case .address(let address):
       return direct.decide(SocketAddress(address, port: request.destination.port))
@@ -189,48 +191,45 @@ final class Dispatch: @unchecked Sendable {
   ) -> Flow.Decision {
     let isolated = server.identities.isolate(chain, for: request)
     if let path = paths[isolated] { return decide(request, by: path) }
-    if let rest = rests[chain], rest > loop.now { return .nowhere(.noPath, until: rest) }
-    if let failure = server.outages.failure(of: chain) ?? Failure(lackOfUDPOf: .chain(chain)) {
-      report(failure, of: .chain(chain), isOutage: true)
+    if let failure = server.outages.failure(of: chain, as: isolated) ?? Failure(lackOfUDPOf: .chain(chain)) {
+      report(failure, of: .chain(chain))
       if failure.isLackOfUDP, let alternative {
         return decide(request, alternative, by: route, alternative: nil)
       }
       return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
     }
+    if let rest = rests.use(isolated), rest > loop.now { return .nowhere(.noPath, until: rest) }
     guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
     let path = ChainPath(chain, as: isolated, by: route, of: association)
     add(path)
     return decide(request, by: path)
   }
 
-  private func decide(_ request: Request, by path: ChainPath) -> Flow.Decision {
+  func decide(_ request: Request, by path: ChainPath) -> Flow.Decision {
     let destination = request.destination
-    let contact: Contacts.Contact =
-      switch destination.host {
-      case .address(let address): .address(address)
-      case .name: .named(port: destination.port)
-      }
     return Flow.Decision(
-      way: .chain(path, header: SOCKS5.DatagramHeader(destination).bytes), contact: path.contacts.add(contact)
-    )
+      way: .chain(path, header: SOCKS5.DatagramHeader(destination).bytes),
+      contact: path.contacts.add(destination))
   }
 
   /// Opens a path before anything is to leave by it.
   func open(_ chain: Chain, by route: Route?) async throws(Failure) {
-    if let failure = server.outages.failure(of: chain) { throw failure }
-    try await open(
-      ChainPath(chain, as: server.identities.isolate(chain, for: anywhere), by: route, of: association))
+    let isolated = server.identities.isolate(chain, for: anywhere)
+    if let failure = server.outages.failure(of: chain, as: isolated) { throw failure }
+    try await open(ChainPath(chain, as: isolated, by: route, of: association))
   }
 
   /// No destination asks for it.
-  private var anywhere: Request { terms.request(to: Endpoint(.unspecified4, port: 0)) }
+  var anywhere: Request { terms.request(to: Endpoint(.unspecified4, port: 0)) }
 
-  private func open(_ path: ChainPath) async throws(Failure) {
+  func open(_ path: ChainPath) async throws(Failure) {
     do {
       try await path.open()
     } catch {
       if !Task.isCancelled {
-        _ = server.outages.note(error, of: .chain(path.chain), isOutage: !error.isOurs)
+        rest(path, after: error)
+        // The client's own line tells it.
+        _ = server.outages.isNews(.chain(path.chain))
       }
       throw error
     }
@@ -238,77 +237,10 @@ final class Dispatch: @unchecked Sendable {
     if !path.chain.isIsolatedByDestination { add(path) }
   }
 
-  // MARK: By a plan
-
-  /// An association keeps to one way, as a tunnel does, unless the plan is to tell destinations apart.
-  private func decide(
-    _ request: Request, following plan: Plan, by route: Route?, alternative: Outcome?
-  ) -> Flow.Decision {
-    if let path = chosen[plan], !path.hasEnded { return decide(request, by: path) }
-    let journey = association.worker.journey(by: plan, for: request)
-    while let way = journey.next() {
-      guard case .chain(let chain) = way else { return decideDirectly(request) }
-      let isolated = server.identities.isolate(chain, for: request)
-      if let path = paths[isolated] {
-        choose(path, for: plan)
-        return decide(request, by: path)
-      }
-      if let trouble = trouble(of: chain) {
-        journey.skip(trouble)
-        continue
-      }
-      guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
-      let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
-      choose(path, for: plan)
-      add(path)
-      return decide(request, by: path)
-    }
-    let failure = Failure(lackOfUDPOf: .plan(plan)) ?? journey.failure
-    report(failure, of: .plan(plan), isOutage: false)
-    // Of each of its ways, and not only of those that are down, it must be known that it carries none.
-    if let alternative, failure.isLackOfUDP, journey.attempts.allSatisfy(\.failure.isLackOfUDP) {
-      return decide(request, alternative, by: route, alternative: nil)
-    }
-    return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
-  }
-
-  /// Why a chain is not to be tried just now, by anybody or by this association.
-  private func trouble(of chain: Chain) -> Failure? {
-    if let failure = server.outages.failure(of: chain) { return failure }
-    guard let rest = rests[chain], rest > loop.now else { return nil }
-    return Failure(.hop(0, of: chain.hops.count, name: chain.hops[0].name), .relay, .noWay)
-  }
-
-  private func choose(_ path: ChainPath, for plan: Plan) {
-    if !plan.dependsOnDestination { chosen[plan] = path }
-  }
-
-  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
-  func open(_ plan: Plan, by route: Route?) async throws(Failure) {
-    let journey = association.worker.journey(by: plan, for: anywhere)
-    while let way = journey.next() {
-      // Nothing has to be opened for it.
-      guard case .chain(let chain) = way else { return }
-      if let failure = server.outages.failure(of: chain) {
-        journey.skip(failure)
-        continue
-      }
-      let isolated = server.identities.isolate(chain, for: anywhere)
-      let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
-      do {
-        try await open(path)
-        return choose(path, for: plan)
-      } catch {
-        guard error.blame != .destination else { throw error }
-      }
-    }
-    throw journey.failure
-  }
-
   /// Makes room for one more path: of those that are open, the one unused for longest ends. False when there is none.
   ///
   /// A client can have any number of identities, where they depend on the destination.
-  private func makeRoom() -> Bool {
+  func makeRoom() -> Bool {
     guard paths.count >= terms.policy.limits.pathsPerAssociation else { return true }
     let open = paths.values.lazy.filter { $0.nested != nil }
     guard let oldest = open.min(by: { $0.lastUse < $1.lastUse }) else { return false }
@@ -318,7 +250,7 @@ final class Dispatch: @unchecked Sendable {
   }
 
   /// Sends by this path what is to leave through its chain, until it ends.
-  private func add(_ path: ChainPath) {
+  func add(_ path: ChainPath) {
     paths[path.isolated] = path
     association.start { [self] in
       do throws(Failure) {
@@ -331,31 +263,32 @@ final class Dispatch: @unchecked Sendable {
     }
   }
 
-  /// A chain that could not be opened is out of use for everybody. One that was, and ended without an answer, only for
-  /// this association and for a moment: a datagram can make a hop end it, and others must not suffer from what a client
-  /// sends.
   private func end(_ path: ChainPath, for failure: Failure) {
     // It is the client that left, or the program that ends.
     guard !Task.isCancelled else { return }
-    let isOutage = path.nested == nil && !failure.isOurs
-    if !isOutage, !path.hasAnswered { rests[path.chain] = loop.now + Self.failureLifetime }
-    report(failure, of: .chain(path.chain), isOutage: isOutage)
+    rest(path, after: failure)
+    report(failure, of: .chain(path.chain))
   }
 
-  /// Tells the log, once in a while, and lets the chain rest if it is out of use.
-  private func report(_ failure: Failure, of outcome: Outcome, isOutage: Bool) {
-    guard server.outages.note(failure, of: outcome, isOutage: isOutage) else { return }
+  /// Keeps this association from opening the path again for 30 s if it could not be opened, and for 1 s if it ended
+  /// without an answer: a datagram can make a hop end it. What `Outages` makes of it concerns other clients too.
+  private func rest(_ path: ChainPath, after failure: Failure) {
+    guard !path.hasAnswered else { return }
+    let isOutage = !path.wasOpened && !failure.isOurs
+    if isOutage {
+      server.outages.note(failure, of: path.chain, as: path.isolated, by: association.client)
+    }
+    let end = loop.now + (isOutage ? Outages.duration : Self.failureLifetime)
+    if rests.use(path.isolated) == nil {
+      _ = rests.insert(end, for: path.isolated)
+    } else {
+      rests.replace(with: end, for: path.isolated)
+    }
+  }
+
+  /// Writes a failure to the log, once in 30 s for each chain or plan.
+  func report(_ failure: Failure, of outcome: Outcome) {
+    guard server.outages.isNews(outcome) else { return }
     server.sink.record(.pathFailed(outcome, failure))
-  }
-}
-
-extension Lookup {
-  /// Whether it is known where datagrams to the name go.
-  ///
-  /// Nothing tells of a datagram which family works: IPv4 does nearly everywhere. So IPv6 is waited for only where no
-  /// IPv4 address may be sent to, or there is no way to any.
-  func suffices(for request: Request, by table: RouteTable) -> Bool {
-    guard !isComplete, case .success(let addresses)? = v4 else { return isComplete }
-    return table.addressForDatagrams(among: addresses, of: request)?.hasRoute == true
   }
 }

@@ -4,7 +4,7 @@ import Wire
 package enum Drop: String, Hashable, Sendable, CaseIterable {
   /// From an address or a port other than the client's.
   case stranger
-  /// A header that is cut short, of an unknown address type, or with RSV other than 0.
+  /// A header that is cut short, of an unknown address type, or with a malformed name.
   case malformed
   case fragment
   /// A route refuses the destination, or the address that its name resolved to.
@@ -23,7 +23,7 @@ package enum Drop: String, Hashable, Sendable, CaseIterable {
   case unsent
   /// A reply from an address the client has not sent to.
   case unsolicited
-  /// A hop's datagram with other headers than its chain's, or with a name as the source.
+  /// A hop's datagram with other headers than its chain's.
   case foreign
 }
 
@@ -49,7 +49,7 @@ extension Drop {
     self =
       switch violation {
       case .fragment: .fragment
-      case .reserved, .truncated, .addressType, .name: .malformed
+      case .truncated, .addressType, .name: .malformed
       }
   }
 }

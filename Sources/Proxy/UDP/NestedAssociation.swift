@@ -65,28 +65,30 @@ final class NestedAssociation {
     batch.prepend(header, to: slot, towards: relay) && batch.prepend(prefix, to: slot, towards: relay)
   }
 
-  /// Takes off the headers of all hops and says who sent what is left; `nil` when they are not those of this chain.
-  func unwrap(_ slot: Int, in batch: DatagramBatch) -> SocketAddress? {
+  /// Takes off the headers of all hops.
+  ///
+  /// - Returns: the source that the last hop's header names, an address or a name; `nil` when the headers are not those of
+  ///   this chain.
+  func unwrap(_ slot: Int, in batch: DatagramBatch) -> Endpoint? {
     for index in relays.indices {
       guard let source = takeHeader(of: slot, in: batch), source.port == relays[index].port else {
         return nil
       }
-      switch relays[index].host {
-      case .address(let address):
-        guard source.address == address else { return nil }
-      case .name:
-        relays[index] = Endpoint(source.address, port: source.port)
+      switch (relays[index].host, source.host) {
+      case (.name, .address):
+        relays[index] = source
+      case (let expected, let host):
+        guard host == expected else { return nil }
       }
     }
     return takeHeader(of: slot, in: batch)
   }
 
-  /// A source is an address: nobody could compare a name with anything.
-  private func takeHeader(of slot: Int, in batch: DatagramBatch) -> SocketAddress? {
+  private func takeHeader(of slot: Int, in batch: DatagramBatch) -> Endpoint? {
     let parsed = batch.withBytes(of: slot) { try? SOCKS5.DatagramHeader.parse($0) }
-    guard let (header, size) = parsed, let address = header.peer.host.address else { return nil }
+    guard let (header, size) = parsed else { return nil }
     batch.dropFirst(size, of: slot)
-    return SocketAddress(address, port: header.peer.port)
+    return header.peer
   }
 
   // MARK: Opening

@@ -1,42 +1,116 @@
+import Addresses
 import Routing
 import Synchronization
 import Transport
 
-/// Chains, and plans of all whose chains that is true, that failed to carry UDP a moment ago, over all loops.
+/// Chains through which no UDP path can be opened at present, over all loops and clients.
 ///
-/// One that could not be opened is left alone for a while: a client that goes on sending must not knock at a dead hop
-/// with every datagram. And none of them fills the log.
+/// An entry holds for 30 s, so that a client that goes on sending does not make Sockeye dial a dead hop for every
+/// datagram. A chain is kept as it is dialled: with the credentials of one identity (`isolate`), since a hop may refuse
+/// one identity and serve another. What one client can bring about holds for that client's association only
+/// (`Dispatch.rests`); for all clients it holds when it has happened to two.
 final class Outages: Sendable {
-  private struct Trouble {
+  /// How long a chain is left alone.
+  static let duration = Duration.seconds(30)
+  /// Identities are made by clients: beyond this number, failures are not remembered.
+  private static let capacity = 1024
+
+  private struct Outage {
     let failure: Failure
-    let isOutage: Bool
     let end: Deadline
+    /// `nil`: it holds for all clients. Otherwise the one client that it has happened to.
+    let witness: IPAddress?
   }
 
-  private static let duration = Duration.seconds(30)
+  private struct State {
+    var outages: [Chain: Outage] = [:]
+    /// Until when a failure of the outcome is not written to the log again.
+    var silences: [Outcome: Deadline] = [:]
+  }
 
-  private let troubles = Mutex<[Outcome: Trouble]>([:])
+  private let state = Mutex(State())
 
-  /// Why the chain is out of use; `nil` when it may be tried.
-  func failure(of chain: Chain) -> Failure? {
-    troubles.withLock { troubles in
-      guard let trouble = troubles[.chain(chain)], trouble.isOutage, trouble.end > .now else { return nil }
-      return trouble.failure
+  /// Returns why no client can open a path through the chain; `nil` when it may be tried.
+  ///
+  /// - Parameters:
+  ///   - chain: as the table has it.
+  ///   - isolated: the same with the credentials of the identity.
+  func failure(of chain: Chain, as isolated: Chain) -> Failure? {
+    state.withLock { state in
+      let now = Deadline.now
+      for key in [chain, isolated] {
+        if let outage = state.outages[key], outage.end > now, outage.witness == nil { return outage.failure }
+      }
+      return nil
     }
   }
 
-  /// Remembers why a chain or a plan failed; false when it was in trouble already.
-  ///
-  /// - Parameter isOutage: false for one that had worked, and may be opened anew.
-  func note(_ failure: Failure, of outcome: Outcome, isOutage: Bool) -> Bool {
-    troubles.withLock { troubles in
+  /// Remembers why a path could not be opened for a client.
+  func note(_ failure: Failure, of chain: Chain, as isolated: Chain, by client: IPAddress) {
+    let witness = client.witness
+    let dialled = failure.concernsAllIdentities ? chain : isolated
+    let end = Deadline.now + Self.duration
+    state.withLock { state in
+      let now = Deadline.now
+      let earlier = state.outages[dialled].flatMap { $0.end > now ? $0 : nil }
+      if let earlier, earlier.witness == nil { return }
+      if earlier == nil, state.outages.count >= Self.capacity {
+        state.outages = state.outages.filter { $0.value.end > now }
+        guard state.outages.count < Self.capacity else { return }
+      }
+      let isProven = !failure.mayBeTheClients || earlier.map { $0.witness != witness } == true
+      state.outages[dialled] = Outage(failure: failure, end: end, witness: isProven ? nil : witness)
+    }
+  }
+
+  /// A path was opened: what was remembered of the chain no longer holds.
+  func clear(_ chain: Chain, as isolated: Chain) {
+    state.withLock { state in
+      state.outages[chain] = nil
+      state.outages[isolated] = nil
+    }
+  }
+
+  /// Returns true if a failure of the outcome is to be written to the log: once in 30 s, for all identities together.
+  func isNews(_ outcome: Outcome) -> Bool {
+    state.withLock { state in
       let now = Deadline.now
       // A reloaded table may never ask for the others again.
-      troubles = troubles.filter { $0.value.end > now }
-      let old = troubles[outcome]
-      if let old, old.isOutage || !isOutage { return false }
-      troubles[outcome] = Trouble(failure: failure, isOutage: isOutage, end: now + Self.duration)
-      return old == nil
+      state.silences = state.silences.filter { $0.value > now }
+      guard state.silences[outcome] == nil else { return false }
+      state.silences[outcome] = now + Self.duration
+      return true
+    }
+  }
+}
+
+extension Failure {
+  /// The first hop was not reached: it has not learnt yet who is coming.
+  fileprivate var concernsAllIdentities: Bool {
+    guard place.hopIndex == 0 else { return false }
+    return switch phase {
+    case .resolve, .connect, .tls: true
+    case .greet, .authenticate, .request, .associate, .accept, .relay: false
+    }
+  }
+
+  /// The hop was reached and had admitted us: it may have refused because of what this client had asked for before,
+  /// such as too many associations.
+  fileprivate var mayBeTheClients: Bool {
+    switch phase {
+    case .resolve, .connect, .tls, .greet, .authenticate: false
+    case .request, .associate, .accept, .relay: !isLackOfUDP
+    }
+  }
+}
+
+extension IPAddress {
+  /// The same for all addresses that one client can choose from: the loopback addresses, and a /64 of IPv6.
+  fileprivate var witness: IPAddress {
+    guard !isLoopback else { return .loopback4 }
+    return switch self {
+    case .v4: self
+    case .v6(let bits): .v6((bits.value >> 64) << 64)
     }
   }
 }

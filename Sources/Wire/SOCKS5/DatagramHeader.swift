@@ -17,8 +17,6 @@ extension SOCKS5 {
 
     /// Why a datagram has no header. All that is to be done with it is to drop it.
     package enum Violation: Error, Hashable, Sendable {
-      /// RSV is not 0000. Some proxies frame datagrams on TCP with it; on UDP it means nothing.
-      case reserved
       /// A fragment, which RFC 1928 §7 lets a relay drop that does not reassemble.
       case fragment(UInt8)
       /// It ends within the header.
@@ -42,7 +40,7 @@ extension SOCKS5 {
     }
 
     /// Reads the header at the front of `datagram`; behind its `byteCount` octets stands the payload, which may be
-    /// empty.
+    /// empty. RSV is ignored, as the reserved octet of a reply is.
     ///
     /// An address in the name field, and an IPv4 address mapped into IPv6, arrive as the address they are. Nothing is
     /// allocated but for names: this runs for every datagram.
@@ -50,7 +48,6 @@ extension SOCKS5 {
       _ datagram: Span<UInt8>
     ) throws(Violation) -> (header: DatagramHeader, byteCount: Int) {
       guard datagram.count > addressStart else { throw .truncated }
-      guard datagram[0] == 0, datagram[1] == 0 else { throw .reserved }
       guard datagram[2] == 0 else { throw .fragment(datagram[2]) }
 
       let host: Host

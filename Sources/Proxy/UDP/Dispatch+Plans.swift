@@ -1,0 +1,98 @@
+import Routing
+import Transport
+
+/// Datagrams whose route leads to a plan (a group, or a chain with a choice).
+extension Dispatch {
+  /// What a plan came to.
+  enum Choice {
+    /// Lasts as long as the association. The journey counts it among what goes `direct`.
+    case direct(Journey)
+    case path(ChainPath)
+  }
+
+  /// An association keeps to one way, as a tunnel does, unless the plan is to tell destinations apart.
+  func decide(
+    _ request: Request, following plan: Plan, by route: Route?, alternative: Outcome?
+  ) -> Flow.Decision {
+    switch chosen[plan] {
+    case .direct: return decideDirectly(request)
+    case .path(let path) where !path.hasEnded: return decide(request, by: path)
+    case .path, nil: break
+    }
+    let journey = association.worker.journey(by: plan, for: request)
+    while let way = journey.next() {
+      guard case .chain(let chain) = way else {
+        guard journey.mayTakeDatagramsDirect else { break }
+        choose(.direct(journey), for: plan)
+        return decideDirectly(request)
+      }
+      let isolated = server.identities.isolate(chain, for: request)
+      if let path = paths[isolated] {
+        choose(.path(path), for: plan)
+        return decide(request, by: path)
+      }
+      if let trouble = trouble(of: chain, as: isolated) {
+        journey.skip(trouble)
+        continue
+      }
+      guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
+      let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
+      choose(.path(path), for: plan)
+      add(path)
+      return decide(request, by: path)
+    }
+    let failure = Failure(lackOfUDPOf: .plan(plan)) ?? journey.failure
+    report(failure, of: .plan(plan))
+    // Of each of its ways, and not only of those that are down, it must be known that it carries none.
+    if let alternative, failure.isLackOfUDP, journey.attempts.allSatisfy(\.failure.isLackOfUDP) {
+      return decide(request, alternative, by: route, alternative: nil)
+    }
+    return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
+  }
+
+  /// Why a chain is not to be tried just now, by anybody or by this association.
+  private func trouble(of chain: Chain, as isolated: Chain) -> Failure? {
+    if let failure = server.outages.failure(of: chain, as: isolated) { return failure }
+    guard let rest = rests.use(isolated), rest > loop.now else { return nil }
+    return Failure(.hop(0, of: chain.hops.count, name: chain.hops[0].name), .relay, .noWay)
+  }
+
+  private func choose(_ choice: Choice, for plan: Plan) {
+    if !plan.dependsOnDestination { chosen[plan] = choice }
+  }
+
+  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
+  func open(_ plan: Plan, by route: Route?) async throws(Failure) {
+    let journey = association.worker.journey(by: plan, for: anywhere)
+    while let way = journey.next() {
+      // Nothing has to be opened for it.
+      guard case .chain(let chain) = way else {
+        guard journey.mayTakeDatagramsDirect else { break }
+        return choose(.direct(journey), for: plan)
+      }
+      let isolated = server.identities.isolate(chain, for: anywhere)
+      if let failure = server.outages.failure(of: chain, as: isolated) {
+        journey.skip(failure)
+        continue
+      }
+      let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
+      do {
+        try await open(path)
+        return choose(.path(path), for: plan)
+      } catch {
+        guard error.blame != .destination else { throw error }
+      }
+    }
+    throw journey.failure
+  }
+}
+
+extension Journey {
+  /// Whether `direct` may take the place of the members before it: each of them is down, or carries no UDP. One that
+  /// failed this association only is none of these.
+  fileprivate var mayTakeDatagramsDirect: Bool {
+    attempts.allSatisfy { attempt in
+      attempt.failure.isLackOfUDP || attempt.failure.blame == .hop && attempt.failure.cause != .noWay
+    }
+  }
+}
