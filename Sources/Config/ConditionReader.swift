@@ -74,13 +74,23 @@ extension TableReader {
   private func readListenerName(_ node: Node, _ form: Form, _ listeners: Set<String>) -> String? {
     guard let text = text(node, form) else { return nil }
     if listeners.contains(text) { return text }
-    if let near = suggest(for: text, among: listeners.sorted()) {
+    reportUnknownListener(node, text, among: listeners.sorted())
+    return nil
+  }
+
+  /// Reports that `text` names no listener.
+  func reportUnknownListener(_ node: Node, _ text: String, among names: [String]) {
+    if replacedListeners.contains(where: { $0.name == text || $0.address == text }) {
+      error(
+        node,
+        "the listener \(quoted(node)) is replaced by '--listen', so that this never holds"
+          + " (leave out '--listen', or this 'listener')")
+    } else if let near = suggest(for: text, among: names) {
       error(node, "there is no listener \(quoted(node)) (did you mean '\(near)'?)")
     } else {
       error(
         node, "there is no listener \(quoted(node)) (write the name or the address of one under 'listen')")
     }
-    return nil
   }
 }
 

@@ -31,6 +31,7 @@ extension TableReader {
     }
     set("connections", \.connections)
     set("per_client", \.perClient)
+    result.perClientIsForAll = fields["per_client"] != nil
     set("handshakes", \.handshakes)
     set("associations", \.associations)
     set("paths_per_association", \.pathsPerAssociation)

@@ -17,6 +17,8 @@ final class TableReader {
   var names = Names()
   /// The listeners of the table, in its order.
   var listeners: [Listener] = []
+  /// Those of the table that `--listen` replaces: what names them would never hold.
+  var replacedListeners: Set<ListenerID> = []
   var ownListeners = OwnListeners()
   /// Those that were made; upstreams of which the same is demanded share one.
   var tlsContexts: [TLSContext.Demands: TLSContext] = [:]
@@ -43,7 +45,10 @@ final class TableReader {
 
     listeners = readListeners(table["listen"])
     let known = listeners
-    if !listen.isEmpty { listeners = readListeners(arguments: listen) }
+    if !listen.isEmpty {
+      replacedListeners = Set(known.map(\.id))
+      listeners = readListeners(arguments: listen)
+    }
     ownListeners = OwnListeners(listeners)
 
     let upstreams = table["upstreams"].map(readUpstreams) ?? []
@@ -52,7 +57,7 @@ final class TableReader {
     let groups = named.compactMap { name in
       if case .stop(.group(let group), _, _) = resolve(declared: name) { group } else { nil }
     }
-    let routes = table["routes"].map { readRoutes($0, listeners: known) } ?? []
+    let routes = table["routes"].map { readRoutes($0, listeners: listeners) } ?? []
     let fallback = readDefault(table["default"], at: root.position)
     let hosts = table["hosts"].map(readHosts) ?? HostOverrides()
     let nameServers = table["dns"].map(readNameServers) ?? NameServers()
@@ -60,7 +65,7 @@ final class TableReader {
     let limits = table["limits"].map(readLimits) ?? Limits()
     let log = table["log"].map(readLog) ?? Log()
     let control = table["control"].flatMap(readControl)
-    let tests = table["tests"].map { readTests($0, listeners: known) } ?? []
+    let tests = table["tests"].map { readTests($0, listeners: listeners) } ?? []
 
     guard let fallback, !self.log.hasErrors else { return nil }
     let routeTable = RouteTable(routes: routes.map(\.route), fallback: fallback)

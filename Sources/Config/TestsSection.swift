@@ -72,11 +72,7 @@ extension TableReader {
       return listener.id
     }
     let candidates = listeners.flatMap { [$0.id.name, $0.id.address].compactMap(\.self) }
-    let near = suggest(for: text, among: candidates).map { "did you mean '\($0)'?" }
-    error(
-      node,
-      "there is no listener \(quoted(node)) (\(near ?? "write the name or the address of one under 'listen'"))"
-    )
+    reportUnknownListener(node, text, among: candidates)
     return nil
   }
 

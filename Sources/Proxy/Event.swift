@@ -1,5 +1,6 @@
 import Addresses
 import Routing
+import Settings
 import Transport
 import Wire
 
@@ -40,7 +41,7 @@ package struct Event: Sendable {
     /// A route said `drop`.
     case dropped
     /// There was no room for another connection.
-    case overLimit
+    case overLimit(ReachedLimit)
     /// A command that is not served, in words.
     case unsupported(String)
     /// A destination that nobody can be connected to, such as port 0.
@@ -98,6 +99,8 @@ extension Event {
 package enum Notice: Sendable {
   /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
   case turnedAway(listener: String, Errno)
+  /// A limit refused this client, and `count` connections of any client since it was last told.
+  case limitReached(ReachedLimit, client: String, listener: String, count: Int)
   /// Datagrams that were to leave through this chain or plan are dropped. Told once in 30 s for each.
   case pathFailed(Outcome, Failure)
   /// The client of a UDP association, with this control connection, sends from another port after a pause.

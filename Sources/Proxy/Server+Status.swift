@@ -28,6 +28,7 @@ extension Server {
     .sorted { $0.hops.lexicographicallyPrecedes($1.hops) }
     let now = Deadline.now
     let standings = health.standings
+    let refused = occupancy.refused
     return Status(
       uptime: now.since(started), tableAge: now.since(loaded), isDraining: isDraining,
       listeners: addresses.indices.map { index in
@@ -36,6 +37,10 @@ extension Server {
           sessions: census.present[index], total: census.total[index])
       },
       sessions: Status.Sessions(census),
+      limits: Limit.allCases.map { limit in
+        Status.Limit(
+          name: limit.rawValue, value: configuration.limits[limit], refused: refused[limit] ?? 0)
+      },
       upstreams: configuration.upstreams.map { upstream in
         Status.Upstream(
           upstream, accounts[upstream.name] ?? Ledger.Account(), standings[upstream.name],

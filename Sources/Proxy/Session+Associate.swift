@@ -18,8 +18,13 @@ extension Session {
     let terms = Association.Terms(
       peer: peer, user: request.user, listener: listener.id, service: service, policy: policy)
     let way = try await onlyChain(for: terms, client)
-    let seat = worker.server.occupancy.seatAssociation(limit: policy.limits.associations)
-    guard let seat else { throw refusal(.overLimit, .generalFailure) }
+    guard let seat = worker.server.occupancy.seatAssociation(limit: policy.limits.associations) else {
+      let reached = ReachedLimit(.associations, of: policy.limits)
+      if let notice = worker.server.occupancy.countRefusal(by: reached) {
+        worker.tell(notice, of: peer, at: listener)
+      }
+      throw refusal(.overLimit(reached), .generalFailure)
+    }
     let association: Association
     do throws(Errno) {
       association = try Association(

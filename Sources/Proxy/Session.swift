@@ -15,7 +15,7 @@ final class Session: @unchecked Sendable {
   /// `nil` once the session is a tunnel: no rule is asked about it again, and a tunnel that outlives many reloads must not
   /// keep the table of each.
   private var obeyed: Policy?
-  private let isOverLimit: Bool
+  private var place: Occupancy.Place
   let worker: Worker
   private let start = Deadline.now
   let peer: SocketAddress?
@@ -41,16 +41,17 @@ final class Session: @unchecked Sendable {
 
   /// - Parameters:
   ///   - listener: the index of the one it came to.
-  ///   - isOverLimit: there is no room for it: its request is heard, and refused.
+  ///   - place: what it holds until it ends; it may say that the request is refused once it was heard.
   init(
-    _ connection: TCPListener.Connection, listener: Int, policy: Policy, isOverLimit: Bool, worker: Worker
+    _ connection: TCPListener.Connection, listener: Int, policy: Policy, place: Occupancy.Place,
+    worker: Worker
   ) throws(Errno) {
     client = try TCPStream(connection, on: worker.loop)
     listenerIndex = listener
     let id = policy.listeners[listener].id
     listenerName = id.name ?? id.address
     obeyed = policy
-    self.isOverLimit = isOverLimit
+    self.place = place
     self.worker = worker
     peer = connection.peer
     worker.census.enter(listener)
@@ -101,7 +102,7 @@ final class Session: @unchecked Sendable {
 
   /// Closes, and tells how it went.
   func end() {
-    worker.server.occupancy.leave(peer?.address)
+    worker.server.occupancy.leave(place)
     worker.census.leave(listenerIndex, in: stage)
     if case .tunnel? = service, let chain { worker.ledger.leave(chain) }
     var event = Event(
@@ -148,7 +149,7 @@ final class Session: @unchecked Sendable {
   // MARK: Hearing
 
   private func hear(_ client: borrowing TCPStream) async throws(Refusal) -> ClientHandshake.Request {
-    defer { worker.server.occupancy.endHandshake() }
+    defer { worker.server.occupancy.endHandshake(&place) }
     var handshake = ClientHandshake(
       listener: listener, authenticator: policy.authenticators[listenerIndex], deadline: handshakeDeadline)
     let request = try await handshake.run(client)
@@ -158,7 +159,9 @@ final class Session: @unchecked Sendable {
     user = request.user
     // A client that associates gives a hint of where it will send from, and no destination.
     destination = command == .udp ? nil : request.message.destination
-    if isOverLimit { throw refusal(.overLimit, .generalFailure) }
+    if let limit = place.refusal {
+      throw refusal(.overLimit(ReachedLimit(limit, of: policy.limits)), .generalFailure)
+    }
     return request
   }
 

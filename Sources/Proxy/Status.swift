@@ -24,6 +24,14 @@ package struct Status: Sendable {
     package let associations: Int
   }
 
+  /// A limit of the table, and how often it refused a client.
+  package struct Limit: Sendable {
+    package let name: String
+    package let value: Int
+    /// Since the start.
+    package let refused: Int
+  }
+
   package struct Upstream: Sendable {
     package enum State: String, Sendable {
       /// Nobody has needed it yet.
@@ -79,6 +87,8 @@ package struct Status: Sendable {
   package let isDraining: Bool
   package let listeners: [Listener]
   package let sessions: Sessions
+  /// All of them.
+  package let limits: [Limit]
   /// All of the table, in its order.
   package let upstreams: [Upstream]
   package let groups: [Group]

@@ -211,20 +211,27 @@ final class Worker: @unchecked Sendable {
 
   private func admit(_ connection: TCPListener.Connection, to index: Int, start: Start) {
     let policy = server.policy
-    let client = connection.peer?.address
-    guard policy.listeners[index].admits(client) else { return connection.close() }
-    let admission = server.occupancy.enter(client, limits: policy.limits)
-    guard admission != .turnedAway else { return connection.close() }
+    let listener = policy.listeners[index]
+    guard listener.admits(connection.peer?.address) else { return connection.close() }
+    let (admission, notice) = server.occupancy.enter(Client(connection), limits: policy.limits)
+    if let notice { tell(notice, of: connection.peer, at: listener) }
+    guard case .admitted(let place) = admission else { return connection.close() }
     do throws(Errno) {
-      let session = try Session(
-        connection, listener: index, policy: policy, isOverLimit: admission == .overLimit, worker: self)
+      let session = try Session(connection, listener: index, policy: policy, place: place, worker: self)
       sessions += 1
       start(session, .opening)
     } catch {
-      server.occupancy.endHandshake()
-      server.occupancy.leave(client)
-      server.sink.record(.turnedAway(listener: policy.listeners[index].id.address, error))
+      server.occupancy.leave(place)
+      server.sink.record(.turnedAway(listener: listener.id.address, error))
     }
+  }
+
+  /// Tells the log that a limit has refused a client.
+  func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: Listener) {
+    server.sink.record(
+      .limitReached(
+        notice.reached, client: client?.address.description ?? "unix", listener: listener.id.address,
+        count: notice.count))
   }
 }
 

@@ -58,7 +58,10 @@ package struct Timeouts: Hashable, Sendable {
 /// `limits:`.
 package struct Limits: Hashable, Sendable {
   package var connections = 20_000
+  /// Connections of one client. A client of this machine may have more, unless `perClientIsForAll`.
   package var perClient = 256
+  /// The table writes `per_client`: it holds for clients of this machine too.
+  package var perClientIsForAll = false
   /// Connections whose request has not been read yet.
   package var handshakes = 1024
   /// UDP associations; those of one client count among its connections.

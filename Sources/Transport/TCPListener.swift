@@ -65,6 +65,11 @@ package final class TCPListener {
     /// `nil` for a Unix-domain client.
     package let peer: SocketAddress?
 
+    /// The number of the user at the other end of a Unix-domain socket.
+    package var peerUser: UInt32? {
+      (try? Errno.check(linux_peer_user(rawValue))).map { UInt32($0) }
+    }
+
     /// Closes a connection that nobody will serve.
     package func close() {
       _ = linux_close(rawValue)

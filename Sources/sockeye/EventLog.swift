@@ -19,6 +19,12 @@ struct EventLog: EventSink {
     switch notice {
     case .turnedAway(let listener, let error):
       say(.warning, "turned away a connection to \(listener): \(error)")
+    case .limitReached(let reached, let client, let listener, let count):
+      let refused = count == 1 ? "a connection was refused" : "\(count) connections were refused"
+      say(
+        .warning,
+        "limit reached: \(reached): \(refused), the last of \(client) at \(listener)"
+          + " (more are counted in 'status', and told once a minute)")
     case .pathFailed(let outcome, let failure):
       write(.warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure))])
     case .clientMoved(let client, let before, let port):
@@ -100,8 +106,9 @@ extension Event {
   var level: Log.Level {
     switch ending {
     case .finished, .reset, .idle, .rejected, .dropped, .left, .stopped: .info
-    case .failed, .unauthenticated, .overLimit, .unsupported, .refused: .warning
-    case .noRequest: .debug
+    case .failed, .unauthenticated, .unsupported, .refused: .warning
+    // A limit that is reached has a line of its own, which does not grow with the flood.
+    case .noRequest, .overLimit: .debug
     }
   }
 
@@ -174,7 +181,7 @@ extension Event.Ending {
     case .stopped: "stopped"
     case .rejected: "rejected"
     case .dropped: "dropped"
-    case .overLimit: "over limit"
+    case .overLimit(let reached): "over limit \(reached)"
     case .unsupported(let command): "\(command) not supported"
     case .refused(let code): "refused \(code)"
     case .unauthenticated: "not authenticated"

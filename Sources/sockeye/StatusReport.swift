@@ -16,7 +16,7 @@ struct StatusReport {
       .heading,
       "sockeye \(Sockeye.version)  up \(status.uptime.logText)  "
         + "table \(table), read \(status.tableAge.logText) ago\(state)")
-    return [head, sessions] + listeners + upstreams + groups + warmChains
+    return [head, sessions] + listeners + limits + upstreams + groups + warmChains
   }
 
   private var sessions: ControlAnswer.Line {
@@ -31,6 +31,15 @@ struct StatusReport {
       status.listeners.map { listener in
         let name = listener.name.map { "  (\($0))" } ?? ""
         return (.output, [listener.address + name, "\(listener.sessions)", "\(listener.total)"])
+      })
+  }
+
+  /// Those that have refused anybody.
+  private var limits: [ControlAnswer.Line] {
+    columns(
+      ["LIMIT", "VALUE", "REFUSED"],
+      status.limits.filter { $0.refused > 0 }.map { limit in
+        (.output, [limit.name, "\(limit.value)", "\(limit.refused)"])
       })
   }
 
@@ -105,7 +114,7 @@ struct StatusReport {
       "table": .string(table), "read": .milliseconds(status.tableAge), "draining": .bool(status.isDraining),
       "sessions": .object(
         status.sessions.counts.map { JSON.Member(key: $0.name, value: .int($0.count)) }),
-      "listeners": .array(status.listeners.map(\.json)),
+      "listeners": .array(status.listeners.map(\.json)), "limits": .array(status.limits.map(\.json)),
       "upstreams": .array(status.upstreams.map(\.json)), "groups": .array(status.groups.map(\.json)),
       "warm_chains": .array(status.warmChains.map(\.json)),
     ]
@@ -128,6 +137,12 @@ extension Status.Listener {
       "address": .string(address), "name": name.map(JSON.string) ?? nil, "now": .int(sessions),
       "ever": .int(total),
     ]
+  }
+}
+
+extension Status.Limit {
+  fileprivate var json: JSON {
+    ["name": .string(name), "value": .int(value), "refused": .int(refused)]
   }
 }
 

@@ -34,4 +34,27 @@ import Testing
     #expect(diagnostics(of: yaml) == [])
     #expect(diagnostics(of: yaml, listen: ["127.0.0.1:1090"]).count == 1)
   }
+
+  /// Else routes and tests would be dead without a word.
+  @Test(arguments: [
+    ("routes: [{listener: office, via: reject}]", "2:21"),
+    ("routes: [{listener: \"127.0.0.1:1\", via: reject}]", "2:21"),
+    ("routes: [{not: {listener: office}, via: reject}]", "2:27"),
+    ("tests: [{to: \"a.test:1\", listener: office, expect: direct}]", "2:36"),
+  ])
+  func `a listener that they replace is named nowhere`(line: String, place: String) {
+    let table = "listen: {address: 127.0.0.1:1, name: office}\n\(line)\ndefault: direct"
+    #expect(diagnostics(of: table) == [])
+    let name = line.contains("office") ? "office" : "127.0.0.1:1"
+    #expect(
+      diagnostics(of: table, listen: ["127.0.0.1:0"]) == [
+        "\(place): error: the listener '\(name)' is replaced by '--listen', so that this never holds"
+          + " (leave out '--listen', or this 'listener')"
+      ])
+  }
+
+  @Test func `one that has the same address keeps it`() {
+    let table = "listen: 127.0.0.1:1\nroutes: [{listener: \"127.0.0.1:1\", via: reject}]\ndefault: direct"
+    #expect(diagnostics(of: table, listen: ["127.0.0.1:1"]) == [])
+  }
 }

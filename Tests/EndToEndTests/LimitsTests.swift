@@ -34,38 +34,95 @@ struct LimitsTests {
     let clients = try (0..<2).map { _ in try tunnel(sockeye, to: target.address) }
     try expectRefused(try Socket(to: sockeye.address), to: target.address)
     _ = try tunnel(sockeye, to: target.address, from: "127.0.0.2")
+    try sockeye.process.line(
+      containing: "limit reached: per_client 2: a connection was refused, the last of 127.0.0.1 at ")
     withExtendedLifetime(clients) {}
+  }
+
+  @Test func `a user of a Unix-domain listener is one client`() throws {
+    let target = try Server.silent()
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(
+      "listen: \"unix:\(directory.path)/socks\"\nlimits: {per_client: 2}\ndefault: direct\n")
+    let clients = try (0..<2).map { _ in try tunnel(sockeye, to: target.address) }
+    try expectRefused(try Socket(to: sockeye.address), to: target.address)
+    withExtendedLifetime(clients) {}
+  }
+
+  /// A browser and a torrent client share 127.0.0.1.
+  @Test(arguments: ["127.0.0.1:0", "\"[::1]:0\"", "unix:"])
+  func `by default a client of this machine has more than 256 connections`(listener: String) throws {
+    let target = try Server.silent()
+    let directory = try TemporaryDirectory()
+    let address = listener == "unix:" ? "\"unix:\(directory.path)/socks\"" : listener
+    let sockeye = try Sockeye("listen: \(address)\ndefault: direct\n")
+    let clients = try (0..<300).map { _ in try tunnel(sockeye, to: target.address) }
+    withExtendedLifetime(clients) {}
+  }
+
+  @Test func `a client of this machine leaves a quarter of the connections to others`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye("limits: {connections: 8}\ndefault: direct\n")
+    let clients = try (0..<6).map { _ in try tunnel(sockeye, to: target.address) }
+    try expectRefused(try Socket(to: sockeye.address), to: target.address)
+    let others = try (0..<2).map { _ in try tunnel(sockeye, to: target.address, from: "127.0.0.2") }
+    try expectRefused(try Socket(to: sockeye.address, from: "127.0.0.3"), to: target.address)
+    for limit in ["local_client 6", "connections 8"] {
+      try sockeye.process.line(containing: "limit reached: \(limit): a connection was refused")
+    }
+    withExtendedLifetime((clients, others)) {}
+  }
+
+  @Test func `a client over its limit takes no place of a handshake, and is not heard without end`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye("limits: {per_client: 1, handshakes: 16}\ndefault: direct\n")
+    let first = try tunnel(sockeye, to: target.address, from: "127.0.0.2")
+    let silent = try (0..<100).map { _ in try Socket(to: sockeye.address, from: "127.0.0.2") }
+    for number in 3..<13 { _ = try tunnel(sockeye, to: target.address, from: "127.0.0.\(number)") }
+    withExtendedLifetime((first, silent)) {}
   }
 
   @Test func `no more handshakes at once than allowed, tunnels do not count`() throws {
     let target = try Server.silent()
     let sockeye = try Sockeye("limits: {handshakes: 2}\ntimeouts: {handshake: 600s}\ndefault: direct\n")
     let tunnels = try (0..<5).map { _ in try tunnel(sockeye, to: target.address) }
-    let silent = try (0..<2).map { _ in
-      let client = try Socket(to: sockeye.address)
-      try client.send(SOCKS.noAuthentication)
-      #expect(try client.receive(exactly: 2) == [5, 0])
-      return client
-    }
+    let silent = try (2..<4).map { try greeted(sockeye, from: "127.0.0.\($0)") }
     #expect(try Socket(to: sockeye.address).receiveToEnd().bytes == [])
+    try sockeye.process.line(containing: "limit reached: handshakes 2: a connection was refused")
     withExtendedLifetime((tunnels, silent)) {}
   }
 
+  @Test func `one client has no more than a quarter of the handshakes`() throws {
+    let target = try Server.silent()
+    let sockeye = try Sockeye("limits: {handshakes: 8}\ntimeouts: {handshake: 600s}\ndefault: direct\n")
+    let silent = try (0..<2).map { _ in try greeted(sockeye, from: "127.0.0.2") }
+    for _ in 0..<3 { #expect(try Socket(to: sockeye.address, from: "127.0.0.2").receiveToEnd().bytes == []) }
+    _ = try tunnel(sockeye, to: target.address, from: "127.0.0.3")
+    try sockeye.process.line(
+      containing: "limit reached: client_handshakes 2: a connection was refused, the last of 127.0.0.2 at ")
+    #expect(sockeye.log.filter { $0.contains("limit reached") }.count == 1, "\(sockeye.log)")
+    withExtendedLifetime(silent) {}
+  }
+
+  /// A handshake that goes on.
+  private func greeted(_ sockeye: Sockeye, from source: String) throws -> Socket {
+    let client = try Socket(to: sockeye.address, from: source)
+    try client.send(SOCKS.noAuthentication)
+    #expect(try client.receive(exactly: 2) == [5, 0])
+    return client
+  }
+
+  /// At the limits as they are without a table's word.
   @Test func `ten thousand silent clients disturb nobody and leave nothing (T8)`() throws {
     try raiseDescriptorLimit(to: 11_000)
-    let count = 10_000
     let target = try Server.echo()
-    let sockeye = try Sockeye(
-      """
-      limits: {connections: 20000, per_client: 20000, handshakes: 20000}
-      timeouts: {handshake: 10s}
-      log: {level: warning}
-      default: direct
-
-      """)
+    let controlled = try ControlledSockeye(
+      "timeouts: {handshake: 20s}\nlog: {level: warning}\ndefault: direct\n")
+    let sockeye = controlled.sockeye
     let open = try tunnel(sockeye, to: target.address)
     let before = try sockeye.process.openDescriptors
-    let silent = try (0..<count).map { try Socket(to: sockeye.address, from: "127.0.1.\($0 % 200 + 1)") }
+    // Three addresses that do their worst: each takes its quarter of the handshakes.
+    let silent = try (0..<10_000).map { try Socket(to: sockeye.address, from: "127.0.1.\($0 % 3 + 1)") }
 
     for _ in 0..<100 {
       try open.send(1, 2, 3)
@@ -83,6 +140,10 @@ struct LimitsTests {
       try sockeye.process.openDescriptors <= before + 2
     }
     _ = try tunnel(sockeye, to: target.address)
+    // Each of the three has kept 256.
+    #expect(try controlled.refusals("client_handshakes") == 10_000 - 3 * 256)
+    let lines = sockeye.log.filter { $0.contains("limit reached") }
+    #expect((1...10).contains(lines.count), "one a minute: \(lines)")
   }
 
   @Test func `without memory newcomers are turned away, and those who are served go on`() throws {

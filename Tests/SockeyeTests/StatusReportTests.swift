@@ -26,6 +26,10 @@ import Testing
           Status.Listener(address: "unix:/run/s", name: "office", sessions: 0, total: 0),
         ],
         sessions: Status.Sessions(handshakes: 0, dials: 1, binds: 0, tunnels: 2, associations: 0),
+        limits: [
+          Status.Limit(name: "connections", value: 20_000, refused: 0),
+          Status.Limit(name: "per_client", value: 256, refused: 844),
+        ],
         upstreams: [
           upstream("tor", .up, latency: .milliseconds(41)),
           upstream(
@@ -51,6 +55,9 @@ import Testing
         "127.0.0.1:1080         3    1204",
         "unix:/run/s  (office)  0    0",
         "",
+        "LIMIT       VALUE  REFUSED",
+        "per_client  256    844",
+        "",
         "UPSTREAM  STATE             LATENCY  NOW  WARM  PASSED  FAILED                    PIPELINED  LAST FAILURE",
         "tor       up                41ms     2    4     17      0                         yes        -",
         "de        down, rests 3.2s  -        2    4     17      3 (connect 2, request 1)  yes        connect: "
@@ -63,8 +70,8 @@ import Testing
         "WARM CHAIN  READY  WANTED",
         "tor,nl      3      4",
       ])
-    #expect(lines.enumerated().filter { $0.element.kind == .heading }.map(\.offset) == [0, 3, 7, 11, 15])
-    #expect(lines.enumerated().filter { $0.element.kind == .alarm }.map(\.offset) == [9, 13])
+    #expect(lines.enumerated().filter { $0.element.kind == .heading }.map(\.offset) == [0, 3, 7, 10, 14, 18])
+    #expect(lines.enumerated().filter { $0.element.kind == .alarm }.map(\.offset) == [12, 16])
     #expect(Self.report(isDraining: true).lines[0].text.hasSuffix("  draining"))
   }
 
@@ -75,6 +82,8 @@ import Testing
         "sessions":{"handshakes":0,"dials":1,"binds":0,"tunnels":2,"associations":0},\
         "listeners":[{"address":"127.0.0.1:1080","name":null,"now":3,"ever":1204},\
         {"address":"unix:/run/s","name":"office","now":0,"ever":0}],\
+        "limits":[{"name":"connections","value":20000,"refused":0},\
+        {"name":"per_client","value":256,"refused":844}],\
         "upstreams":[{"name":"tor","protocol":"socks5","endpoint":"127.0.0.1:9050","state":"up","rests":null,\
         "latency":41,"now":2,"warm":4,"passed":17,"failed":{},"pipelined":"yes","last_failure":null},\
         {"name":"de","protocol":"socks5","endpoint":"127.0.0.1:9050","state":"down","rests":3200,"latency":null,\

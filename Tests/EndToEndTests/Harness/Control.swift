@@ -35,6 +35,11 @@ final class ControlledSockeye: Sendable {
     return try JSONDecoder().decode(StatusObject.self, from: Data(exit.output[0].utf8))
   }
 
+  /// How often a limit has refused a client.
+  func refusals(_ limit: String) throws -> Int {
+    try #require(try status().limits.first { $0.name == limit }).refused
+  }
+
   /// What one upstream's entry says.
   func upstream(_ name: String) throws -> StatusObject.Upstream {
     try #require(try status().upstreams.first { $0.name == name })
@@ -48,6 +53,12 @@ struct StatusObject: Decodable {
     var name: String?
     var now: Int
     var ever: Int
+  }
+
+  struct Limit: Decodable {
+    var name: String
+    var value: Int
+    var refused: Int
   }
 
   struct Upstream: Decodable {
@@ -93,6 +104,7 @@ struct StatusObject: Decodable {
   var draining: Bool
   var sessions: [String: Int]
   var listeners: [Listener]
+  var limits: [Limit]
   var upstreams: [Upstream]
   var groups: [Group]
   var warm_chains: [WarmChain]
