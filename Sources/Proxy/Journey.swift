@@ -183,8 +183,12 @@ extension Dialer {
 
   /// When a hop fails, the next connection shall find the other way ready.
   private func keepStandbys(for dialled: Way, _ request: Request, by journey: Journey) {
-    guard let warm, case .chain(let chain) = dialled, warm.wantsStandbys(for: chain, by: journey.plan)
+    guard let warm, case .chain(let chain) = dialled,
+      warm.wantsStandbys(for: chain, by: journey.plan, client)
     else { return }
-    for standby in journey.standbys { warm.standBy(identities.isolate(standby, for: request), for: chain) }
+    let purpose = WarmChains.Purpose(client: client, plan: journey.plan)
+    for standby in journey.standbys {
+      warm.standBy(identities.isolate(standby, for: request), for: chain, purpose)
+    }
   }
 }

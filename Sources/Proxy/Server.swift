@@ -88,10 +88,10 @@ package final class Server: Sendable {
   private func makeWorkers() throws(SetupFailure) -> [Worker] {
     let nameServers = state.withLock { $0.configuration.nameServers }
     var workers: [Worker] = []
-    for loop in loops {
+    for (index, loop) in loops.enumerated() {
       let resolver = try Resolver(
         servers: nameServers.servers, cacheCapacity: nameServers.cacheCapacity, on: loop)
-      workers.append(Worker(self, on: loop, resolver: resolver))
+      workers.append(Worker(self, index: index, on: loop, resolver: resolver))
     }
     return workers
   }

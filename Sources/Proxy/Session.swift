@@ -221,6 +221,7 @@ final class Session: @unchecked Sendable {
       dialer.journey = journey
     }
     dialer.warm = worker.warm
+    dialer.client = peer?.address
     do throws(Failure) {
       return try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
     } catch {

@@ -12,6 +12,8 @@ final class Worker: @unchecked Sendable {
   let loop: EventLoop
   let resolver: Resolver
   unowned let server: Server
+  /// Among the server's workers, from 0.
+  private let index: Int
   let awaitedNames = AwaitedNames()
   let ledger = Ledger()
   var census: Census
@@ -23,8 +25,9 @@ final class Worker: @unchecked Sendable {
   private var background: [@Sendable () async -> Void] = []
   /// Tunnels for connections to come.
   private(set) lazy var warm = WarmChains(
-    on: loop, of: server.loopCount, health: server.health,
+    on: loop, of: server.loopCount, rank: index, health: server.health,
     makeDialer: { [unowned self] in dialer(server.policy) },
+    announce: { [unowned self] in announce($0, for: $1) },
     begin: { [unowned self] in begin($0) })
   /// The wait of `serve`, for new connections and opened sessions.
   private var idle: WaitID?
@@ -32,8 +35,9 @@ final class Worker: @unchecked Sendable {
   /// How many connections to accept before the sessions already begun have a turn.
   private static let batch = 64
 
-  init(_ server: Server, on loop: EventLoop, resolver: Resolver) {
+  init(_ server: Server, index: Int, on loop: EventLoop, resolver: Resolver) {
     self.server = server
+    self.index = index
     self.loop = loop
     self.resolver = resolver
     census = Census(listeners: server.policy.listeners.count)
@@ -159,6 +163,13 @@ final class Worker: @unchecked Sendable {
     Dialer(
       loop: loop, resolver: resolver, policy: policy, ownListeners: server.ownListeners,
       pipelining: server.pipelining, identities: server.identities, ledger: ledger)
+  }
+
+  /// Has the other loops keep their parts of a fixed number of tunnels.
+  private func announce(_ chain: Chain, for purpose: WarmChains.Purpose) {
+    for worker in server.running.workers where worker !== self {
+      Task(executorPreference: worker.loop) { worker.warm.keep(chain, for: purpose) }
+    }
   }
 
   /// Whoever follows a plan from here. The groups that it passes are checked from this loop, unless they are already.

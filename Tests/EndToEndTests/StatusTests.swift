@@ -166,13 +166,13 @@ struct StatusTests {
       """)
     #expect(try controlled.status().warm_chains == [])
     #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
-    // Two for each of the threads, of which one has seen the chain used.
-    try eventually("two are ready") {
+    // Two for each of the threads, of which only one has seen the chain used.
+    try eventually("four are ready") {
       let status = try controlled.status()
-      return status.warm_chains == [StatusObject.WarmChain(hops: ["a", "b"], ready: 2, wanted: 2)]
-        && status.upstreams.map(\.warm) == [2, 2, 0]
+      return status.warm_chains == [StatusObject.WarmChain(hops: ["a", "b"], ready: 4, wanted: 4)]
+        && status.upstreams.map(\.warm) == [4, 4, 0]
     }
-    #expect(try controlled.ask("status").output.contains { $0.contains(#/^a,b +2 +2$/#) })
+    #expect(try controlled.ask("status").output.contains { $0.contains(#/^a,b +4 +4$/#) })
   }
 
   @Test func `what is known survives a reload by name, and goes with the name`() throws {

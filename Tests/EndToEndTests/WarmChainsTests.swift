@@ -61,6 +61,22 @@ struct WarmChainsTests {
     }
   }
 
+  @Test func `a number is that number from the first use on, whatever the number of threads`() throws {
+    let hop = try ScriptedHop()
+    for workers in [1, 2, 3, 8] {
+      let controlled = try ControlledSockeye(
+        """
+        upstreams: {hop: {url: "socks5://\(hop.address)", pipeline: no}}
+        chains: {path: {hops: [hop], warm: 4}}
+        default: path
+
+        """, workers: workers)
+      _ = try pass(controlled.sockeye, 0)
+      let full = StatusObject.WarmChain(hops: ["hop"], ready: 4, wanted: 4)
+      try eventually("the tunnels were not made") { try controlled.status().warm_chains == [full] }
+    }
+  }
+
   @Test func `a number is kept, and closed as soon as the program drains`() throws {
     let held = Recorder<Void>()
     let ended = Recorder<Void>()

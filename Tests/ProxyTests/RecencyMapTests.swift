@@ -20,6 +20,11 @@ struct RecencyMapTests {
       entries.append((key, value))
       return displaced
     }
+
+    mutating func removeOldest(where fits: (Int) -> Bool) -> Int? {
+      guard let place = entries.firstIndex(where: { fits($0.value) }) else { return nil }
+      return entries.remove(at: place).value
+    }
   }
 
   @Test(arguments: [1, 2, 3, 7, 64])
@@ -27,6 +32,14 @@ struct RecencyMapTests {
     var map = RecencyMap<Int, Int>(capacity: capacity)
     var naive = Naive(capacity: capacity)
     for step in 0..<20_000 {
+      if Int.random(in: 0..<4) == 0 {
+        let rest = Int.random(in: 0..<5)
+        let removed = map.removeOldest { $0 % 5 == rest }
+        guard removed == naive.removeOldest(where: { $0 % 5 == rest }) else {
+          Issue.record("step \(step): \(removed as Int?) was removed")
+          return
+        }
+      }
       let key = Int.random(in: 0..<2 * capacity + 1)
       let found = map.use(key)
       guard found == naive.use(key) else {

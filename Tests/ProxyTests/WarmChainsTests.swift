@@ -201,6 +201,75 @@ struct WarmChainsTests {
     }
   }
 
+  @Test func `a tunnel that is lost to a request has another of its age asked, before that teaches anything`()
+    async throws
+  {
+    try await withWarmChains { warm in
+      let hop = try WaitingHop(on: warm.loop)
+      let chain = hop.chain(warm: .count(1))
+      let lost = try await warm.rest(chain, hop)
+      let client = warm.dial(chain)
+      _ = try await lost.hearRequest()
+      // As a filter does that knows the destination.
+      lost.close()
+      var asked: [Endpoint] = []
+      while asked.count < 2 {
+        let guest = try await hop.nextGuest()
+        try await guest.admit()
+        asked.append(try await guest.hearRequest().destination)
+        try await guest.grant()
+      }
+      #expect(Set(asked) == [Self.there, try #require(Endpoint("pipelining.invalid:9"))])
+      #expect(try await client.value == .reached(isWarm: false))
+    }
+  }
+
+  // MARK: Crowds
+
+  @Test
+  func `one client's identities crowd out neither a number that the table asks for, nor another client's`()
+    async throws
+  {
+    try await withWarmChains { warm in
+      let hop = try WaitingHop(on: warm.loop)
+      let everybody = hop.serveEverybody()
+      defer { everybody.cancel() }
+      let promised = hop.chain(warm: .count(4))
+      let clients = ["192.0.2.1", "2001:db8::1", "2001:db8:0:0:ffff::1"].map(IPAddress.init)
+      #expect(try await warm.dial(promised).value == .reached(isWarm: false))
+      #expect(try await warm.dial(hop.identity(0), for: clients[0]).value == .reached(isWarm: false))
+      try await warm.waitUntil { $0.sorted() == [1, 4] }
+      for number in 1...200 {
+        #expect(
+          try await warm.dial(hop.identity(number), for: clients[1 + number % 2]).value
+            == .reached(isWarm: false))
+      }
+      // A client has a share of 16: both addresses are in one network, which is one client's.
+      try await warm.waitUntil { $0.sorted() == Array(repeating: 1, count: 17) + [4] }
+      #expect(try await warm.dial(hop.identity(0), for: clients[0]).value == .reached(isWarm: true))
+      #expect(try await warm.dial(promised).value == .reached(isWarm: true))
+    }
+  }
+
+  @Test func `ways that vary crowd out no number that the table asks for`() async throws {
+    try await withWarmChains { warm in
+      let hop = try WaitingHop(on: warm.loop)
+      let everybody = hop.serveEverybody()
+      defer { everybody.cancel() }
+      let promised = hop.chain(warm: .count(4))
+      #expect(try await warm.dial(promised).value == .reached(isWarm: false))
+      try await warm.waitUntil { $0 == [4] }
+      // Each way is taken once or so.
+      let names = (0..<100).map { Itinerary.Position([.upstream(hop.named("h\($0)"))]) }
+      let tour = Plan(.itinerary(Itinerary(names, mode: .random, length: 1...1, warm: .count(4))))
+      for _ in 0..<100 { _ = try await warm.dial(.plan(tour)).value }
+      try await warm.waitUntil { $0.contains(4) }
+      #expect(try await warm.dial(promised).value == .reached(isWarm: true))
+    }
+  }
+
+  // MARK: Identities
+
   @Test func `a tunnel that waits is its identity's alone`() async throws {
     try await withWarmChains { warm in
       let hop = try WaitingHop(on: warm.loop)
@@ -338,14 +407,19 @@ private final class Warm: @unchecked Sendable {
     policy = Policy(Configuration(listeners: [], table: RouteTable(outcomes[0])))
   }
 
-  func dial(_ chain: Chain, budget: Duration = patience) -> Task<DialEnd, any Error> {
-    dial(.chain(chain), budget: budget)
+  func dial(
+    _ chain: Chain, for client: IPAddress? = nil, budget: Duration = patience
+  ) -> Task<DialEnd, any Error> {
+    dial(.chain(chain), for: client, budget: budget)
   }
 
-  func dial(_ outcome: Outcome, budget: Duration = patience) -> Task<DialEnd, any Error> {
+  func dial(
+    _ outcome: Outcome, for client: IPAddress? = nil, budget: Duration = patience
+  ) -> Task<DialEnd, any Error> {
     let request = Request(to: Endpoint(.v4(0xc633_6407), port: 443))
     var dialer = dialer
     dialer.warm = chains
+    dialer.client = client
     if case .plan(let plan) = outcome { dialer.journey = Journey(by: plan, for: request, health: health) }
     let ready = dialer
     return Task(executorPreference: loop) {
@@ -416,6 +490,22 @@ private final class WaitingHop: @unchecked Sendable {
 
   func chain(warm: Warmth) -> Chain { Chain([upstream], warm: warm) }
 
+  /// The same hop by another name.
+  func named(_ name: String) -> Upstream {
+    var upstream = upstream
+    upstream.name = name
+    return upstream
+  }
+
+  /// The chain as it is dialled for one identity.
+  func identity(_ number: Int) -> Chain {
+    var upstream = upstream
+    upstream.kind = .socks5
+    upstream.isolation = Isolation(by: [.client])
+    upstream.credentials = Credentials(username: Array("identity \(number)".utf8), password: [1])
+    return Chain([upstream], warm: .count(1))
+  }
+
   static func failover(_ hops: [WaitingHop]) -> Outcome {
     .plan(Plan(.group(Group(name: "g", members: hops.map { Group.Member(.upstream($0.upstream)) }))))
   }
@@ -459,8 +549,13 @@ private final class Guest: @unchecked Sendable {
 
   /// - Parameter noise: what it says unasked.
   func admit(saying noise: [UInt8] = []) async throws {
-    let _: SOCKS5.Greeting? = try await stream?.receive(input: &input, until: .after(patience))
-    try await send(SOCKS5.MethodSelection(.noAuthentication).bytes + noise)
+    let greeting: SOCKS5.Greeting? = try await stream?.receive(input: &input, until: .after(patience))
+    guard let greeting, greeting.methods == [.usernamePassword] else {
+      return try await send(SOCKS5.MethodSelection(.noAuthentication).bytes + noise)
+    }
+    try await send(SOCKS5.MethodSelection(.usernamePassword).bytes)
+    let _: SOCKS5.UsernamePassword? = try await stream?.receive(input: &input, until: .after(patience))
+    try await send(SOCKS5.UsernamePasswordStatus.success.bytes + noise)
   }
 
   func hearRequest() async throws -> SOCKS5.Request {

@@ -11,8 +11,8 @@ struct WarmStockTests {
   }
 
   /// Of a chain whose last hop is far, and which was used at second 0.
-  private static func used(_ warmth: Warmth = .auto, loops: Int = 1) -> WarmStock {
-    var stock = WarmStock(warmth, loops: loops, at: at(0))
+  private static func used(_ warmth: Warmth = .auto) -> WarmStock {
+    var stock = WarmStock(warmth, at: at(0))
     stock.use(at: at(0), resting: 0)
     stock.reach(after: .milliseconds(480), roundTrip: .milliseconds(40), at: at(0.5))
     return stock
@@ -80,12 +80,33 @@ struct WarmStockTests {
     #expect(stock.target(at: Self.at(90)) == 4)
   }
 
-  @Test func `a number is kept from the first use on, divided among the loops`() {
+  @Test func `a number is kept from the first use on, and is that number whatever the number of loops`() {
     #expect(WarmStock(.count(3), at: Self.at(0)).target(at: Self.at(0)) == 0)
     #expect(Self.used(.count(3)).target(at: Self.at(86_400)) == 3)
-    #expect(Self.used(.count(3), loops: 2).target(at: Self.at(1)) == 2)
-    #expect(Self.used(.count(1), loops: 16).target(at: Self.at(1)) == 1)
     #expect(Self.used(.count(0)).target(at: Self.at(1)) == 0)
+    for loops in 1...9 {
+      for count in 1...64 {
+        let parts = (0..<loops).map { rank in
+          var stock = WarmStock(.count(count), loops: loops, rank: rank, at: Self.at(0))
+          stock.useElsewhere(at: Self.at(0))
+          return stock.target(at: Self.at(86_400))
+        }
+        #expect(parts.reduce(0, +) == count && parts.max()! - parts.min()! <= 1, "\(loops) loops: \(parts)")
+      }
+    }
+  }
+
+  @Test func `other loops hear of the first use, and where tunnels go with disuse again in time`() {
+    var lasting = WarmStock(.count(3), at: Self.at(0))
+    var identity = WarmStock(.count(3), isLasting: false, at: Self.at(0))
+    #expect(lasting.isNews(at: Self.at(0)) && identity.isNews(at: Self.at(0)))
+    lasting.use(at: Self.at(0), resting: 0)
+    identity.use(at: Self.at(0), resting: 0)
+    #expect(!lasting.isNews(at: Self.at(86_400)))
+    #expect(!identity.isNews(at: Self.at(29)) && identity.isNews(at: Self.at(30)))
+    for warmth in [Warmth.auto, .count(0)] {
+      #expect(!WarmStock(warmth, at: Self.at(0)).isNews(at: Self.at(0)))
+    }
   }
 
   @Test func `what is one identity's alone goes with it`() {
@@ -123,6 +144,21 @@ struct WarmStockTests {
     stock.reach(after: .milliseconds(480), roundTrip: .milliseconds(40), at: Self.at(31))
     #expect(stock.usableLife == .seconds(18))
     #expect(stock.freshLife == .seconds(18) - .milliseconds(960))
+  }
+
+  @Test func `a tunnel that is lost to a request teaches nothing, and another of its age is to be asked`() {
+    var stock = Self.used()
+    stock.doubt(age: .seconds(20), at: Self.at(30))
+    // The first doubt holds, whatever clients add to it.
+    stock.doubt(age: .seconds(1), at: Self.at(31))
+    #expect(stock.doubtedAge == .seconds(20))
+    stock.reach(after: .milliseconds(480), roundTrip: .milliseconds(40), at: Self.at(32))
+    #expect(stock.life == .seconds(300))
+    stock.settleDoubt(at: Self.at(40))
+    stock.doubt(age: .seconds(2), at: Self.at(69))
+    #expect(stock.doubtedAge == nil)
+    stock.doubt(age: .seconds(2), at: Self.at(70))
+    #expect(stock.doubtedAge == .seconds(2))
   }
 
   @Test func `a hop that died teaches nothing`() {

@@ -59,6 +59,27 @@ struct RecencyMap<Key: Hashable, Value> {
     return displaced.value
   }
 
+  /// Removes the entry that was unused for longest of those whose value fits.
+  mutating func removeOldest(where fits: (Value) -> Bool) -> Value? {
+    var place = oldest
+    while place >= 0, !fits(entries[place].value) { place = entries[place].newer }
+    guard place >= 0 else { return nil }
+    unlink(place)
+    let removed = entries[place]
+    places[removed.key] = nil
+    let last = entries.count - 1
+    if place < last {
+      // The last entry moves to the place that has become free.
+      let moved = entries[last]
+      entries[place] = moved
+      places[moved.key] = place
+      if moved.newer >= 0 { entries[moved.newer].older = place } else { newest = place }
+      if moved.older >= 0 { entries[moved.older].newer = place } else { oldest = place }
+    }
+    entries.removeLast()
+    return removed.value
+  }
+
   private mutating func unlink(_ place: Int) {
     let (newer, older) = (entries[place].newer, entries[place].older)
     if newer >= 0 { entries[newer].older = older } else { newest = older }

@@ -19,13 +19,16 @@ extension Dialer {
   ) async throws(Failure) -> AnsweredHop {
     try check(chain, command, destination)
     guard let warm else { return try await askAnew(chain, command, destination, until: deadline) }
-    if var tunnel = warm.take(chain, isChosen: journey != nil) {
+    if var tunnel = warm.take(chain, for: purpose) {
+      let asked = Deadline.now
       do throws(Failure) {
         let reply = try await ask(&tunnel, command, destination, until: deadline)
         return AnsweredHop(hop: tunnel, reply: reply, isWarm: true)
       } catch {
+        guard error.isOfALostTunnel else { throw error }
+        warm.noteLoss(chain, for: purpose, age: asked.since(tunnel.since))
         // Slowness is no reason to ask again.
-        guard error.isOfALostTunnel, Deadline.now < deadline else { throw error }
+        guard Deadline.now < deadline else { throw error }
       }
     }
     do throws(Failure) {
@@ -35,6 +38,8 @@ extension Dialer {
       return try await askAnew(chain, command, destination, until: deadline)
     }
   }
+
+  private var purpose: WarmChains.Purpose { WarmChains.Purpose(client: client, plan: journey?.plan) }
 
   private func askAnew(
     _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint, until deadline: Deadline
@@ -51,16 +56,20 @@ extension Dialer {
     let start = Deadline.now
     var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
     // At another pace, it is not there yet.
-    if pace == .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
+    if pace == .lockstep {
+      warm?.noteReach(chain, for: purpose, after: last.since.since(start), over: last.stream)
+    }
     let reply = try await ask(&last, command, destination, until: deadline)
-    if pace != .lockstep { warm?.noteReach(chain, after: last.since.since(start), over: last.stream) }
+    if pace != .lockstep {
+      warm?.noteReach(chain, for: purpose, after: last.since.since(start), over: last.stream)
+    }
     return AnsweredHop(hop: last, reply: reply)
   }
 }
 
 extension Failure {
-  /// The hop did not answer at all: it may never have got the question.
-  fileprivate var isOfALostTunnel: Bool {
+  /// The hop did not answer at all: it may never have received the request.
+  var isOfALostTunnel: Bool {
     switch cause {
     case .closed: true
     case .system(let error): error != .cancelled

@@ -1,3 +1,4 @@
+import Addresses
 import Routing
 import Transport
 
@@ -6,6 +7,10 @@ import Transport
 /// `@unchecked` holds because it belongs to one loop's `WarmChains`, whose tasks run on one thread.
 final class WarmChain: @unchecked Sendable {
   let chain: Chain
+  /// Whose identity it is, if it is one's.
+  let client: IPAddress?
+  /// Where it is kept. It may have had to make room there.
+  unowned let shelf: WarmShelf
   var stock: WarmStock
   /// The oldest first. While somebody waits for them, none may be closed.
   private(set) var tunnels: [Tunnel] = []
@@ -16,7 +21,8 @@ final class WarmChain: @unchecked Sendable {
 
   private static let keepAliveSeconds = 30
 
-  final class Tunnel {
+  /// `@unchecked` holds as it does for the chain.
+  final class Tunnel: @unchecked Sendable {
     private var hop: ReachedHop?
     let since: Deadline
 
@@ -38,14 +44,16 @@ final class WarmChain: @unchecked Sendable {
       }
     }
 
-    fileprivate func take() -> ReachedHop? {
+    func take() -> ReachedHop? {
       hop?.isWarm = true
       return hop.take()
     }
   }
 
-  init(_ chain: Chain, _ stock: WarmStock) {
+  init(_ chain: Chain, of client: IPAddress?, on shelf: WarmShelf, _ stock: WarmStock) {
     self.chain = chain
+    self.client = client
+    self.shelf = shelf
     self.stock = stock
   }
 
@@ -93,6 +101,15 @@ final class WarmChain: @unchecked Sendable {
     }
   }
 
+  /// Takes out a tunnel that rests for as long as one that was lost: it has to be asked.
+  func takeDoubted(at now: Deadline) -> Tunnel? {
+    guard let age = stock.doubtedAge,
+      let index = tunnels.firstIndex(where: { now.since($0.since) >= age })
+    else { return nil }
+    stock.settleDoubt(at: now)
+    return tunnels.remove(at: index)
+  }
+
   private func noteEnd(of tunnel: Tunnel, at now: Deadline) {
     stock.end(at: now, age: now.since(tunnel.since), jitter: .random(in: 0..<1))
   }
@@ -106,7 +123,7 @@ final class WarmChain: @unchecked Sendable {
 
   /// When something is to be done though nothing happens.
   func nextMoment(after now: Deadline) -> Deadline {
-    let ages = [stock.freshLife, stock.usableLife]
+    let ages = [stock.freshLife, stock.usableLife, stock.doubtedAge].compactMap(\.self)
     let turns = tunnels.flatMap { tunnel in ages.map { tunnel.since + $0 } }.filter { $0 > now }
     return min(stock.nextMoment(after: now), turns.min() ?? .never)
   }

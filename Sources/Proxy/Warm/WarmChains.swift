@@ -9,57 +9,72 @@ import Transport
 ///
 /// `@unchecked` holds because everything runs in tasks of the loop: its variables are touched by one thread.
 final class WarmChains: @unchecked Sendable {
+  /// For whom, and by what choice, a chain is dialled.
+  struct Purpose {
+    /// `nil` on a Unix-domain socket.
+    var client: IPAddress?
+    /// The plan that led to the chain; `nil` for a fixed one.
+    var plan: Plan?
+  }
+
   private let loop: EventLoop
   private let loops: Int
-  private let health: Health
+  private let rank: Int
+  let health: Health
   private let terms: WarmStock.Terms
   /// Of the moment: a reload may have changed the policy.
-  private let makeDialer: () -> Dialer
+  let makeDialer: () -> Dialer
   /// Runs a task on the loop.
-  private let begin: (@escaping @Sendable () async -> Void) -> Void
-  private var entries = RecencyMap<Chain, WarmChain>(capacity: 64)
+  let begin: (@escaping @Sendable () async -> Void) -> Void
+  /// Tells the other loops that a chain with a fixed number is in use.
+  private let announce: (Chain, Purpose) -> Void
+  /// Chains for which the table asks for a number of tunnels, and which do not vary.
+  private let promised = WarmShelf(chains: 64, tunnels: 128)
+  private let others = WarmShelf(chains: 64, tunnels: 64)
+  /// Of these a client can make any number.
+  private let identities = WarmShelf(chains: 64, tunnels: 64, share: 16)
   /// When standbys were looked for, by plan.
   private var standbyChecks = RecencyMap<Plan, Deadline>(capacity: 64)
   private var policy: Policy?
   private var isTended = false
   /// The wait of `tend`.
   private var watch: WaitID?
-  private var isClosed = false
+  private(set) var isClosed = false
   /// The process was short of descriptors: until then none is kept for later.
-  private var shortageEnd = Deadline(nanoseconds: 0)
+  private(set) var shortageEnd = Deadline(nanoseconds: 0)
 
-  /// Of all chains together.
-  private static let most = 128
   private static let standbyTime = Duration.seconds(60)
   private static let standbyInterval = Duration.seconds(5)
   private static let shortage = Duration.seconds(60)
 
   /// - Parameters:
   ///   - loops: how many have such tunnels.
+  ///   - rank: of this one among them, from 0.
+  ///   - announce: tells the others of a use, which `keep` it.
   ///   - begin: runs a task on the loop, which may outlive the caller's.
   init(
-    on loop: EventLoop, of loops: Int, health: Health, terms: WarmStock.Terms = .init(),
-    makeDialer: @escaping () -> Dialer, begin: @escaping (@escaping @Sendable () async -> Void) -> Void
+    on loop: EventLoop, of loops: Int = 1, rank: Int = 0, health: Health, terms: WarmStock.Terms = .init(),
+    makeDialer: @escaping () -> Dialer, announce: @escaping (Chain, Purpose) -> Void = { _, _ in },
+    begin: @escaping (@escaping @Sendable () async -> Void) -> Void
   ) {
     self.loop = loop
     self.loops = loops
+    self.rank = rank
     self.health = health
     self.terms = terms
     self.makeDialer = makeDialer
+    self.announce = announce
     self.begin = begin
   }
 
   // MARK: Use
 
   /// A tunnel to the last hop of a chain, if one waits there. Others are made in time for those who come next.
-  ///
-  /// - Parameter isChosen: a plan led here.
-  func take(_ chain: Chain, isChosen: Bool) -> ReachedHop? {
+  func take(_ chain: Chain, for purpose: Purpose) -> ReachedHop? {
     guard chain.warm != .count(0), !isClosed else { return nil }
-    let entry = entry(for: chain)
-    entry.isChosen = isChosen
-    entry.stock.warmth = chain.warm
+    let entry = entry(for: chain, purpose)
     let now = Deadline.now
+    if loops > 1, entry.stock.isNews(at: now) { announce(chain, purpose) }
     entry.stock.advance(to: now)
     if !entry.tunnels.isEmpty { stopWatching() }
     let taken = entry.take(at: now)
@@ -67,18 +82,40 @@ final class WarmChains: @unchecked Sendable {
     return taken
   }
 
+  /// Keeps this loop's part of the tunnels for a chain that is used on another.
+  func keep(_ chain: Chain, for purpose: Purpose) {
+    guard !isClosed else { return }
+    let entry = entry(for: chain, purpose)
+    let now = Deadline.now
+    entry.stock.useElsewhere(at: now)
+    tend(entry, at: now)
+  }
+
   /// A client's connection has reached the chain's last hop without help.
-  func noteReach(_ chain: Chain, after duration: Duration, over stream: borrowing TCPStream) {
+  func noteReach(
+    _ chain: Chain, for purpose: Purpose, after duration: Duration, over stream: borrowing TCPStream
+  ) {
     guard chain.warm != .count(0), !isClosed else { return }
-    let entry = entry(for: chain)
+    let entry = entry(for: chain, purpose)
     let now = Deadline.now
     entry.stock.reach(after: duration, roundTrip: stream.roundTrip, at: now)
     tend(entry, at: now)
   }
 
+  /// A tunnel that was taken was closed, or fell silent, when a client asked something of it.
+  func noteLoss(_ chain: Chain, for purpose: Purpose, age: Duration) {
+    guard !isClosed else { return }
+    let entry = entry(for: chain, purpose)
+    entry.stock.doubt(age: age, at: .now)
+    stopWatching()
+  }
+
   /// Whether it is time to say which chains may soon be taken in the place of this one.
-  func wantsStandbys(for chain: Chain, by plan: Plan) -> Bool {
-    guard plan.isSteady, !isClosed, entry(for: chain).stock.isWorthIt else { return false }
+  func wantsStandbys(for chain: Chain, by plan: Plan, _ client: IPAddress?) -> Bool {
+    let purpose = Purpose(client: client, plan: plan)
+    guard plan.isSteady, chain.warm != .count(0), !isClosed, entry(for: chain, purpose).stock.isWorthIt else {
+      return false
+    }
     let now = Deadline.now
     if let checked = standbyChecks.use(plan) {
       guard now >= checked + Self.standbyInterval else { return false }
@@ -90,30 +127,49 @@ final class WarmChains: @unchecked Sendable {
   }
 
   /// Keeps as many tunnels ready for a while as another chain has, in the place of which this one may be taken.
-  func standBy(_ chain: Chain, for other: Chain) {
+  func standBy(_ chain: Chain, for other: Chain, _ purpose: Purpose) {
+    guard chain.warm != .count(0), !isClosed else { return }
     let now = Deadline.now
-    let count = self.entry(for: other).stock.target(at: now)
-    let entry = entry(for: chain)
-    entry.isChosen = true
-    entry.stock.warmth = chain.warm
+    let count = self.entry(for: other, purpose).stock.target(at: now)
+    let entry = entry(for: chain, purpose)
     entry.stock.standBy(with: count, until: now + Self.standbyTime)
     tend(entry, at: now)
   }
 
-  private func entry(for chain: Chain) -> WarmChain {
-    if let entry = entries.use(chain) { return entry }
-    let entry = WarmChain(chain, stock(for: chain))
-    if let displaced = entries.insert(entry, for: chain) {
-      // It may still get what is being made.
-      displaced.stock.warmth = .count(0)
-      drop(displaced)
+  private func shelf(for chain: Chain, _ purpose: Purpose) -> WarmShelf {
+    if chain.isIsolated { return identities }
+    return chain.warm != .auto && purpose.plan?.isSteady != false ? promised : others
+  }
+
+  private func entry(for chain: Chain, _ purpose: Purpose) -> WarmChain {
+    let shelf = shelf(for: chain, purpose)
+    let entry: WarmChain
+    if let known = shelf.use(chain) {
+      entry = known
+    } else {
+      let client = chain.isIsolated ? purpose.client?.client : nil
+      entry = WarmChain(chain, of: client, on: shelf, stock(for: chain, isLasting: shelf === promised))
+      if let displaced = shelf.add(entry) {
+        // It may still get what is being made.
+        displaced.stock.warmth = .count(0)
+        drop(displaced)
+      }
     }
+    entry.isChosen = purpose.plan != nil
+    entry.stock.warmth = chain.warm
     return entry
   }
 
-  private func stock(for chain: Chain) -> WarmStock {
-    WarmStock(
-      chain.warm, loops: loops, hops: chain.hops.count, isLasting: !chain.isIsolated, terms: terms, at: .now)
+  private func stock(for chain: Chain, isLasting: Bool) -> WarmStock {
+    // What cannot be divided falls to another loop for each chain.
+    let place = (rank + Int(UInt(bitPattern: chain.hashValue) % UInt(loops))) % loops
+    return WarmStock(
+      chain.warm, loops: loops, rank: place, hops: chain.hops.count, isLasting: isLasting, terms: terms,
+      at: .now)
+  }
+
+  private var entries: some Sequence<WarmChain> {
+    [promised, others, identities].lazy.flatMap(\.chains)
   }
 
   // MARK: Giving up
@@ -128,8 +184,8 @@ final class WarmChains: @unchecked Sendable {
   @discardableResult
   func giveUp() -> Bool {
     shortageEnd = .after(Self.shortage)
-    let had = entries.values.contains { !$0.tunnels.isEmpty }
-    for entry in entries.values { drop(entry) }
+    let had = entries.contains { !$0.tunnels.isEmpty }
+    for entry in entries { drop(entry) }
     return had
   }
 
@@ -143,18 +199,18 @@ final class WarmChains: @unchecked Sendable {
   /// How many wait for each chain, and how many should.
   var counts: [(chain: Chain, resting: Int, wanted: Int)] {
     let now = Deadline.now
-    return entries.values.map { ($0.chain, $0.tunnels.count, $0.stock.target(at: now)) }
+    return entries.map { ($0.chain, $0.tunnels.count, $0.stock.target(at: now)) }
       .filter { $0.resting > 0 || $0.wanted > 0 }
   }
 
   /// A stream is neither closed nor handed out while somebody waits for it.
-  private func stopWatching() {
+  func stopWatching() {
     if let watch { loop.wake(watch) }
     watch = nil
   }
 
   /// Makes what is missing, and sees to it that somebody watches.
-  private func tend(_ entry: WarmChain, at now: Deadline) {
+  func tend(_ entry: WarmChain, at now: Deadline) {
     refill(entry, at: now)
     guard !isTended, !isClosed, !entry.tunnels.isEmpty || entry.stock.target(at: now) > 0 else { return }
     isTended = true
@@ -172,9 +228,10 @@ final class WarmChains: @unchecked Sendable {
       var interests: [Interest] = []
       var next = now + terms.round
       var isIdle = true
-      for entry in entries.values {
+      for entry in entries {
         entry.stock.advance(to: now)
         entry.dropOld(at: now)
+        if let tunnel = entry.takeDoubted(at: now) { ask(tunnel, of: entry) }
         refill(entry, at: now)
         interests += entry.tunnels.compactMap(\.interest)
         if !entry.tunnels.isEmpty || entry.stock.target(at: now) > 0 { isIdle = false }
@@ -187,7 +244,7 @@ final class WarmChains: @unchecked Sendable {
       watch = nil
       switch wakeup {
       // Only one is told, and several may have ended together.
-      case .ready: for entry in entries.values { entry.dropEnded(at: .now) }
+      case .ready: for entry in entries { entry.dropEnded(at: .now) }
       case .timedOut: break
       case .cancelled: return close()
       }
@@ -201,82 +258,9 @@ final class WarmChains: @unchecked Sendable {
     defer { policy = current }
     guard policy != nil else { return }
     let upstreams = current.upstreams
-    for entry in entries.values where !entry.chain.hops.allSatisfy(upstreams.contains) {
+    for entry in entries where !entry.chain.hops.allSatisfy(upstreams.contains) {
       drop(entry)
-      entry.stock = stock(for: entry.chain)
-    }
-  }
-
-  /// Has the pipelining of a chain's hops tried while no client waits for that.
-  func tryPipelining(of chain: Chain) {
-    guard !isClosed else { return }
-    begin { [self] in await makeDialer().tryPipelining(of: chain) }
-  }
-
-  // MARK: Making
-
-  private func pauseEnd(of entry: WarmChain) -> Deadline {
-    let pauseEnd = max(entry.stock.pauseEnd, shortageEnd)
-    return entry.isChosen ? max(pauseEnd, health.pauseEnd(of: entry.chain)) : pauseEnd
-  }
-
-  private func refill(_ entry: WarmChain, at now: Deadline) {
-    var missing = entry.missing(at: now)
-    guard missing > 0, !isClosed, pauseEnd(of: entry) <= now else { return }
-    let total = entries.values.reduce(0) { $0 + $1.tunnels.count + $1.refills }
-    missing = min(missing, Self.most - total)
-    guard missing > 0 else { return }
-    for _ in 0..<missing {
-      entry.refills += 1
-      begin { [self] in
-        let isMade = await makeTunnel(for: entry)
-        entry.refills -= 1
-        stopWatching()
-        tend(entry, at: .now)
-        if isMade { await makeDialer().tryPipelining(of: entry.chain) }
-      }
-    }
-  }
-
-  /// True when there is one more.
-  private func makeTunnel(for entry: WarmChain) async -> Bool {
-    var dialer = makeDialer()
-    let budget = dialer.policy.timeouts.dial
-    // It is one chain, and no choice: this is whoever finds out whether it is up again.
-    let stops = entry.chain.hops.map { Itinerary.Position([.upstream($0)]) }
-    let journey = Journey(
-      by: Plan(.itinerary(Itinerary(stops))), for: Request(to: Endpoint(.unspecified4, port: 0)),
-      health: health)
-    if entry.isChosen {
-      _ = journey.next()
-      dialer.journey = journey
-    }
-    let start = Deadline.now
-    do throws(Failure) {
-      let hop = try await dialer.reach(entry.chain.hops.count - 1, of: entry.chain, until: start + budget)
-      // Whoever speaks unasked is not understood when it is asked.
-      guard hop.input.isEmpty else { throw Failure(hop.hop.place, .request, .closed) }
-      let now = Deadline.now
-      entry.stock.reach(after: now.since(start), roundTrip: hop.stream.roundTrip, at: now)
-      journey.arriveAtLastHop()
-      dialer.ledger?.note(nil, of: entry.chain)
-      // It may have turned out to be no use.
-      guard !isClosed, shortageEnd <= now, entry.stock.target(at: now) > 0 else { return false }
-      entry.add(hop)
-      return true
-    } catch {
-      if error.isOurs { giveUp() }
-      dialer.ledger?.note(error, of: entry.chain)
-      let resting = error.cause == .system(.timedOut) ? 0 : entry.tunnels.count
-      // While others stand, it is one too many, and the hop is not down.
-      journey.fail(error, as: resting > 0 ? .nobody : nil)
-      let now = Deadline.now
-      if entry.isChosen, resting == 0, health.pauseEnd(of: entry.chain) > now {
-        entry.stock.yield()
-      } else {
-        entry.stock.fail(at: now, resting: resting, jitter: .random(in: 0..<1))
-      }
-      return false
+      entry.stock = stock(for: entry.chain, isLasting: entry.shelf === promised)
     }
   }
 }

@@ -36,8 +36,10 @@ struct WarmStock {
 
   let terms: Terms
   var warmth: Warmth
-  /// Among so many loops a fixed number is divided.
+  /// Among so many loops a fixed number is divided, so that together they have that number.
   private let loops: Int
+  /// Which of these this one is, from 0: the first ones take what cannot be divided.
+  private let rank: Int
   private let hops: Int
   /// A fixed number is kept however long nobody comes.
   private let isLasting: Bool
@@ -62,6 +64,11 @@ struct WarmStock {
   /// The age at which one ended. It is believed once the chain is found to be alive.
   private var suspectedLife: Duration?
   private var lastEnd: Deadline?
+  /// The age of a tunnel that was lost when a client asked something of it. That may be due to what was asked: the next
+  /// tunnel that rests for so long is asked for a name that does not exist, and its end teaches.
+  private(set) var doubtedAge: Duration?
+  /// No doubt counts before.
+  private var doubtPauseEnd = Deadline(nanoseconds: 0)
   /// The most that a hop lets stand.
   private var cap = Int.max
   private var failures = 0
@@ -70,14 +77,16 @@ struct WarmStock {
 
   /// - Parameters:
   ///   - loops: how many have tunnels of the same chain.
+  ///   - rank: of this one among them, from 0.
   ///   - hops: of the chain.
   ///   - isLasting: whether the chain is there for good, and not for one identity among many.
   init(
-    _ warmth: Warmth, loops: Int = 1, hops: Int = 1, isLasting: Bool = true, terms: Terms = Terms(),
-    at now: Deadline
+    _ warmth: Warmth, loops: Int = 1, rank: Int = 0, hops: Int = 1, isLasting: Bool = true,
+    terms: Terms = Terms(), at now: Deadline
   ) {
     self.warmth = warmth
     self.loops = loops
+    self.rank = rank
     self.hops = hops
     self.isLasting = isLasting
     self.terms = terms
@@ -95,13 +104,21 @@ struct WarmStock {
     switch warmth {
     case .count(0): return 0
     case .count(let count):
-      wanted = isInUse || isLasting && lastUse != nil ? (count + loops - 1) / loops : reserve
+      wanted = isInUse || isLasting && lastUse != nil ? (count + loops - 1 - rank) / loops : reserve
     case .auto:
       // Of a standby nobody knows how far it is before one was made.
       guard isWorthIt || roundTrip == nil && reserve > 0 else { return 0 }
       wanted = max(isInUse ? max(demand, 1) : 0, reserve)
     }
     return min(wanted, cap)
+  }
+
+  /// Whether the other loops have to hear of a use now, so that all have their parts of a fixed number: of the first,
+  /// and where tunnels go with disuse, again before they do.
+  func isNews(at now: Deadline) -> Bool {
+    guard case .count(1...) = warmth else { return false }
+    guard let lastUse else { return true }
+    return !isLasting && now >= lastUse + terms.disuse / 2
   }
 
   /// Whether a tunnel at rest saves time.
@@ -142,6 +159,9 @@ struct WarmStock {
       if now >= pauseEnd { demand = min(demand + 1, terms.most) }
     }
   }
+
+  /// A connection on another loop has used the chain.
+  mutating func useElsewhere(at now: Deadline) { lastUse = now }
 
   /// Connections may need so many soon.
   mutating func standBy(with count: Int, until end: Deadline) { standby = (count, end) }
@@ -196,7 +216,19 @@ struct WarmStock {
     failures = max(failures, 1)
   }
 
-  /// One ended, or fell silent, at this age.
+  /// One was closed, or fell silent, at this age when a client asked something of it.
+  mutating func doubt(age: Duration, at now: Deadline) {
+    guard doubtedAge == nil, now >= doubtPauseEnd else { return }
+    doubtedAge = min(age, freshLife)
+  }
+
+  /// A tunnel of that age is about to be asked.
+  mutating func settleDoubt(at now: Deadline) {
+    doubtedAge = nil
+    doubtPauseEnd = now + terms.season
+  }
+
+  /// One ended at rest at this age, or was silent when we asked it.
   ///
   /// - Parameter jitter: from 0 up to 1.
   mutating func end(at now: Deadline, age: Duration, jitter: Double) {
