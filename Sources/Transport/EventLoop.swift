@@ -91,8 +91,11 @@ package final class EventLoop: TaskExecutor {
     }
     guard wasEmpty else { return }
     var one: UInt64 = 1
-    _ = unsafe linux_write(alarm.rawValue, &one, 8)
+    // A loop that is not woken would never look into its inbox.
+    for _ in 0..<Self.alarmTries where unsafe linux_write(alarm.rawValue, &one, 8) == 8 { return }
   }
+
+  private static let alarmTries = 8
 
   // MARK: The thread
 

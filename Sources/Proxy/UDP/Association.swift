@@ -31,6 +31,8 @@ final class Association: @unchecked Sendable {
   unowned let worker: Worker
   private let seat: Occupancy.AssociationSeat
   private let relay: UDPSocket
+  /// Where the relay takes datagrams.
+  private let relayAddress: SocketAddress
   /// Where the client sends from: the address is that of the control connection (G7), the port 0 until it is known.
   private var source: SocketAddress
   private var port: ClientPort
@@ -71,7 +73,10 @@ final class Association: @unchecked Sendable {
     worker: Worker
   ) throws(Errno) {
     let address = local?.at(port: 0) ?? SocketAddress(.loopback4, port: 0)
-    relay = try UDPSocket(bindingTo: address, ports: terms.service.ports, on: worker.loop)
+    let socket = try UDPSocket(bindingTo: address, ports: terms.service.ports, on: worker.loop)
+    guard let bound = socket.localAddress else { throw .noBufferSpace }
+    relay = socket
+    relayAddress = bound
     let client = terms.peer ?? SocketAddress(.loopback4, port: 0)
     port = ClientPort(of: client.address, hint: hint)
     source = client.at(port: port.number ?? 0)
@@ -80,11 +85,11 @@ final class Association: @unchecked Sendable {
     self.worker = worker
     lastUse = .now
     idle = Deadline.Interval(terms.policy.timeouts.udpIdle)
-    if let address = relay.localAddress { worker.server.ownRelays.add(address) }
+    worker.server.ownRelays.add(relayAddress)
   }
 
   deinit {
-    if let address = relay.localAddress { worker.server.ownRelays.remove(address) }
+    worker.server.ownRelays.remove(relayAddress)
   }
 
   var loop: EventLoop { worker.loop }
@@ -92,8 +97,7 @@ final class Association: @unchecked Sendable {
 
   /// Where the client is to send: BND of the reply (G3).
   var bound: SocketAddress {
-    let local = relay.localAddress ?? SocketAddress(.unspecified4, port: 0)
-    return SocketAddress(terms.service.advertise ?? local.address, port: local.port)
+    SocketAddress(terms.service.advertise ?? relayAddress.address, port: relayAddress.port)
   }
 
   /// Makes sure that nothing which this program sent to the relay's port is taken for the client's: a datagram that

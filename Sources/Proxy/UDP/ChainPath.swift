@@ -127,6 +127,9 @@ final class ChainPath: @unchecked Sendable {
       } flush: {
         association.flush()
       }
+    } catch  where error.isShortage {
+      // It says nothing of the hop. The next arrival is another try.
+      return false
     } catch {
       try note(error)
       return true
