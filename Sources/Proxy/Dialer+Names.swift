@@ -31,9 +31,9 @@ extension Dialer {
       throw Failure(.destination, .resolve, .resolution(error))
     }
     let admitted = all.filter { policy.table.refusal(of: $0, for: request) == nil }
-    if admitted.isEmpty, let route = all.lazy.compactMap({ policy.table.refusal(of: $0, for: request) }).first
+    if admitted.isEmpty, let address = all.first, let refuser = policy.table.refusal(of: address, for: request)
     {
-      throw Failure(.destination, .resolve, .rejected(route: route.label))
+      throw Failure(.destination, .resolve, .rejected(route: refuser.label))
     }
     return admitted
   }

@@ -56,6 +56,9 @@ final class CompiledRoutes: Sendable {
   /// Those among them that speak of addresses, and for every route whether it does.
   private let unsuggestedOfAddresses: [UInt32]
   private let speaksOfAddresses: [Bool]
+  /// Whether a route speaks of addresses, and whether one does below a `not`.
+  let asksForAddresses: Bool
+  let excludesAddresses: Bool
 
   private let names: NameIndex
   private let namePostings: Postings
@@ -80,6 +83,8 @@ final class CompiledRoutes: Sendable {
     unsuggested = compiler.unsuggested
     speaksOfAddresses = compiler.speaksOfAddresses
     unsuggestedOfAddresses = compiler.unsuggested.filter { compiler.speaksOfAddresses[Int($0)] }
+    asksForAddresses = compiler.speaksOfAddresses.contains(true)
+    excludesAddresses = compiler.excludesAddresses
     (names, namePostings) = compiler.names.finish(nested: true)
     (addresses, addressPostings) = compiler.addresses.finish()
     (clients, clientPostings) = compiler.clients.finish()
@@ -154,12 +159,34 @@ extension NameIndex {
 extension CompiledRoutes {
   /// The first route whose condition holds or gives up.
   ///
-  /// - Parameters:
-  ///   - address: what the name in `request` resolved to: then only routes that speak of addresses are asked, with
-  ///     this for their addresses and the name for all else.
+  /// - Parameter address: what the name in `request` resolved to: the destination of conditions on addresses, while the
+  ///   name remains that of all others.
   func first(for request: Request, address: IPAddress? = nil) -> (route: Int, truth: Truth)? {
     let hits = hits(of: request, address: address)
-    let always = address == nil ? unsuggested : unsuggestedOfAddresses
+    return first(hits, always: unsuggested) { route in
+      truth(at: Int(starts[route]), of: request, hits)
+    }
+  }
+
+  /// The first route whose condition holds because of `address`, or gives up and speaks of addresses.
+  ///
+  /// A condition holds because of the address when one of the reasons why it holds is a condition on addresses: `any` of a
+  /// name and a range does when the address is in the range, whether or not the name is the one listed.
+  func firstBecause(of address: IPAddress, for request: Request) -> (route: Int, truth: Truth)? {
+    let hits = hits(of: request, address: address)
+    return first(hits, always: unsuggestedOfAddresses) { route in
+      guard speaksOfAddresses[route] else { return .fails }
+      let start = Int(starts[route])
+      let truth = truth(at: start, of: request, hits)
+      guard truth == .holds else { return truth }
+      return restsOnAddress(at: start, .holds, of: request, hits) ? .holds : .fails
+    }
+  }
+
+  /// The first route suggested, or among those always asked, that does not fail.
+  private func first(
+    _ hits: Hits, always: [UInt32], truth: (_ route: Int) -> Truth
+  ) -> (route: Int, truth: Truth)? {
     var nextAlways = 0
     var suggestions = Suggestions()
     var passed = -1
@@ -167,10 +194,8 @@ extension CompiledRoutes {
       advance(&suggestions, past: passed, hits)
       let candidate = min(suggestions.first, nextAlways < always.count ? Int(always[nextAlways]) : .max)
       guard candidate < .max else { return nil }
-      if address == nil || speaksOfAddresses[candidate] {
-        let truth = truth(at: Int(starts[candidate]), of: request, hits)
-        if truth != .fails { return (candidate, truth) }
-      }
+      let truth = truth(candidate)
+      if truth != .fails { return (candidate, truth) }
       passed = candidate
       if nextAlways < always.count, always[nextAlways] == candidate { nextAlways += 1 }
     }
@@ -271,6 +296,29 @@ extension CompiledRoutes {
       return .fails
     case .network(let network): return truth(request.command.network == network)
     case .command(let command): return truth(request.command == command)
+    }
+  }
+
+  /// Whether a condition on addresses is among the reasons why the condition at `position` holds, or fails.
+  ///
+  /// - Parameter outcome: `holds` or `fails`, which of the two it does.
+  private func restsOnAddress(at position: Int, _ outcome: Truth, of request: Request, _ hits: Hits) -> Bool {
+    switch steps[position] {
+    case .address: return true
+    case .not: return restsOnAddress(at: position + 1, outcome == .holds ? .fails : .holds, of: request, hits)
+    case .all(let end), .any(let end):
+      var child = position + 1
+      while child < end {
+        // Asked in this order, conditions without addresses are not evaluated again.
+        if restsOnAddress(at: child, outcome, of: request, hits),
+          truth(at: child, of: request, hits) == outcome
+        {
+          return true
+        }
+        child = self.end(of: child)
+      }
+      return false
+    default: return false
     }
   }
 

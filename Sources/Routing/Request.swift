@@ -18,6 +18,8 @@ package struct Request: Hashable, Sendable {
 
   package var command: Command
   package var destination: Endpoint
+  /// What the client asked for, when a route has rewritten it to `destination`.
+  package internal(set) var asked: Endpoint?
   /// The client's address; `nil` on a Unix-domain listener.
   package var client: IPAddress?
   /// The authenticated name, or with `auth: optional` the given one.

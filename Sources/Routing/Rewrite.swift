@@ -19,10 +19,12 @@ package struct Rewrite: Hashable, Sendable {
 }
 
 extension Request {
-  /// The same for another destination; `nil`: for its own.
+  /// The same for the destination that a route dials in the place of its own; `nil`: for its own.
   package func rewritten(to destination: Endpoint?) -> Request {
     var request = self
-    if let destination { request.destination = destination }
+    guard let destination, destination != request.destination else { return request }
+    request.asked = request.destination
+    request.destination = destination
     return request
   }
 }

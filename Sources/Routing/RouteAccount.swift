@@ -25,9 +25,11 @@ extension RouteTable {
   package func account(of request: Request) -> [RouteAccount] {
     routes.indices.map { index in
       let route = routes[index]
-      let countsEmbedded = route.refuses(request.command.network)
-      let (finding, reasons) = Witness(request: request, countsEmbedded: countsEmbedded).account(
-        of: route.condition)
+      let network = request.command.network
+      let witness = Witness(
+        request: request, countsEmbedded: route.refuses(network),
+        countsEmbeddedBelowNot: route.isDirect(network))
+      let (finding, reasons) = witness.account(of: route.condition)
       return RouteAccount(index: index, finding: finding, reasons: reasons)
     }
   }
@@ -38,8 +40,9 @@ private struct Witness {
   typealias Account = (finding: RouteAccount.Finding, reasons: [String])
 
   let request: Request
-  /// Whether a prefix also holds for an address that embeds one inside it: in a route that refuses, unless below `not`.
+  /// Whether a prefix also holds for an address that embeds one inside it; the same below an odd number of `not`.
   let countsEmbedded: Bool
+  let countsEmbeddedBelowNot: Bool
   var isDenied = false
 
   func account(of condition: Condition) -> Account {
@@ -134,9 +137,9 @@ private struct Witness {
       let loopback: IPAddress = address.bitWidth == 32 ? .loopback4 : .loopback6
       return prefix.contains(loopback) ? "\(range) (counts as \(loopback))" : nil
     }
-    guard countsEmbedded, !isDenied, let embedded = address.embedded4, prefix.contains(embedded) else {
-      return nil
-    }
+    guard isDenied ? countsEmbeddedBelowNot : countsEmbedded, let embedded = address.embedded4,
+      prefix.contains(embedded)
+    else { return nil }
     return "\(range) (embeds \(embedded))"
   }
 

@@ -7,6 +7,8 @@ struct RouteCompiler {
   private(set) var starts: [UInt32] = []
   private(set) var unsuggested: [UInt32] = []
   private(set) var speaksOfAddresses: [Bool] = []
+  /// Whether a route speaks of addresses below an odd number of `not`.
+  private(set) var excludesAddresses = false
   private(set) var names: NameGatherer
   private(set) var addresses = PrefixGatherer()
   private(set) var clients = PrefixGatherer()
@@ -16,8 +18,9 @@ struct RouteCompiler {
   private(set) var globs: [Glob] = []
   private(set) var expressions: [RegularExpression] = []
   private var leafCount: UInt32 = 0
-  /// Of the route being compiled, where it is not below a `not`.
+  /// Of the route being compiled, and the same below a `not`.
   private var embedding = CompiledRoutes.Embedding.none
+  private var excludedEmbedding = CompiledRoutes.Embedding.none
 
   /// The values of one condition in one index; the better the index, the fewer routes a request's value suggests.
   private struct Leaf {
@@ -40,6 +43,7 @@ struct RouteCompiler {
       starts.append(UInt32(steps.count))
       speaksOfAddresses.append(false)
       embedding = route.refuses(.tcp) ? .all : route.refuses(.udp) ? .udp : .none
+      excludedEmbedding = route.isDirect(.tcp) ? .all : route.isDirect(.udp) ? .udp : .none
       guard let leaves = compile(route.condition, isDenied: false) else {
         unsuggested.append(UInt32(number))
         continue
@@ -139,11 +143,13 @@ struct RouteCompiler {
     return Leaf(index: .names, pairs: names.add(domains.lazy.map(\.text), leaf: leaf))
   }
 
-  /// What an address embeds counts only where it makes a route refuse more: not below a `not`, where "all but
-  /// 10.0.0.0/8 is refused" would let an address pass that merely embeds such a one, and not in other routes.
+  /// What an address embeds counts only where fewer connections pass for it: in a route that refuses, and below a `not`
+  /// in a route that is direct. It does not count below a `not` of a route that refuses, where "all but 10.0.0.0/8 is
+  /// refused" would let an address pass that merely embeds such a one.
   private mutating func addAddresses(_ prefixes: [Prefix], isDenied: Bool) -> Leaf {
     speaksOfAddresses[speaksOfAddresses.count - 1] = true
-    let embedding = isDenied ? .none : embedding
+    if isDenied { excludesAddresses = true }
+    let embedding = isDenied ? excludedEmbedding : embedding
     let leaf = nextLeaf { .address($0, embedded: embedding) }
     return Leaf(index: .addresses, pairs: addresses.add(prefixes, leaf: leaf))
   }

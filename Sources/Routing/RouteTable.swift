@@ -3,8 +3,9 @@ import Addresses
 /// The routes, compiled. An immutable value: the same table and request give the same verdict.
 ///
 /// In a route that refuses (`reject` or `drop`), an `ip` condition also holds for an IPv6 address that embeds an IPv4
-/// address of the range (`IPAddress.embedded4`): who denies 10.0.0.0/8 denies 64:ff9b::10.0.0.1 too. In every route,
-/// the unspecified addresses count as the loopback addresses that Linux dials in their place.
+/// address of the range (`IPAddress.embedded4`): a route that denies 10.0.0.0/8 denies 64:ff9b::10.0.0.1 too. So does a
+/// route that dials directly all but 10.0.0.0/8. In every route, the unspecified addresses count as the loopback addresses
+/// that Linux dials in their place.
 package struct RouteTable: Sendable {
   package let routes: [Route]
   package let fallback: Outcome
@@ -50,18 +51,47 @@ package struct RouteTable: Sendable {
     return verdict
   }
 
-  /// The route that refuses `address`, to which the name in `request` resolved for a direct dial; `nil` if none does.
+  /// What refuses `address`, to which the name in `request` resolved for a direct dial; `nil` if nothing does.
   ///
-  /// A name cannot get around a range: the routes that speak of addresses (`ip`, or an address under `host`) are
-  /// asked again, in order, with the address in the destination's place for those conditions and the name for all
-  /// others. The first that holds decides.
-  package func refusal(of address: IPAddress, for request: Request) -> Route? {
-    refusalIndex(of: address, for: request).map { routes[$0] }
+  /// With the name and the address known, the table refuses the dial if the first route that holds because of the address
+  /// refuses, or if the first route that holds for any reason does, or the `default` when no route holds. So a name cannot
+  /// get around a range, neither one that a route refuses nor one that a direct route excludes. Where that leads to a chain,
+  /// nothing is refused: a name passes an `ip` route to a chain by.
+  ///
+  /// A rewritten request is judged by what the client asked for as well, unless the host is another.
+  package func refusal(of address: IPAddress, for request: Request) -> Refuser? {
+    guard compiled.asksForAddresses else { return nil }
+    if let index = refusalIndex(of: address, for: request) { return .route(routes[index]) }
+    // Where no address is excluded, a route that held without the address still holds.
+    guard compiled.excludesAddresses else { return nil }
+    let asked = request.asked ?? request.destination
+    guard asked.host == request.destination.host else { return nil }
+    var known = request
+    known.destination = asked
+    guard let (index, truth) = compiled.first(for: known, address: address) else {
+      return fallback.refuses ? .fallback : nil
+    }
+    return truth == .gaveUp || routes[index].refuses(request.command.network) ? .route(routes[index]) : nil
   }
 
   private func refusalIndex(of address: IPAddress, for request: Request) -> Int? {
-    guard let (index, truth) = compiled.first(for: request, address: address) else { return nil }
+    guard let (index, truth) = compiled.firstBecause(of: address, for: request) else { return nil }
     return truth == .gaveUp || routes[index].refuses(request.command.network) ? index : nil
+  }
+
+  /// What refuses an address that a name resolved to.
+  package enum Refuser: Sendable {
+    case route(Route)
+    /// The table's `default`.
+    case fallback
+
+    /// What logs call it: the route's label, or `default`.
+    package var label: String {
+      switch self {
+      case .route(let route): route.label
+      case .fallback: "default"
+      }
+    }
   }
 }
 
@@ -71,8 +101,11 @@ extension Route {
     network == .udp && !outcome.mayCarryUDP ? udp ?? outcome : outcome
   }
 
-  /// Whether it refuses what its condition describes, so that its condition should rather hold too often.
+  /// Whether it refuses what its condition describes.
   package func refuses(_ network: Request.Network) -> Bool { outcome(over: network).refuses }
+
+  /// Whether it dials from here what its condition describes.
+  func isDirect(_ network: Request.Network) -> Bool { outcome(over: network) == .direct }
 }
 
 /// What the table says of one request.

@@ -62,3 +62,13 @@ extension RouteTable {
   /// The line that decides; `nil`: the default.
   func line(for request: Request) -> Int? { verdict(for: request).route?.source.line }
 }
+
+extension RouteTable.Refuser {
+  /// The line that refuses; 0: the default.
+  var line: Int {
+    switch self {
+    case .route(let route): route.source.line
+    case .fallback: 0
+    }
+  }
+}

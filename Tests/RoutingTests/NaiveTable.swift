@@ -9,19 +9,22 @@ struct NaiveTable {
   var fallback: Outcome
 
   func verdict(for request: Request) -> (outcome: Outcome, line: Int?) {
-    for route in routes where holds(route.condition, request, nil, embedded: refuses(route, request)) {
+    for route in routes where finding(route, request, nil).holds {
       return (outcome(of: route, request), route.source.line)
     }
     return (fallback, nil)
   }
 
+  /// What refuses the address of the name in `request`, by a table that knows both: a line, or 0 for the default.
   func refusal(of address: IPAddress, for request: Request) -> Int? {
-    for route in routes where speaksOfAddresses(route.condition) {
-      if holds(route.condition, request, address, embedded: refuses(route, request)) {
-        return refuses(route, request) ? route.source.line : nil
-      }
+    let findings = routes.map { finding($0, request, address) }
+    if let index = findings.firstIndex(where: { $0.holds && $0.becauseOfAddress }),
+      refuses(routes[index], request)
+    {
+      return routes[index].source.line
     }
-    return nil
+    guard let index = findings.firstIndex(where: \.holds) else { return isRefusal(fallback) ? 0 : nil }
+    return refuses(routes[index], request) ? routes[index].source.line : nil
   }
 
   private func outcome(of route: Route, _ request: Request) -> Outcome {
@@ -29,19 +32,55 @@ struct NaiveTable {
     return chain.hops.contains { $0.udp == .no } ? route.udp ?? route.outcome : route.outcome
   }
 
-  private func refuses(_ route: Route, _ request: Request) -> Bool {
-    [.reject, .drop].contains(outcome(of: route, request))
+  private func refuses(_ route: Route, _ request: Request) -> Bool { isRefusal(outcome(of: route, request)) }
+
+  private func isRefusal(_ outcome: Outcome) -> Bool { [.reject, .drop].contains(outcome) }
+
+  private typealias Finding = (holds: Bool, becauseOfAddress: Bool)
+
+  /// - Parameter resolved: what the name in `request` is known to resolve to.
+  private func finding(_ route: Route, _ request: Request, _ resolved: IPAddress?) -> Finding {
+    let outcome = outcome(of: route, request)
+    return finding(
+      route.condition, request, resolved, embedded: isRefusal(outcome), excluded: outcome == .direct)
   }
 
-  private func speaksOfAddresses(_ condition: Condition) -> Bool {
-    switch condition {
-    case .ip: true
-    case .host(let patterns):
-      patterns.contains { if case .exact(.address) = $0 { true } else { false } }
-    case .any(let all), .all(let all): all.contains(where: speaksOfAddresses)
-    case .not(let condition): speaksOfAddresses(condition)
-    default: false
+  /// Whether the condition holds, and whether an address is a reason for what it does.
+  ///
+  /// - Parameters:
+  ///   - embedded: an address counts as the one it embeds.
+  ///   - excluded: it does below one more `not`.
+  private func finding(
+    _ condition: Condition, _ request: Request, _ resolved: IPAddress?, embedded: Bool, excluded: Bool
+  ) -> Finding {
+    func nested(_ conditions: [Condition]) -> [Finding] {
+      conditions.map { finding($0, request, resolved, embedded: embedded, excluded: excluded) }
     }
+    switch condition {
+    case .ip:
+      return (holds(condition, request, resolved, embedded: embedded), true)
+    case .host(let patterns):
+      let findings = patterns.map { pattern in
+        let isAddress = if case .exact(.address) = pattern { true } else { false }
+        return (holds(.host([pattern]), request, resolved, embedded: embedded), isAddress)
+      }
+      return any(of: findings)
+    case .any(let conditions):
+      return any(of: nested(conditions))
+    case .all(let conditions):
+      return opposite(any(of: nested(conditions).map(opposite)))
+    case .not(let condition):
+      return opposite(finding(condition, request, resolved, embedded: excluded, excluded: embedded))
+    default:
+      return (holds(condition, request, resolved, embedded: embedded), false)
+    }
+  }
+
+  private func opposite(_ finding: Finding) -> Finding { (!finding.holds, finding.becauseOfAddress) }
+
+  private func any(of findings: [Finding]) -> Finding {
+    let holds = findings.contains(where: \.holds)
+    return (holds, findings.contains { $0.holds == holds && $0.becauseOfAddress })
   }
 
   private func holds(_ condition: Condition, _ request: Request, _ resolved: IPAddress?, embedded: Bool)
@@ -79,23 +118,7 @@ struct NaiveTable {
     case .user(let users): return users.contains { $0 == request.user }
     case .listener(let listeners):
       return listeners.contains { $0 == request.listener.address || $0 == request.listener.name }
-    case .any(let conditions): return conditions.contains { holds($0, request, resolved, embedded: embedded) }
-    case .all(let conditions):
-      return conditions.allSatisfy { holds($0, request, resolved, embedded: embedded) }
-    case .not(let condition):
-      // Denied once, an embedded address must not count; denied twice, it counts again.
-      return !holdsDenied(condition, request, resolved, embedded: embedded)
-    }
-  }
-
-  private func holdsDenied(_ condition: Condition, _ request: Request, _ resolved: IPAddress?, embedded: Bool)
-    -> Bool
-  {
-    switch condition {
-    case .not(let inner): !holds(inner, request, resolved, embedded: embedded)
-    case .any(let all): all.contains { holdsDenied($0, request, resolved, embedded: embedded) }
-    case .all(let all): all.allSatisfy { holdsDenied($0, request, resolved, embedded: embedded) }
-    default: holds(condition, request, resolved, embedded: false)
+    case .any, .all, .not: preconditionFailure("nested conditions are taken apart before")
     }
   }
 

@@ -5,8 +5,13 @@ import Addresses
 /// Small tables over few values, so that routes collide, nest and hide one another as often as they can.
 struct RandomTables: RandomNumberGenerator {
   private var state: UInt64
+  /// Whether conditions speak of names.
+  private let hasNames: Bool
 
-  init(seed: UInt64) { state = seed &+ 1 }
+  init(seed: UInt64, hasNames: Bool = true) {
+    state = seed &+ 1
+    self.hasNames = hasNames
+  }
 
   /// SplitMix64: the same tables on every run.
   mutating func next() -> UInt64 {
@@ -58,7 +63,7 @@ struct RandomTables: RandomNumberGenerator {
   }
 
   mutating func condition(depth: Int) throws -> Condition {
-    switch Int.random(in: 0...(depth > 0 ? 15 : 10), using: &self) {
+    switch Int.random(in: (hasNames ? 0 : 4)...(depth > 0 ? 15 : 10), using: &self) {
     case 0, 1: .domain(try some { try $0.name() })
     case 2, 3: .host(try some { try $0.pattern() })
     case 4, 5: .ip(some { $0.prefix() })

@@ -66,7 +66,7 @@ import Testing
   func rebinding() throws {
     let request = try Request("rebound.test")
     #expect(table.verdict(for: request).outcome == .direct)
-    #expect(table.refusal(of: .v4(0x0a00_0001), for: request)?.source.line == 1)
+    #expect(table.refusal(of: .v4(0x0a00_0001), for: request)?.line == 1)
     #expect(table.refusal(of: .v4(0x0808_0808), for: request) == nil)
   }
 
@@ -81,7 +81,7 @@ import Testing
   @Test func `a permission in front of the refusal is heard`() throws {
     let table = RouteTable((.ip(["10.1.0.0/16"]), .direct), (.ip(["10.0.0.0/8"]), .reject))
     #expect(table.refusal(of: .v4(0x0a01_0001), for: try Request("a.test")) == nil)
-    #expect(table.refusal(of: .v4(0x0a02_0001), for: try Request("a.test"))?.source.line == 2)
+    #expect(table.refusal(of: .v4(0x0a02_0001), for: try Request("a.test"))?.line == 2)
   }
 
   @Test func `the other conditions of a refusing route are asked about the name`() throws {
@@ -90,16 +90,16 @@ import Testing
       (.all([.domain(["corp.example"]), .ip(["10.0.0.0/8"])]), .direct),
       (.any([.domain(["evil.test"]), .not(.not(.ip(["10.0.0.0/8"])))]), .drop))
     let inside = IPAddress.v4(0x0a00_0001)
-    #expect(table.refusal(of: inside, for: try Request("a.test:22"))?.source.line == 1)
+    #expect(table.refusal(of: inside, for: try Request("a.test:22"))?.line == 1)
     #expect(table.refusal(of: inside, for: try Request("wiki.corp.example")) == nil)
-    #expect(table.refusal(of: inside, for: try Request("a.test"))?.source.line == 3)
+    #expect(table.refusal(of: inside, for: try Request("a.test"))?.line == 3)
     #expect(table.refusal(of: .v4(0x0808_0808), for: try Request("a.test")) == nil)
   }
 
   @Test func `routes that do not speak of addresses are not asked again`() throws {
     let table = RouteTable(
       (.port([443...443]), .direct), (.domain(["a.test"]), .reject), (Self.inside, .reject))
-    #expect(table.refusal(of: .loopback4, for: try Request("a.test:443"))?.source.line == 3)
+    #expect(table.refusal(of: .loopback4, for: try Request("a.test:443"))?.line == 3)
     #expect(table.refusal(of: .v4(0x0808_0808), for: try Request("a.test:80")) == nil)
   }
 
@@ -107,6 +107,73 @@ import Testing
     let table = RouteTable((.host(["b.test", "10.0.0.1"]), .reject))
     #expect(table.refusal(of: .v4(0x0a00_0001), for: try Request("a.test")) != nil)
     #expect(table.refusal(of: .v4(0x0a00_0002), for: try Request("a.test")) == nil)
+  }
+
+  /// Cases of users: `not` around the addresses, an allow-list by address, and what stands beside an address.
+  @Test(
+    arguments: [
+      // A route that held only because the address was unknown no longer decides.
+      ([(.not(.ip(["10.0.0.0/8"])), .direct)], .reject, "10.0.0.1", 0),
+      ([(.not(.ip(["10.0.0.0/8"])), .direct)], .drop, "10.0.0.1", 0),
+      ([(.not(.ip(["10.0.0.0/8"])), .direct)], .reject, "8.8.8.8", nil),
+      ([(.all([.port([443...443]), .not(.ip(["10.0.0.0/8"]))]), .direct)], .reject, "10.0.0.1", 0),
+      ([(.not(.host(["10.0.0.1", "b.test"])), .direct)], .reject, "10.0.0.1", 0),
+      ([(.not(.any([.ip(["10.0.0.0/8"]), .port([25...25])])), .direct)], .reject, "10.0.0.1", 0),
+      (
+        [(.not(.ip(["10.0.0.0/8"])), .direct), (.port([443...443]), .drop)], .direct, "10.0.0.1", 2
+      ),
+      // Nor by an address that embeds the one excluded.
+      ([(.not(.ip(["10.0.0.0/8"])), .direct)], .reject, "64:ff9b::10.0.0.1", 0),
+      ([(.not(.ip(["127.0.0.0/8"])), .direct)], .reject, "0.0.0.0", 0),
+      // Not a refusal: as an `ip` route to a chain, it is passed by.
+      ([(.not(.ip(["10.0.0.0/8"])), .direct)], .direct, "10.0.0.1", nil),
+      // The name is enough for the route, and the address is refused behind it.
+      ([(.any([.domain(["a.test"]), .ip(["8.0.0.0/8"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
+        .direct, "10.0.0.1", 2),
+      ([(.any([.domain(["a.test"]), .ip(["8.0.0.0/8"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
+        .direct, "8.8.8.8", nil),
+      ([(.any([.domain(["a.test"]), .ip(["10.1.0.0/16"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
+        .direct, "10.1.0.1", nil),
+      ([(.any([.domain(["a.test"]), .not(.ip(["10.0.0.0/8"]))]), .direct)], .reject, "10.0.0.1", nil),
+      // The names of a route do not refuse behind one that lets them pass; its addresses do.
+      ([(.port([443...443]), .direct), (.any([.domain(["a.test"]), .ip(["10.0.0.0/8"])]), .reject)],
+        .direct, "8.8.8.8", nil),
+      ([(.port([443...443]), .direct), (.any([.domain(["a.test"]), .ip(["10.0.0.0/8"])]), .reject)],
+        .direct, "10.0.0.1", 2),
+      // A name that is allowed as a name stays so.
+      ([(.domain(["a.test"]), .direct)], .reject, "10.0.0.1", nil),
+      ([(.domain(["a.test"]), .direct), (.not(.ip(["10.0.0.0/8"])), .direct)], .reject, "10.0.0.1", nil),
+    ] as [([(Condition, Outcome)], Outcome, String, Int?)])
+  func `a name is refused where the table refuses it with its address`(
+    routes: [(Condition, Outcome)], fallback: Outcome, address: String, line: Int?
+  ) throws {
+    let table = RouteTable(
+      routes: routes.enumerated().map { Route(condition: $1.0, outcome: $1.1, source: .test($0 + 1)) },
+      fallback: fallback)
+    for command in Request.Command.allCases {
+      let request = try Request("a.test", command)
+      #expect(table.verdict(for: request).outcome == .direct)
+      #expect(table.refusal(of: try #require(IPAddress(address)), for: request)?.line == line)
+    }
+  }
+
+  @Test func `a rewritten port changes nothing about the address, a rewritten host does`() throws {
+    func table(_ rewrite: Rewrite, _ condition: Condition) -> RouteTable {
+      RouteTable(
+        routes: [Route(condition: condition, outcome: .direct, rewrite: rewrite, source: .test(1))],
+        fallback: .reject)
+    }
+    let inside = IPAddress.v4(0x0a00_0001)
+    let request = try Request("a.test:80")
+    let excluding = Condition.all([.port([80...80]), .not(.ip(["10.0.0.0/8"]))])
+    for (rewrite, line) in [
+      (Rewrite(host: nil, port: 8080), 0 as Int?), (Rewrite(host: .name("b.test"), port: nil), nil),
+    ] {
+      let table = table(rewrite, excluding)
+      let dialled = request.rewritten(to: table.verdict(for: request).rewritten)
+      #expect(table.refusal(of: inside, for: dialled)?.line == line)
+      #expect(table.refusal(of: .v4(0x0808_0808), for: dialled) == nil)
+    }
   }
 
   @Test func `an expression that gives up refuses, whatever its route says`() throws {
@@ -121,7 +188,7 @@ import Testing
     #expect(table.line(for: try Request("\(name):80")) == 1)
     #expect(table.verdict(for: try Request("ok.test:25")).outcome == .direct)
     #expect(!table.verdict(for: try Request("ok.test:25")).gaveUp)
-    #expect(table.refusal(of: .v4(0x0808_0808), for: try Request("\(name):25"))?.source.line == 3)
+    #expect(table.refusal(of: .v4(0x0808_0808), for: try Request("\(name):25"))?.line == 3)
     #expect(table.refusal(of: .v4(0x0a00_0001), for: try Request("\(name):25")) == nil)
   }
 }

@@ -64,7 +64,7 @@ import Testing
       condition: .ip(["10.0.0.0/8"]), outcome: try .through(.no), udp: .reject, source: .test(1))
     let table = RouteTable(routes: [route], fallback: .direct)
     let inside = IPAddress.v4(0x0a00_0001)
-    #expect(table.refusal(of: inside, for: try Request("a.test", .udp))?.source.line == 1)
+    #expect(table.refusal(of: inside, for: try Request("a.test", .udp))?.line == 1)
     #expect(table.refusal(of: inside, for: try Request("a.test", .connect)) == nil)
     #expect(table.line(for: try Request("64:ff9b::10.0.0.1", .udp)) == 1)
     #expect(table.line(for: try Request("64:ff9b::10.0.0.1", .connect)) == nil)
