@@ -44,13 +44,14 @@ let package = Package(
     .target(name: "Patterns", dependencies: ["CPCRE2"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
     .target(name: "TLS", dependencies: ["Addresses", "CTLS"], swiftSettings: hot),
-    .target(name: "Routing", dependencies: ["Addresses", "Patterns", "TLS"], swiftSettings: strict),
+    .target(
+      name: "Routing", dependencies: ["Addresses", "Patterns", "TLS", "Wire"], swiftSettings: strict),
     .target(name: "Settings", dependencies: ["Addresses", "Routing"], swiftSettings: strict),
 
     // The outside world.
     .target(
       name: "Config",
-      dependencies: ["Addresses", "Printing", "Passwords", "TLS", "Routing", "Settings", "CYAML"],
+      dependencies: ["Addresses", "Printing", "Passwords", "TLS", "Wire", "Routing", "Settings", "CYAML"],
       swiftSettings: strict),
     .target(name: "Import", dependencies: ["Addresses", "Printing", "Config"], swiftSettings: strict),
     .target(name: "Transport", dependencies: ["Addresses", "TLS", "CLinux"], swiftSettings: hot),

@@ -6,9 +6,14 @@ package enum Host: Hashable, Sendable {
   /// Reads what a peer put in a name field (RFC 1928 §5, ATYP 03).
   ///
   /// An address literal becomes the address it is, unmapped, so that rules on addresses cannot be bypassed by
-  /// spelling; every other text must be a valid name.
+  /// spelling. IPv6 may be in brackets, as in a URL: some clients pass the host of a URL on as it is. Every other text must
+  /// be a valid name.
   package init(nameField bytes: ArraySlice<UInt8>) throws(DomainName.Violation) {
-    if let address = IPAddress(ascii: bytes) {
+    if bytes.first == UInt8(ascii: "["), bytes.last == UInt8(ascii: "]"),
+      let address = IPAddress(ascii: bytes.dropFirst().dropLast()), case .v6 = address
+    {
+      self = .address(address.unmapped)
+    } else if let address = IPAddress(ascii: bytes) {
       self = .address(address.unmapped)
     } else {
       self = .name(try DomainName(bytes))
@@ -61,13 +66,10 @@ package struct Endpoint: Hashable, Sendable {
       let port = UInt16(digits)
     else { return nil }
     let hostText = text[..<colon]
-    if hostText.hasPrefix("["), hostText.hasSuffix("]") {
-      guard let address = IPAddress(hostText.dropFirst().dropLast()), case .v6 = address else { return nil }
-      self.init(address.unmapped, port: port)
-    } else {
-      guard !hostText.contains(":"), let host = try? Host(nameField: Array(hostText.utf8)) else { return nil }
-      self.init(host, port: port)
-    }
+    guard hostText.hasPrefix("[") || !hostText.contains(":"),
+      let host = try? Host(nameField: Array(hostText.utf8))
+    else { return nil }
+    self.init(host, port: port)
   }
 }
 

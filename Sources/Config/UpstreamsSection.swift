@@ -2,12 +2,14 @@ import Addresses
 import Routing
 import Settings
 import TLS
+import Wire
 
 /// `upstreams:`.
 extension TableReader {
   private static let keys = Keys(
     [
       "url", "username", "password", "password_file", "timeout", "resolve", "udp", "pipeline", "isolate",
+      "headers",
     ] + tlsKeys)
 
   private static let elsewhere = "take the password from ${NAME} or 'password_file'"
@@ -30,7 +32,7 @@ extension TableReader {
       guard let url = readURL(node) else { return nil }
       _ = readIsolation(nil, username: url.username, upstream: node)
       let tls = url.usesTLS ? tlsContext(TLSContext.Demands(), at: node) : nil
-      return upstream(name, url, tls: tls, node: node)
+      return upstream(name, url, tls: tls, headers: readHeaders(nil, url.kind), node: node)
     }
     let example = "{url: socks5://127.0.0.1:1080}"
     guard let fields = fields(node, "an upstream", example, Self.keys) else { return nil }
@@ -51,25 +53,31 @@ extension TableReader {
     let tls = readTLS(fields, url, at: urlNode)
     guard readCredentials(fields, into: &url) else { return nil }
     let isolation = readIsolation(fields.field("isolate"), username: url.username, upstream: node)
+    let headers = readHeaders(fields.field("headers"), url.kind)
     guard let timeout, let resolution, let pipeline else { return nil }
     return upstream(
       name, url, tls: tls, isolation: isolation, timeout: timeout, resolution: resolution, udp: udp ?? nil,
-      pipeline: pipeline, node: urlNode)
+      pipeline: pipeline, headers: headers, node: urlNode)
   }
 
   private func upstream(
     _ name: String, _ url: ProxyURL, tls: TLSContext?, isolation: Isolation? = nil,
     timeout: Duration = .seconds(10),
     resolution: Upstream.Resolution = .previous, udp: Upstream.UDPSupport? = nil,
-    pipeline: Upstream.Pipeline = .auto, node: Node
+    pipeline: Upstream.Pipeline = .auto, headers: [HTTP.Field]?, node: Node
   ) -> Upstream? {
-    guard url.usesTLS == (tls != nil) else { return nil }
+    guard url.usesTLS == (tls != nil), let headers else { return nil }
     names.positions[name] = node.position
     var credentials: Credentials?
     if url.username != nil || url.password != nil {
-      credentials = Credentials(username: url.username ?? [], password: url.password ?? [])
+      credentials = Credentials(
+        username: url.username ?? [], password: url.password ?? [], for: url.kind)
       guard credentials != nil else {
-        error(node, "a proxy's user name has 1 to 255 octets, its password at most 255 (write others)")
+        let longest = url.kind.longestCredential
+        error(
+          node,
+          "the user name of \(url.kind.protocolName) has 1 to \(longest) octets, the password at most \(longest)"
+            + " (write others)")
         return nil
       }
     }
@@ -85,12 +93,12 @@ extension TableReader {
     let upstream = Upstream(
       name: name, kind: url.kind, endpoint: url.endpoint, tls: tls, credentials: credentials,
       isolation: isolation,
-      timeout: timeout, resolution: resolution, udp: udp, pipeline: pipeline)
+      timeout: timeout, resolution: resolution, udp: udp, pipeline: pipeline, headers: headers)
     guard upstream.hasRoomForIdentities else {
       error(
         node,
-        "with \(Isolation.nameLength) octets for each '\(Isolation.placeholder)' the user name has more than 255"
-          + " (shorten it)")
+        "with \(Isolation.nameLength) octets for each '\(Isolation.placeholder)' the user name has more than"
+          + " \(url.kind.longestCredential) (shorten it)")
       return nil
     }
     return upstream
@@ -158,16 +166,16 @@ extension TableReader {
       return false
     }
     if let node = fields["username"] {
-      guard let value = secret(node, "a user name of 1 to 255 octets") else { return false }
+      guard let value = secret(node, "a user name", url.kind) else { return false }
       url.username = value
     }
     if let node = fields["password"] {
-      guard let value = secret(node, "a password of 1 to 255 octets") else { return false }
+      guard let value = secret(node, "a password", url.kind) else { return false }
       holdsSecret(node, alternative: Self.elsewhere)
       url.password = value
     }
     if let node = fields["password_file"] {
-      guard let value = readPasswordFile(node) else { return false }
+      guard let value = readPasswordFile(node, url.kind) else { return false }
       url.password = value
     }
     if url.password != nil, url.username == nil {
@@ -178,26 +186,33 @@ extension TableReader {
   }
 
   /// The octets of a value that no message repeats.
-  private func secret(_ node: Node, _ what: String) -> [UInt8]? {
+  private func secret(_ node: Node, _ what: String, _ kind: Upstream.Kind) -> [UInt8]? {
     guard !node.isBroken else { return nil }
-    guard node.kind == .scalar, !node.isNull, (1...255).contains(node.bytes.count) else {
-      error(node, "expected \(what) (write one, in quotes if it has special characters)")
+    let lengths = 1...kind.longestCredential
+    guard node.kind == .scalar, !node.isNull, lengths.contains(node.bytes.count) else {
+      error(
+        node,
+        "expected \(what) of 1 to \(lengths.upperBound) octets (write one, in quotes if it has special characters)"
+      )
       return nil
     }
     return Array(node.bytes)
   }
 
   /// The file's first line; there must be no other.
-  private func readPasswordFile(_ node: Node) -> [UInt8]? {
+  private func readPasswordFile(_ node: Node, _ kind: Upstream.Kind) -> [UInt8]? {
     guard let name = text(node, Form("a path", "/etc/sockeye/office.password")) else { return nil }
     let path = path(of: name)
     guard let content = contents(of: node, path: path) else { return nil }
     var password = content.bytes
     if password.last == UInt8(ascii: "\n") { password.removeLast() }
     if password.last == UInt8(ascii: "\r") { password.removeLast() }
-    guard (1...255).contains(password.count), !password.contains(UInt8(ascii: "\n")) else {
+    let lengths = 1...kind.longestCredential
+    guard lengths.contains(password.count), !password.contains(UInt8(ascii: "\n")) else {
       error(
-        node, "the file \(quoted(path)) must hold one line, a password of 1 to 255 octets (write it there)")
+        node,
+        "the file \(quoted(path)) must hold one line, a password of 1 to \(lengths.upperBound) octets"
+          + " (write it there)")
       return nil
     }
     if content.isReadableByOthers {

@@ -67,11 +67,13 @@ extension Dialer {
     return Rendezvous(place: .hop(last.hop), bound: bound)
   }
 
-  /// A hop that does not say its address (as SOCKS4 allows) means the one that it was reached at.
+  /// A hop that does not say its address (as SOCKS4 allows), or says one that is of no use outside, means the one that it was
+  /// reached at.
   private func address(of hop: borrowing ReachedHop, as said: Endpoint) -> IPAddress {
-    if let address = said.host.address, !address.isUnspecified { return address }
-    if let address = hop.hop.upstream.endpoint.host.address { return address }
-    if hop.hop.index == 0, let peer = hop.stream.peerAddress { return peer.address }
-    return .unspecified4
+    let peer = hop.hop.index == 0 ? hop.stream.peerAddress?.address : nil
+    guard let own = hop.hop.upstream.endpoint.host.address ?? peer else {
+      return said.host.address ?? .unspecified4
+    }
+    return relayAddress(told: said, by: .address(own))?.host.address ?? own
   }
 }

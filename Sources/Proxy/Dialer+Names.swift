@@ -31,7 +31,8 @@ extension Dialer {
       throw Failure(.destination, .resolve, .resolution(error))
     }
     let admitted = all.filter { policy.table.refusal(of: $0, for: request) == nil }
-    if admitted.isEmpty, let address = all.first, let refuser = policy.table.refusal(of: address, for: request)
+    if admitted.isEmpty, let address = all.first,
+      let refuser = policy.table.refusal(of: address, for: request)
     {
       throw Failure(.destination, .resolve, .rejected(route: refuser.label))
     }

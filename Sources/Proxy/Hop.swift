@@ -137,7 +137,8 @@ struct Hop {
         let credentials = upstream.credentials.flatMap {
           HTTP.BasicCredentials(username: $0.username, password: $0.password)
         }
-        return HTTP.Request(connectingTo: destination, credentials: credentials).bytes
+        return HTTP.Request(connectingTo: destination, credentials: credentials, fields: upstream.headers)
+          .bytes
       case .socks5: return SOCKS5.Request(command, to: destination).bytes
       case .socks4: return try socks4Request(command, destination, .socks4).bytes
       case .socks4a: return try socks4Request(command, destination, .socks4a).bytes

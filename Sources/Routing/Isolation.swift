@@ -92,9 +92,11 @@ extension Upstream {
 
   /// With a configured user name, that, with the identity's in its place; else nothing but the identity's name.
   private func credentials(of name: [UInt8]) -> Credentials? {
-    guard let credentials else { return Credentials(username: name, password: kind.isSOCKS4 ? [] : name) }
+    guard let credentials else {
+      return Credentials(username: name, password: kind.isSOCKS4 ? [] : name, for: kind)
+    }
     let username = credentials.username.replacing(Isolation.placeholder.utf8, with: name)
-    return Credentials(username: username, password: credentials.password)
+    return Credentials(username: username, password: credentials.password, for: kind)
   }
 }
 

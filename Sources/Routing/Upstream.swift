@@ -1,5 +1,6 @@
 import Addresses
 import TLS
+import Wire
 
 /// One upstream proxy.
 package struct Upstream: Hashable, Sendable {
@@ -63,6 +64,8 @@ package struct Upstream: Hashable, Sendable {
   package var resolution: Resolution
   package var udp: UDPSupport
   package var pipeline: Pipeline
+  /// What a request to an HTTP proxy has beside destination and credentials.
+  package var headers: [HTTP.Field]
 
   /// - Parameters:
   ///   - udp: without it, `auto` for SOCKS5 and `no` for the others, which cannot; and `no` with TLS, since datagrams
@@ -73,7 +76,7 @@ package struct Upstream: Hashable, Sendable {
     name: String, kind: Kind = .socks5, endpoint: Endpoint, tls: TLSContext? = nil,
     credentials: Credentials? = nil, isolation: Isolation? = nil, timeout: Duration = .seconds(10),
     resolution: Resolution = .previous,
-    udp: UDPSupport? = nil, pipeline: Pipeline = .auto
+    udp: UDPSupport? = nil, pipeline: Pipeline = .auto, headers: [HTTP.Field] = []
   ) {
     self.name = name
     self.kind = kind
@@ -85,6 +88,7 @@ package struct Upstream: Hashable, Sendable {
     self.resolution = resolution
     self.udp = udp ?? (kind == .socks5 && tls == nil ? .auto : .no)
     self.pipeline = kind == .http ? .no : pipeline
+    self.headers = headers
   }
 }
 
@@ -102,7 +106,13 @@ extension Upstream {
   }
 }
 
-/// A user name and a password: octets, the name 1–255, the password 0–255.
+extension Upstream.Kind {
+  /// The most octets that a user name has, and a password. RFC 1929 §2 counts them with one octet. HTTP sets no limit; this
+  /// one leaves room for the tokens that some providers give out, in a request that most servers read.
+  package var longestCredential: Int { self == .http ? 8192 : 255 }
+}
+
+/// A user name and a password: octets, 1 to a limit of the name, 0 to the same of the password.
 ///
 /// However it is printed, the password does not show.
 package struct Credentials: Hashable, Sendable {
@@ -110,8 +120,9 @@ package struct Credentials: Hashable, Sendable {
   package let password: [UInt8]
 
   /// `nil` when a length is out of bounds.
-  package init?(username: [UInt8], password: [UInt8]) {
-    guard (1...255).contains(username.count), password.count <= 255 else { return nil }
+  package init?(username: [UInt8], password: [UInt8], for kind: Upstream.Kind = .socks5) {
+    let longest = kind.longestCredential
+    guard (1...longest).contains(username.count), password.count <= longest else { return nil }
     self.username = username
     self.password = password
   }

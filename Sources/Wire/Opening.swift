@@ -2,7 +2,7 @@
 package enum Opening: Hashable, Sendable {
   case socks5
   case socks4
-  /// The first letter of an HTTP request method.
+  /// The first letter of an HTTP request method, or the beginning of an empty line before it (RFC 9112 §2.2).
   case http
   case unknown
 
@@ -11,7 +11,7 @@ package enum Opening: Hashable, Sendable {
     case 5: self = .socks5
     case 4: self = .socks4
     case UInt8(ascii: "G"), UInt8(ascii: "H"), UInt8(ascii: "P"), UInt8(ascii: "C"), UInt8(ascii: "O"),
-      UInt8(ascii: "D"):
+      UInt8(ascii: "D"), UInt8(ascii: "\r"), UInt8(ascii: "\n"):
       self = .http
     default: self = .unknown
     }

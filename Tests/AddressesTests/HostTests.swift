@@ -78,7 +78,8 @@ private let name253 = Array(repeating: label62, count: 4).joined(separator: ".")
     arguments: [
       ("10.77.0.1", "10.77.0.1"), ("::1", "::1"), ("2001:DB8:0::1", "2001:db8::1"),
       ("::ffff:10.77.0.1", "10.77.0.1"),
-      ("0:0:0:0:0:FFFF:0A4D:0001", "10.77.0.1"),
+      ("0:0:0:0:0:FFFF:0A4D:0001", "10.77.0.1"), ("[::1]", "::1"), ("[2001:DB8:0::1]", "2001:db8::1"),
+      ("[::ffff:10.77.0.1]", "10.77.0.1"),
     ])
   func `C7, T12, T14: an address literal in a name field is the address, unmapped`(
     text: String, address: String
@@ -87,7 +88,8 @@ private let name253 = Array(repeating: label62, count: 4).joined(separator: ".")
   }
 
   @Test(arguments: [
-    "[::1]", "::1%lo", "[10.77.0.1]", "10.77.0.1.", "127.1", "0x0a4d0001", "172818433", "::1.",
+    "[::1%lo]", "::1%lo", "[10.77.0.1]", "[[::1]]", "[::1", "::1]", "[]", "[a]", "10.77.0.1.", "127.1",
+    "0x0a4d0001", "172818433", "::1.",
     "::ffff:127.1",
   ])
   func `T12, T13: what only resembles an address is malformed`(text: String) {

@@ -15,7 +15,10 @@ import Testing
       "users.txt": Surroundings.File(bytes: Array("carol:\(hash6)\n".utf8)),
       "far.password": Surroundings.File(bytes: Array("secret\n".utf8)),
     ],
-    variables: ["OFFICE_PASSWORD": "secret", "BOB_PASSWORD": "secret", "GATE_PASSWORD": "secret"])
+    variables: [
+      "OFFICE_PASSWORD": "secret", "BOB_PASSWORD": "secret", "GATE_PASSWORD": "secret",
+      "GATE_TOKEN": "secret",
+    ])
 
   private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()

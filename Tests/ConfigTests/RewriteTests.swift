@@ -57,7 +57,7 @@ private let advice = "(write it like db.example:5432, db.example or 5432)"
         - {command: connect, via: direct, rewrite: }
         - {command: connect, via: direct, rewrite: [b.example]}
         - {command: connect, via: direct, rewrite: {host: b.example}}
-        - {command: connect, via: direct, rewrite: "[2001:db8::1]"}
+        - {command: connect, via: direct, rewrite: "[10.0.0.1]"}
         - {command: connect, via: direct, rewrite: ":80"}
         default: direct
         """,
@@ -68,7 +68,7 @@ private let advice = "(write it like db.example:5432, db.example or 5432)"
         "7:44: error: expected \(form), and there is nothing \(advice)",
         "8:44: error: expected \(form), not a list \(advice)",
         "9:44: error: expected \(form), not a map \(advice)",
-        "10:44: error: '[2001:db8::1]' is not \(form) \(advice)",
+        "10:44: error: '[10.0.0.1]' is not \(form) \(advice)",
         "11:44: error: ':80' is not \(form) \(advice)"),
       Case(
         """

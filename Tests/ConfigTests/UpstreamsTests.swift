@@ -140,7 +140,7 @@ import Testing
     """,
     "1:16: error: a '%' in the password is not followed by two hexadecimal digits (write "
       + "%25 for a percent sign)",
-    "1:47: error: a proxy's user name has 1 to 255 octets, its password at most 255 "
+    "1:47: error: the user name of SOCKS5 has 1 to 255 octets, the password at most 255 "
       + "(write others)",
     "1:74: error: a '%' in the user name is not followed by two hexadecimal digits "
       + "(write %25 for a percent sign)"),
@@ -149,10 +149,51 @@ import Testing
     upstreams: {a: "socks5://\(String(repeating: "u", count: 256))@h:1", b: "socks5://u:\(String(repeating: "p", count: 256))@h:1"}
     default: direct
     """,
-    "1:16: error: a proxy's user name has 1 to 255 octets, its password at most 255 "
+    "1:16: error: the user name of SOCKS5 has 1 to 255 octets, the password at most 255 "
       + "(write others)",
-    "1:292: error: a proxy's user name has 1 to 255 octets, its password at most 255 "
+    "1:292: error: the user name of SOCKS5 has 1 to 255 octets, the password at most 255 "
       + "(write others)"),
+  Case(
+    """
+    upstreams:
+      a: http://\(String(repeating: "u", count: 8192)):\(String(repeating: "p", count: 8192))@h:1
+      b: http://\(String(repeating: "u", count: 8193))@h:1
+      c: {url: "http://h:1", username: u, password: \(String(repeating: "p", count: 8193))}
+    default: direct
+    """,
+    "3:6: error: the user name of HTTP has 1 to 8192 octets, the password at most 8192 (write others)",
+    "4:49: error: expected a password of 1 to 8192 octets (write one, in quotes if it has special characters)"
+  ),
+  Case(
+    """
+    upstreams:
+      a: {url: "http://h:1", headers: {X-Token: "a b", Proxy-Connection: keep-alive, x_empty: ""}}
+      b: {url: "https://h:1", headers: {user-agent: curl/8.0}}
+    default: direct
+    """),
+  Case(
+    """
+    upstreams:
+      a: {url: "socks5://h:1", headers: {X: a}}
+      b: {url: "http://h:1", headers: [X]}
+      c: {url: "http://h:1", headers: {"a b": c, HOST: d, Transfer-Encoding: chunked, X: "a\\r\\nb"}}
+      d: {url: "http://h:1", headers: {X: [a], Y: , Proxy-Authorization: Basic YTpi, Z: ä}}
+      e: {url: "http://h:1", headers: {X-Token: a, x-token: b}}
+      f: {url: "http://h:1", headers: {X: \(String(repeating: "x", count: 8192))}}
+    default: direct
+    """,
+    "2:28: error: only HTTP has headers (remove it, or write an http:// URL)",
+    "3:35: error: expected a map from field names to values, not a list (write it like {Proxy-Connection: keep-alive})",
+    "4:36: error: 'a b' is not the name of a header (write letters, digits and '-', as in X-Token)",
+    "4:46: error: 'HOST' is not yours to set in a request for a tunnel (remove it)",
+    "4:55: error: 'Transfer-Encoding' is not yours to set in a request for a tunnel (remove it)",
+    "4:86: error: the value of the header 'X' is not one line of printable ASCII (write one)",
+    "5:39: error: expected the value of a header, not a list (write it like keep-alive)",
+    "5:47: error: expected the value of a header, and there is nothing (write it like keep-alive)",
+    "5:49: error: 'Proxy-Authorization' is written from the user name and the password (write those in the URL)",
+    "5:85: error: the value of the header 'Z' is not one line of printable ASCII (write one)",
+    "6:48: error: there is a header 'x-token' before this one (remove one)",
+    "7:35: error: the headers have more than 8192 octets together (shorten them)"),
   Case(
     """
     upstreams: {a: , b: [x], c: {}, d: 1}

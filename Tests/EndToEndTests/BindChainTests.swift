@@ -83,6 +83,20 @@ struct BindChainTests {
     #expect(try BindTests.bind(far, for: "127.0.0.1:0").bound == "0.0.0.0:258")
   }
 
+  @Test(
+    arguments: [
+      [3, 0], [3, 3] + Array("a b".utf8), [3, 5] + Array("relay".utf8), [3, 9] + Array("hop.local".utf8),
+      [1, 224, 0, 0, 1], [4] + [UInt8](repeating: 0, count: 16),
+    ] as [[UInt8]])
+  func `a hop that says what is of no use outside means its own address (F9)`(told: [UInt8]) throws {
+    let hop = try hop { client in
+      try client.send([5, 0, 0] + told + [1, 2])
+      _ = try client.receiveToEnd()
+    }
+    let sockeye = try sockeye(["socks5://\(hop.address)"])
+    #expect(try BindTests.bind(sockeye, for: "127.0.0.1:0").bound == "127.0.0.1:258")
+  }
+
   @Test func `both replies may come together, with data behind them (J3)`() throws {
     let hop = try hop { client in
       try client.send([5, 0, 0, 1, 127, 0, 0, 1, 1, 2, 5, 0, 0, 1, 127, 0, 0, 9, 3, 4] + Array("hello".utf8))

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// Hops that speak HTTP: honest ones of three kinds, and such as lie, stall or flood. The rows J of the protocol's list.
@@ -109,7 +110,8 @@ struct HTTPHopsTests {
 
   // MARK: What is sent
 
-  @Test func `a hop is sent destination, host and user, and no more (J9)`() throws {
+  @Test func `a hop is sent destination, host, user, and the headers of the table, and no more (J9)`() throws
+  {
     let heard = Recorder<String>()
     let hop = try Server { client in
       heard.record(try client.receiveHead())
@@ -122,7 +124,7 @@ struct HTTPHopsTests {
       """
       upstreams:
         one: http://Aladdin:open%20sesame@\(hop.address)
-        two: http://two.test:8080
+        two: {url: "http://two.test:8080", headers: {X-Token: "of ours", user-agent: curl/8.0}}
       default: [one, two]
 
       """)
@@ -132,9 +134,24 @@ struct HTTPHopsTests {
     #expect(
       heard.all == [
         "CONNECT two.test:8080 HTTP/1.1\r\nHost: two.test:8080\r\n"
-          + "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n",
-        "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n",
+          + "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\nUser-Agent: sockeye\r\n\r\n",
+        "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n"
+          + "X-Token: of ours\r\nuser-agent: curl/8.0\r\n\r\n",
       ])
+  }
+
+  @Test func `a user name and a password of 8 KiB each are sent whole (J9)`() throws {
+    let heard = Recorder<String>()
+    let hop = try Server { client in
+      heard.record(try client.receiveHead())
+      try client.send(HTTP.established)
+    }
+    let (user, password) = (String(repeating: "u", count: 8192), String(repeating: "p", count: 8192))
+    let sockeye = try Sockeye(
+      "upstreams: {web: \"http://\(user):\(password)@\(hop.address)\"}\ndefault: web\n")
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "some.test:80").code == 0)
+    let credentials = Data("\(user):\(password)".utf8).base64EncodedString()
+    #expect(try #require(heard.all.first).contains("\r\nProxy-Authorization: Basic \(credentials)\r\n"))
   }
 
   @Test func `a hop can only be asked to connect: 07 for all else (J9)`() throws {
@@ -209,6 +226,24 @@ struct HTTPHopsTests {
     }
   }
 
+  /// Of a refusal the status line is enough.
+  static let shortRefusals: [Case] = [
+    Case("refuses with its status line alone, and closes", 2, 403, "phase=request reply=403") {
+      try $0.receiveHead()
+      try $0.send("HTTP/1.0 403\n")
+    },
+    Case("refuses with its status line alone, and stays", 6, 504, "phase=request reply=504") {
+      try $0.receiveHead()
+      try $0.send("HTTP/1.1 504 Gateway Time-out\r\n")
+      _ = try $0.receiveToEnd()
+    },
+    Case("refuses, and its fields have no end", 2, 403, "phase=request reply=403") {
+      try $0.receiveHead()
+      try $0.send("HTTP/1.1 403 Forbidden\r\n")
+      while true { try $0.send(String(repeating: "X: y\r\n", count: 10_000)) }
+    },
+  ]
+
   static let faults: [Case] = [
     Case("hangs", 6, 504, "phase=request error=(timed out)") { _ = try $0.receiveToEnd() },
     Case("closes at once", 1, 502, "phase=request error=(") { _ in },
@@ -275,7 +310,7 @@ struct HTTPHopsTests {
     #expect(try other.receiveToEnd().closing == .end)
   }
 
-  @Test(arguments: statuses + faults)
+  @Test(arguments: statuses + shortRefusals + faults)
   func `a lying HTTP hop (J10)`(hostile: Case) throws {
     try check(hostile, chain: "bad", position: "1/1")
   }

@@ -56,6 +56,7 @@ struct HTTPTests {
     arguments: [
       "CONNECT TARGET HTTP/1.0\n\n", "CONNECT TARGET HTTP/1.1\r\n\r\n", "CONNECT \t TARGET  HTTP/1.1\n\r\n",
       "CONNECT TARGET HTTP/1.1\r\nHost: elsewhere.test\r\nX: a\r\n folded\r\nContent-Length: 3\r\n\r\n",
+      "\r\nCONNECT TARGET HTTP/1.1\r\n\r\n", "\nCONNECT TARGET HTTP/1.0\n\n",
     ])
   func `styles of old are read (K2)`(text: String) throws {
     let client = try Socket(to: sockeye.address)

@@ -107,6 +107,28 @@ struct HostileHopTests {
     }
   }
 
+  /// As some servers refuse: REP is enough.
+  static let shortRefusals: [Case] = [
+    Case("replies in two octets and closes", 5, "request") {
+      try $0.acceptRequest()
+      try $0.send(5, 5)
+    },
+    Case("replies in two octets and stays", 2, "request") {
+      try $0.acceptRequest()
+      try $0.send(5, 2)
+      _ = try $0.receiveToEnd()
+    },
+    Case("replies in three octets and stays", 4, "request") {
+      try $0.acceptRequest()
+      try $0.send(5, 4, 0)
+      _ = try $0.receiveToEnd()
+    },
+    Case("replies without an address, and closes", 3, "request") {
+      try $0.acceptRequest()
+      try $0.send(5, 3, 0, 1)
+    },
+  ]
+
   private func check(_ hostile: Case, chain: String, position: String) throws {
     let hop = try Server(serve: hostile.serve)
     let good = try Sockeye("default: direct\n")
@@ -128,6 +150,12 @@ struct HostileHopTests {
     #expect(line.contains(" warning connect "), "\(line)")
   }
 
+  @Test(arguments: shortRefusals)
+  func `a refusal that is cut short is passed on (J3)`(hostile: Case) throws {
+    try check(hostile, chain: "bad", position: "1/1")
+    try check(hostile, chain: "[good, bad]", position: "2/2")
+  }
+
   @Test(arguments: greeting + request + refusals)
   func `a lying hop`(hostile: Case) throws {
     try check(hostile, chain: "bad", position: "1/1")
@@ -139,7 +167,7 @@ struct HostileHopTests {
   }
 
   @Test(arguments: [
-    [1, 1] as [UInt8], [1, 0xFF], [5, 0], [0, 0], [1], [],
+    [1, 1] as [UInt8], [1, 0xFF], [5, 1], [0, 0xFF], [1], [],
   ])
   func `a hop that refuses the password, or breaks the sub-negotiation`(answer: [UInt8]) throws {
     let heard = Recorder<[UInt8]>()
@@ -158,6 +186,22 @@ struct HostileHopTests {
     try heard.wait(forCount: 3)
     // Both methods are offered, the password is sent, and after its refusal nothing more (J1, J2).
     #expect(heard.all.map { $0.sorted() } == [[0, 2], Array("alice:s\0cret".utf8).sorted(), []])
+  }
+
+  @Test(arguments: [0, 1, 5] as [UInt8])
+  func `a hop that takes the password with another version takes it (B1)`(version: UInt8) throws {
+    let hop = try Server { client in
+      try client.receiveGreeting()
+      try client.send(5, 2)
+      _ = try client.receiveCredentials()
+      try client.send(version, 0)
+      try client.receiveRequest()
+      try client.send(SOCKS.failure(0) + Array("data".utf8))
+    }
+    let sockeye = try Sockeye("upstreams: {hop: \"socks5://alice:secret@\(hop.address)\"}\ndefault: hop\n")
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: "some.test:80").code == 0)
+    #expect(try client.receiveToEnd().bytes == Array("data".utf8))
   }
 
   @Test func `without credentials only method 00 is offered (J1)`() throws {

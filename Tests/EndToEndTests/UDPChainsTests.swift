@@ -255,6 +255,28 @@ struct UDPChainsTests {
     }
   }
 
+  @Test(
+    arguments: ["", "a b", "localhost", "relay", "relay.unknown.test"].map { Array($0.utf8) } + [[0xff, 0]],
+    [false, true])
+  func `a relay told by a name of no use is used at the hop's own address (2.2)`(
+    name: [UInt8], isBehindAnother: Bool
+  ) throws {
+    let names = try NameServer([:])
+    let target = try DatagramServer.echo()
+    var script = ScriptedHop.Script()
+    script.relayHost = "127.0.0.3"
+    script.answer = { client, relay in
+      try client.send([5, 0, 0, 3, UInt8(name.count)] + name + SOCKS.bigEndian(portNumber(of: relay)))
+    }
+    let hop = try ScriptedHop(on: "127.0.0.3:0", script)
+    // What the hop before this one may know of a name cannot be known here.
+    if isBehindAnother, String(decoding: name, as: UTF8.self).contains(".") { return }
+    let first = try ScriptedHop()
+    let hops = isBehindAnother ? [first.address, hop.address] : [hop.address]
+    let sockeye = try Self.serve(through: hops, names.table)
+    try Association(through: sockeye.address).expectEcho("hello", from: target.address)
+  }
+
   // MARK: Loops
 
   @Test func `a datagram that comes back to us through a hop goes nowhere (T24)`() throws {

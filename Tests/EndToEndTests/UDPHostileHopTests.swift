@@ -36,8 +36,12 @@ struct UDPHostileHopTests {
       try $0.send(5, 0, 0, 1, 127, 0, 0, 1, 0, 0)
       _ = try $0.receiveToEnd()
     },
-    answers("says success at an empty name", 1) {
-      try $0.send(5, 0, 0, 3, 0, 0, 9)
+    answers("says success at port 0 of an empty name", 1) {
+      try $0.send(5, 0, 0, 3, 0, 0, 0)
+      _ = try $0.receiveToEnd()
+    },
+    answers("refuses in two octets", 7) {
+      try $0.send(5, 7)
       _ = try $0.receiveToEnd()
     },
     answers("replies with an unknown code", 1) { try $0.send(SOCKS.failure(9)) },

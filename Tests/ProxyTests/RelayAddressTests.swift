@@ -40,6 +40,12 @@ struct RelayAddressTests {
       ("127.0.0.1:4000", "localhost", "127.0.0.1:4000"),
       ("224.0.0.1:4000", "hop.example", "hop.example:4000"),
       ("relay.example:4000", "hop.example", "relay.example:4000"),
+      // A name of the hop's own network.
+      ("relay:4000", "203.0.113.1", "203.0.113.1:4000"), ("localhost:4000", "10.0.0.1", "10.0.0.1:4000"),
+      ("relay.lan:4000", "2001:db8::1", "[2001:db8::1]:4000"),
+      ("relay.local:4000", "hop.example", "hop.example:4000"),
+      ("a.b.home.arpa:4000", "10.0.0.1", "10.0.0.1:4000"), ("mylan:4000", "10.0.0.1", "10.0.0.1:4000"),
+      ("my.planlan:4000", "10.0.0.1", "my.planlan:4000"),
     ])
   func `the hop's own address stands in for one of no use outside`(
     told: String, hop: String, relay: String

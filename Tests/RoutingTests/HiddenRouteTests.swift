@@ -17,7 +17,8 @@ import Testing
       #expect(hidden.allSatisfy { $0.by < $0.index })
       let indexes = Set(hidden.map(\.index))
       let rest = RouteTable(
-        routes: routes.enumerated().filter { !indexes.contains($0.offset) }.map(\.element), fallback: fallback)
+        routes: routes.enumerated().filter { !indexes.contains($0.offset) }.map(\.element), fallback: fallback
+      )
       for _ in 0..<40 {
         let request = try random.request()
         // What an address embeds is beyond "plainly": a refusal behind a permission still holds for it.

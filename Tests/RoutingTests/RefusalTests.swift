@@ -128,18 +128,28 @@ import Testing
       // Not a refusal: as an `ip` route to a chain, it is passed by.
       ([(.not(.ip(["10.0.0.0/8"])), .direct)], .direct, "10.0.0.1", nil),
       // The name is enough for the route, and the address is refused behind it.
-      ([(.any([.domain(["a.test"]), .ip(["8.0.0.0/8"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
-        .direct, "10.0.0.1", 2),
-      ([(.any([.domain(["a.test"]), .ip(["8.0.0.0/8"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
-        .direct, "8.8.8.8", nil),
-      ([(.any([.domain(["a.test"]), .ip(["10.1.0.0/16"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
-        .direct, "10.1.0.1", nil),
+      (
+        [(.any([.domain(["a.test"]), .ip(["8.0.0.0/8"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
+        .direct, "10.0.0.1", 2
+      ),
+      (
+        [(.any([.domain(["a.test"]), .ip(["8.0.0.0/8"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
+        .direct, "8.8.8.8", nil
+      ),
+      (
+        [(.any([.domain(["a.test"]), .ip(["10.1.0.0/16"])]), .direct), (.ip(["10.0.0.0/8"]), .reject)],
+        .direct, "10.1.0.1", nil
+      ),
       ([(.any([.domain(["a.test"]), .not(.ip(["10.0.0.0/8"]))]), .direct)], .reject, "10.0.0.1", nil),
       // The names of a route do not refuse behind one that lets them pass; its addresses do.
-      ([(.port([443...443]), .direct), (.any([.domain(["a.test"]), .ip(["10.0.0.0/8"])]), .reject)],
-        .direct, "8.8.8.8", nil),
-      ([(.port([443...443]), .direct), (.any([.domain(["a.test"]), .ip(["10.0.0.0/8"])]), .reject)],
-        .direct, "10.0.0.1", 2),
+      (
+        [(.port([443...443]), .direct), (.any([.domain(["a.test"]), .ip(["10.0.0.0/8"])]), .reject)],
+        .direct, "8.8.8.8", nil
+      ),
+      (
+        [(.port([443...443]), .direct), (.any([.domain(["a.test"]), .ip(["10.0.0.0/8"])]), .reject)],
+        .direct, "10.0.0.1", 2
+      ),
       // A name that is allowed as a name stays so.
       ([(.domain(["a.test"]), .direct)], .reject, "10.0.0.1", nil),
       ([(.domain(["a.test"]), .direct), (.not(.ip(["10.0.0.0/8"])), .direct)], .reject, "10.0.0.1", nil),

@@ -62,7 +62,7 @@ import Testing
 
   @Test(
     arguments: [
-      ("192.0.2.1", "192.0.2.1:53"), ("2001:DB8:0:0::1", "[2001:db8::1]:53"),
+      ("192.0.2.1", "192.0.2.1:53"), ("2001:DB8:0:0::1", "[2001:db8::1]:53"), ("[::1]", "[::1]:53"),
       ("::ffff:192.0.2.1", "192.0.2.1:53"),
     ])
   func `T12: an address in the name field is that address`(name: String, peer: String) throws {
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "good.test\0.evil.test", "127.1", "0x7f000001", "a b", "a\r\n", "good.test..", "[::1]", "*",
+    "", "good.test\0.evil.test", "127.1", "0x7f000001", "a b", "a\r\n", "good.test..", "[::1%lo]", "*",
   ])
   func `T11, T13, T17: what is no name`(name: String) {
     expect(naming(ascii(name)) + payload, violates: .name(.malformed))

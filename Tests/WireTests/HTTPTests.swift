@@ -35,6 +35,8 @@ import Testing
       "CONNECT example.com:443 HTTP/1.1\r\nX: a\r\n  b\r\n\tc\r\n\r\n",
       "CONNECT example.com:443 HTTP/1.1\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n",
       "CONNECT example.com:443 HTTP/1.1\r\nUser-Agent: caf\u{e9}\r\n\r\n",
+      "\r\nCONNECT example.com:443 HTTP/1.1\r\n\r\n", "\nCONNECT example.com:443 HTTP/1.1\n\n",
+      "\r\n\n\r\nCONNECT example.com:443 HTTP/1.1\r\n\r\n",
     ])
   func `K2: every style is the same request`(text: String) throws {
     try expect(ascii(text), parseAs: try request(to: "example.com:443"))
@@ -42,7 +44,8 @@ import Testing
 
   @Test(
     arguments: [
-      "\r\n", "\n", "CONNECT\r\n\r\n", "CONNECT a:1\r\n\r\n", "CONNECT a:1 HTTP/1.1 x\r\n\r\n",
+      "CONNECT\r\n\r\n", "\rCONNECT a:1 HTTP/1.1\r\n\r\n", " \r\nCONNECT a:1 HTTP/1.1\r\n\r\n",
+      "CONNECT a:1\r\n\r\n", "CONNECT a:1 HTTP/1.1 x\r\n\r\n",
       "CONNECT a:1 HTTP/1\r\n\r\n", "CONNECT a:1 HTTP/11.1\r\n\r\n", "CONNECT a:1 http/1.1\r\n\r\n",
       "CONNECT a:1 HTTP/x.y\r\n\r\n", "CONNECT a:1\u{0} HTTP/1.1\r\n\r\n", "CONNECT ä:1 HTTP/1.1\r\n\r\n",
       "CONN(ECT a:1 HTTP/1.1\r\n\r\n", "CONNECT a:1\rHTTP/1.1\r\n\r\n",
@@ -103,6 +106,7 @@ import Testing
     #expect(input.remaining.isEmpty)
     for endless in [
       ascii(longest.replacing("\r\n\r\n", with: "x\r\n\r\n")), Array(repeating: 0x43, count: 16_384),
+      Array(repeating: UInt8(ascii: "\n"), count: 16_384), ascii(String(repeating: "\r\n", count: 8192)),
     ] {
       input = ByteReader(Array(endless.prefix(16_383)))
       #expect(try Request(parsing: &input) == nil)
@@ -146,18 +150,25 @@ import Testing
       parseAs: try request(to: "example.com:443"))
   }
 
-  @Test func `K6, B4: a name and a password are octets, at most 255 of each`() throws {
+  @Test func `K6, B4: a name and a password are octets, and a client's at most 255 of each`() throws {
     let octets = (0...255).map { UInt8($0) }.filter { $0 != UInt8(ascii: ":") }
     let credentials = try #require(HTTP.BasicCredentials(username: octets, password: octets))
     let request = Request(connectingTo: try #require(Endpoint("a:1")), credentials: credentials)
     try expect(request.bytes, parseAs: request)
-    #expect(HTTP.BasicCredentials(username: octets + [0], password: octets) == nil)
-    #expect(HTTP.BasicCredentials(username: octets, password: octets + [0]) == nil)
     #expect(HTTP.BasicCredentials(username: ascii("a:b"), password: []) == nil)
     let long = Base64.encode(Array(repeating: 0x61, count: 256) + ascii(":x"))
     try expect(
       ascii("CONNECT a:1 HTTP/1.1\r\nProxy-Authorization: Basic ") + long + ascii("\r\n\r\n"),
       parseAs: try self.request(to: "a:1"))
+  }
+
+  @Test func `J9: towards a proxy they have up to 8192 octets each`() throws {
+    let octets = Array(repeating: UInt8(ascii: "x"), count: 8192)
+    let credentials = try #require(HTTP.BasicCredentials(username: octets, password: octets))
+    let request = Request(connectingTo: try #require(Endpoint("a:1")), credentials: credentials)
+    #expect(request.bytes.contains(Base64.encode(octets + [UInt8(ascii: ":")] + octets)))
+    #expect(HTTP.BasicCredentials(username: octets + [0], password: octets) == nil)
+    #expect(HTTP.BasicCredentials(username: octets, password: octets + [0]) == nil)
   }
 
   @Test func `B9: however they are printed, no Basic password shows`() throws {
@@ -191,6 +202,36 @@ import Testing
           "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n"
             + "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"))
   }
+
+  @Test func `J9: field lines are written behind the others, in their order`() throws {
+    let request = Request(
+      connectingTo: try #require(Endpoint("a:1")),
+      fields: [try HTTP.Field("X-B", "1 2"), try HTTP.Field("a", "")])
+    #expect(request.bytes == ascii("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nX-B: 1 2\r\na: \r\n\r\n"))
+  }
+
+  @Test(
+    arguments: [
+      ("", "x", .name), ("a b", "x", .name), ("a:", "x", .name), ("a\r\nb", "x", .name), ("ä", "x", .name),
+      ("a\0", "x", .name), ("Host", "x", .reserved), ("hOST", "x", .reserved),
+      ("Proxy-Authorization", "x", .reserved), ("Content-Length", "0", .reserved),
+      ("transfer-encoding", "chunked", .reserved), ("Connection", "close", .reserved),
+      ("Upgrade", "h2c", .reserved), ("Expect", "100-continue", .reserved), ("a", "x\r\ny", .value),
+      ("a", "x\n", .value), ("a", "x\0", .value), ("a", " x", .value), ("a", "x ", .value),
+      ("a", "x\ty", .value), ("a", "ä", .value), ("a", "\u{7f}", .value),
+    ] as [(String, String, HTTP.Field.Violation)])
+  func `J9: what could make another request of it is no field`(
+    name: String, value: String, violation: HTTP.Field.Violation
+  ) {
+    #expect(throws: violation) { try HTTP.Field(name, value) }
+  }
+
+  @Test func `B9: however it is printed, no field's value shows`() throws {
+    let field = try HTTP.Field("X-Token", "s3cret")
+    var dumped = ""
+    dump([field], to: &dumped)
+    for text in ["\(field)", String(reflecting: field), dumped] { #expect(!text.contains("s3cret")) }
+  }
 }
 
 @Suite struct HTTPResponseTests {
@@ -206,9 +247,12 @@ import Testing
     arguments: [
       ("HTTP/1.0 200 Connection established\r\nProxy-agent: x\r\n\r\n", 200), ("HTTP/1.1 200\n\n", 200),
       ("HTTP/1.1 200 \r\n\r\n", 200), ("HTTP/1.1  204  OK\r\n\r\n", 204), ("HTTP/2 299 x\n\r\n", 299),
-      ("HTTP/1.1 403 Forbidden\r\nno colon\r\n folded\r\nX: \u{0}\u{1b}\r\n\r\n", 403),
-      ("HTTP/1.1 502 Bad\rGateway\r\n\r\n", 502), ("HTTP/1.1 999 \u{e9}\r\n\r\n", 999),
-      ("HTTP/1.1 100 Continue\r\n\r\n", 100),
+      ("HTTP/1.1 200 OK\r\nno colon\r\n folded\r\nX: \u{0}\u{1b}\r\n\r\n", 200),
+      ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 200),
+      ("HTTP/1.1 100 Continue\r\n\r\n", 100), ("HTTP/1.1 103\nLink: x\n\n", 103),
+      // A refusal is complete with its status line.
+      ("HTTP/1.1 403 Forbidden\r\n", 403), ("HTTP/1.0 407\n", 407), ("HTTP/1.1 101 x\r\n", 101),
+      ("HTTP/1.1 502 Bad\rGateway\r\n", 502), ("HTTP/1.1 999 \u{e9}\r\n", 999),
     ] as [(String, UInt16)])
   func `J9: every style of a response is read`(text: String, status: UInt16) throws {
     try expect(ascii(text), parseAs: Response(HTTP.Status(rawValue: status)))
@@ -216,8 +260,8 @@ import Testing
 
   @Test(
     arguments: [
-      "HTTP/1.1\r\n\r\n", "HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 000\r\n\r\n",
-      "HTTP/1.1 OK 200\r\n\r\n", "HTTP/ 200 OK\r\n\r\n", "HTTP/x 200 OK\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n",
+      "HTTP/1.1\r\n", "HTTP/1.1 20\r\n", "HTTP/1.1 2000\r\n", "HTTP/1.1 000\r\n", "HTTP/1.1 OK 200\r\n",
+      "HTTP/ 200 OK\r\n", "HTTP/x 200 OK\r\n", "HTTP/1.1 099 x\r\n", "HTTP/1.1 200Connected\r\n",
     ])
   func `J10, T30: a status line without a status is a violation`(text: String) throws {
     try expect(ascii(text), of: Response.self, violate: .malformed)
@@ -232,11 +276,13 @@ import Testing
   }
 
   @Test func `J10, T30: a flood of fields is a violation after 16 KiB`() throws {
-    let flood = ascii("HTTP/1.1 200 OK\r\n") + Array(repeating: ascii("X: y\r\n"), count: 3000).joined()
-    var input = ByteReader(Array(flood.prefix(16_383)))
-    #expect(try Response(parsing: &input) == nil)
-    input = ByteReader(flood)
-    #expect(throws: HTTP.Violation.tooLong) { try Response(parsing: &input) }
+    let fields = ascii("HTTP/1.1 200 OK\r\n") + Array(repeating: ascii("X: y\r\n"), count: 3000).joined()
+    for flood in [fields, ascii("HTTP/1.1 403 ") + Array(repeating: 0x78, count: 16_384)] {
+      var input = ByteReader(Array(flood.prefix(16_383)))
+      #expect(try Response(parsing: &input) == nil)
+      input = ByteReader(flood)
+      #expect(throws: HTTP.Violation.tooLong) { try Response(parsing: &input) }
+    }
   }
 
   @Test func `codes are told apart`() {

@@ -9,7 +9,7 @@ import Testing
         switch octet {
         case 5: .socks5
         case 4: .socks4
-        case _ where ascii("GHPCOD").contains(octet): .http
+        case _ where ascii("GHPCOD\r\n").contains(octet): .http
         default: .unknown
         }
       #expect(Opening(firstOctet: octet) == expected)

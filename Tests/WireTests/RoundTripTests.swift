@@ -3,7 +3,8 @@ import Testing
 
 @testable import Wire
 
-/// Messages made of random values, the same on every run: what is written is read back.
+/// Messages made of random values, the same on every run: what is written is read back. Of a refusal no more is read than
+/// that it is one.
 @Suite struct RoundTripTests {
   @Test(arguments: 0..<200)
   func `a UDP header, whatever stands behind it`(seed: UInt64) throws {
@@ -24,9 +25,11 @@ import Testing
     let command = SOCKS5.Command(rawValue: .random(in: 0...255, using: &random))
     let request = SOCKS5.Request(command, to: try random.endpoint())
     try expect(request.bytes, parseAs: request)
-    let code = SOCKS5.ReplyCode(rawValue: .random(in: 0...255, using: &random))
-    let reply = SOCKS5.Reply(code, bound: try random.endpoint())
-    try expect(reply.bytes, parseAs: reply)
+    let success = SOCKS5.Reply(.succeeded, bound: try random.endpoint())
+    try expect(success.bytes, parseAs: success)
+    let code = SOCKS5.ReplyCode(rawValue: .random(in: 1...255, using: &random))
+    let refusal = SOCKS5.Reply(code, bound: try random.endpoint())
+    try expect(Array(refusal.bytes.prefix(2)), parseAs: SOCKS5.Reply(code))
   }
 
   @Test(arguments: 0..<200)
@@ -37,9 +40,10 @@ import Testing
     if let request = SOCKS4.Request(command, to: try random.endpoint(), userID: userID, as: .socks4a) {
       try expect(request.bytes, parseAs: request)
     }
-    let code = SOCKS4.ReplyCode(rawValue: .random(in: 0...255, using: &random))
-    let reply = SOCKS4.Reply(code, bound: SocketAddress(random.address(), port: 80))
-    try expect(reply.bytes, parseAs: reply)
+    let success = SOCKS4.Reply(.granted, bound: SocketAddress(random.address(), port: 80))
+    try expect(success.bytes, parseAs: success)
+    let code = SOCKS4.ReplyCode(rawValue: .random(in: 0..<90, using: &random))
+    try expect(Array(SOCKS4.Reply(code).bytes.prefix(2)), parseAs: SOCKS4.Reply(code))
   }
 }
 
@@ -51,8 +55,12 @@ extension RoundTripTests {
     let credentials = HTTP.BasicCredentials(username: username, password: random.octets(0...255))
     let request = HTTP.Request(connectingTo: try random.endpoint(), credentials: credentials)
     try expect(request.bytes, parseAs: request)
-    let response = HTTP.Response(HTTP.Status(rawValue: .random(in: 100...999, using: &random)))
-    try expect(response.bytes, parseAs: response)
+    for codes in [100...100, 102...299] as [ClosedRange<UInt16>] {
+      let response = HTTP.Response(HTTP.Status(rawValue: .random(in: codes, using: &random)))
+      try expect(response.bytes, parseAs: response)
+    }
+    let refusal = HTTP.Response(HTTP.Status(rawValue: .random(in: 300...999, using: &random)))
+    try expect(Array(refusal.bytes.dropLast(2)), parseAs: refusal)
   }
 }
 

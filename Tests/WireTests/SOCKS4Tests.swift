@@ -77,7 +77,8 @@ import Testing
   @Test(
     arguments: [
       "",  // sing connects to 127.0.0.1
-      "127.1", "0x7f000001", "2130706433", "127.0.0.01", "[::1]", "good.test..", ".", " a", "a\r\n", "a:80",
+      "127.1", "0x7f000001", "2130706433", "127.0.0.01", "[::1%lo]", "good.test..", ".", " a", "a\r\n",
+      "a:80",
       "\u{1}", "bücher.test", "*",
     ])
   func `H3, T10, T13, T17: what is no name is a violation when it was read to its end`(name: String) throws {
@@ -191,7 +192,7 @@ import Testing
     ] as [(UInt8, String)])
   func `every code is data, printed as logs show it`(code: UInt8, text: String) throws {
     let reply = Reply(SOCKS4.ReplyCode(rawValue: code))
-    try expect([0, code, 0, 0, 0, 0, 0, 0], parseAs: reply)
+    try expect(code == 90 ? [0, code, 0, 0, 0, 0, 0, 0] : [0, code], parseAs: reply)
     #expect(reply.code.description == text)
   }
 }

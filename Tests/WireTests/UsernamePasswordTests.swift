@@ -50,8 +50,10 @@ import Testing
     #expect(SOCKS5.UsernamePasswordStatus.failure.bytes == [1, 1])
   }
 
-  @Test func `a status of another version is a violation`() throws {
-    try expect([5], of: SOCKS5.UsernamePasswordStatus.self, violate: .version(5))
+  @Test(arguments: [0, 1, 5, 0xff] as [UInt8])
+  func `B1: the version of a status is not looked at`(version: UInt8) throws {
+    try expect([version, 0], parseAs: SOCKS5.UsernamePasswordStatus.success)
+    try expect([version, 1], parseAs: SOCKS5.UsernamePasswordStatus.failure)
   }
 
   @Test func `B9: however they are printed, no password shows`() {

@@ -163,9 +163,7 @@ final class NestedAssociation {
     var bound = reply.bound
     let host: Host
     if index == 0, let peer = reached.stream.peerAddress {
-      // Datagrams are to come from where the control connection does: in its family.
-      let address = try await dialer.address(
-        of: bound.host, in: [peer.address.family], place: hop.place, until: deadline)
+      let address = try await address(toldAs: bound.host, by: hop, at: peer, by: dialer, until: deadline)
       bound = Endpoint(address, port: bound.port)
       host = .address(peer.address)
     } else {
@@ -176,6 +174,24 @@ final class NestedAssociation {
     }
     dialer.onRelay(hop.place, reply.bound, relay)
     return Link(hop: hop, control: ControlConnection(reached.stream), relay: relay)
+  }
+
+  /// The address of the first hop's relay. A name that cannot be resolved here is one of the hop's own network: it means the
+  /// hop.
+  private static func address(
+    toldAs host: Host, by hop: Hop, at peer: SocketAddress, by dialer: Dialer, until deadline: Deadline
+  ) async throws(Failure) -> IPAddress {
+    do throws(Failure) {
+      // Datagrams are to come from where the control connection does: in its family.
+      return try await dialer.address(
+        of: host, in: [peer.address.family], place: hop.place,
+        until: min(deadline, .after(dialer.policy.timeouts.dns)))
+    } catch {
+      guard case .resolution(let failure) = error.cause, failure != .cancelled, !error.isOurs else {
+        throw error
+      }
+      return peer.address
+    }
   }
 
   /// Nobody knows from where the hop before will send: all zeros, as RFC 1928 §4 has it for that, in the family by which

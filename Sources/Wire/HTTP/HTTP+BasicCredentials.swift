@@ -1,5 +1,5 @@
 extension HTTP {
-  /// A name and a password as Basic authentication has them (RFC 7617 §2): octets, 0 to 255 of each, and no colon in the
+  /// A name and a password as Basic authentication has them (RFC 7617 §2): octets, 0 to 8192 of each, and no colon in the
   /// name. However it is printed, the password does not show.
   package struct BasicCredentials: Hashable, Sendable {
     package let username: [UInt8]
@@ -7,20 +7,26 @@ extension HTTP {
 
     /// `nil` when a length is out of bounds, or the name holds a colon.
     package init?(username: [UInt8], password: [UInt8]) {
-      guard username.count <= 255, password.count <= 255, !username.contains(UInt8(ascii: ":")) else {
-        return nil
-      }
+      guard username.count <= Self.longest, password.count <= Self.longest,
+        !username.contains(UInt8(ascii: ":"))
+      else { return nil }
       self.username = username
       self.password = password
     }
 
-    /// Reads the value of a Proxy-Authorization field; `nil` when it is of another scheme, or broken.
+    /// Of a name, and of a password, in octets.
+    private static let longest = 8192
+
+    /// Reads the value of a client's Proxy-Authorization field; `nil` when it is of another scheme, or broken, or has a
+    /// name or a password of more than 255 octets, as no user has.
     init?(field: ArraySlice<UInt8>) {
       let words = field.words
       guard words.count == 2, words[0].map(\.lowercased) == Array("basic".utf8),
         let pair = Base64.decode(words[1]), let colon = pair.firstIndex(of: UInt8(ascii: ":"))
       else { return nil }
-      self.init(username: Array(pair[..<colon]), password: Array(pair[(colon + 1)...]))
+      let (username, password) = (pair[..<colon], pair[(colon + 1)...])
+      guard username.count <= 255, password.count <= 255 else { return nil }
+      self.init(username: Array(username), password: Array(password))
     }
 
     func append(to output: inout [UInt8]) {

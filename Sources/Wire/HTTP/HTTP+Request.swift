@@ -9,6 +9,7 @@ extension HTTP {
   ///
   /// A method, a target and a version that cannot be served are data: the reader answers them. Host is written and not
   /// looked at, since the target says the same; nor are the fields that announce a content, which a CONNECT has not.
+  /// Empty lines before the request line are skipped.
   package struct Request: Message {
     package let method: Method
     /// Visible octets.
@@ -16,13 +17,18 @@ extension HTTP {
     package let version: Version
     /// `nil` also if what the client sent is not Basic authentication, or longer than any user's.
     package let credentials: BasicCredentials?
+    /// Field lines that are written behind the others. They are not read: in a parsed request there are none.
+    private let fields: [Field]
 
     /// A request to a proxy.
-    package init(connectingTo destination: Endpoint, credentials: BasicCredentials? = nil) {
+    package init(
+      connectingTo destination: Endpoint, credentials: BasicCredentials? = nil, fields: [Field] = []
+    ) {
       method = .connect
       target = destination.description
       version = Version(major: 1, minor: 1)
       self.credentials = credentials
+      self.fields = fields
     }
 
     package init?(parsing input: inout ByteReader) throws(HTTP.Violation) {
@@ -40,6 +46,7 @@ extension HTTP {
       target = String(decoding: words[1], as: UTF8.self)
       self.version = version
       credentials = authorizations.first.flatMap { BasicCredentials(field: $0.value[...]) }
+      fields = []
       input = rest
     }
 
@@ -50,6 +57,7 @@ extension HTTP {
         credentials.append(to: &output)
         output.append(contentsOf: "\r\n".utf8)
       }
+      for field in fields { output.append(contentsOf: "\(field.name): \(field.value)\r\n".utf8) }
       output.append(contentsOf: "\r\n".utf8)
     }
 

@@ -5,7 +5,8 @@ extension HTTP {
   ///
   /// Fields follow, and an empty line. Proxies write all this in many ways: of the status line no more is asked than
   /// that it begins with `HTTP/` and a digit and has a code of three digits, and nothing of the fields, which mean
-  /// nothing to a tunnel (RFC 9110 §9.3.6). What may follow a refusal is not read.
+  /// nothing to a tunnel (RFC 9110 §9.3.6). A refusal is complete with its status line: neither its fields nor its content
+  /// are waited for. A success and an interim response are read up to the empty line, behind which others' octets begin.
   package struct Response: Message {
     package let status: Status
 
@@ -20,11 +21,20 @@ extension HTTP {
       guard rest.remaining.prefix(prefix.count).elementsEqual(prefix.prefix(rest.remaining.count)) else {
         throw .notHTTP
       }
-      guard let head = try Head(parsing: &rest) else { return nil }
-      let words = head.lines.first?.words ?? []
+      guard let end = rest.remaining.prefix(HTTP.longestHead).firstIndex(of: UInt8(ascii: "\n")) else {
+        guard rest.remaining.count < HTTP.longestHead else { throw .tooLong }
+        return nil
+      }
+      let line = rest.remaining[..<end]
+      let words = (line.last == UInt8(ascii: "\r") ? line.dropLast() : line).words
       guard words.count >= 2, words[0].dropFirst(prefix.count).first?.digit != nil,
         let status = Self.status(words[1])
       else { throw .malformed }
+      if status.isSuccess || status.isInterim {
+        guard try Head(parsing: &rest) != nil else { return nil }
+      } else {
+        _ = rest.bytes(line.count + 1)
+      }
       self.init(status)
       input = rest
     }

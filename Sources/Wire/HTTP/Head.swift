@@ -1,22 +1,35 @@
 extension HTTP {
   /// A start line and the field lines behind it, up to the empty line that ends them (RFC 9112 §2.1).
   ///
-  /// Lines end with LF; a CR before it belongs to the end (§2.2).
+  /// Lines end with LF; a CR before it belongs to the end (§2.2). Empty lines before the start line are skipped (§2.2):
+  /// some clients send one behind the content of the request before.
   struct Head {
-    /// Without their ends. The first is the start line; there is none if nothing stands before the empty line.
+    /// Without their ends. The first is the start line; there is always one.
     let lines: [ArraySlice<UInt8>]
 
     init?(parsing input: inout ByteReader) throws(HTTP.Violation) {
       let bytes = input.remaining
-      guard let end = Self.end(of: bytes.prefix(HTTP.longestHead)) else {
+      let start = Self.start(of: bytes)
+      guard let end = Self.end(of: bytes.prefix(HTTP.longestHead)[start...]) else {
         guard bytes.count < HTTP.longestHead else { throw .tooLong }
         return nil
       }
       _ = input.bytes(end - bytes.startIndex)
-      lines = bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      lines = bytes[start..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         .map { $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }
         // Behind the last LF there is nothing, and before it the empty line.
         .dropLast(2)
+    }
+
+    /// The index of the start line.
+    private static func start(of bytes: ArraySlice<UInt8>) -> Int {
+      var start = bytes.startIndex
+      while start < bytes.prefix(HTTP.longestHead).endIndex {
+        let isCRLF = bytes[start...].starts(with: [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
+        guard isCRLF || bytes[start] == UInt8(ascii: "\n") else { break }
+        start += isCRLF ? 2 : 1
+      }
+      return min(start, bytes.prefix(HTTP.longestHead).endIndex)
     }
 
     /// The index behind the first empty line. It is looked for again with every octet that comes, so that nothing else

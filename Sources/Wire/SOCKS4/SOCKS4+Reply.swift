@@ -9,7 +9,8 @@ extension SOCKS4 {
   ///     | 1  | 1  |    2    |   4   |
   ///     +----+----+---------+-------+
   ///
-  /// VN is 00, but some servers repeat the request's 04: both are read, and the first is written.
+  /// VN is 00, but some servers repeat the request's 04: both are read, and the first is written. A refusal that is read is
+  /// complete with CD: behind it nothing follows.
   package struct Reply: Message {
     package let code: ReplyCode
     /// An IPv4 address. Of the replies to BIND the first says where the peer shall connect, 0.0.0.0 being the
@@ -30,9 +31,13 @@ extension SOCKS4 {
       var rest = input
       guard let version = rest.byte() else { return nil }
       guard version == 0 || version == SOCKS4.version else { throw .version(version) }
-      guard let code = rest.byte(), let port = rest.integer(UInt16.self), let bits = rest.integer(UInt32.self)
-      else { return nil }
-      self.init(ReplyCode(rawValue: code), bits: bits, port: port)
+      guard let code = rest.byte().map(ReplyCode.init(rawValue:)) else { return nil }
+      if code == .granted {
+        guard let port = rest.integer(UInt16.self), let bits = rest.integer(UInt32.self) else { return nil }
+        self.init(code, bits: bits, port: port)
+      } else {
+        self.init(code)
+      }
       input = rest
     }
 

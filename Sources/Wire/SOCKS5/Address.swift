@@ -34,6 +34,12 @@ enum AddressField {
     input = rest
   }
 
+  var port: UInt16 {
+    switch self {
+    case .address(_, let port), .name(_, let port): port
+    }
+  }
+
   /// - Throws: when the name field holds neither a name nor an address.
   func endpoint() throws(DomainName.Violation) -> Endpoint {
     switch self {

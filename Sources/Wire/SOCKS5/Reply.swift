@@ -13,7 +13,7 @@ extension SOCKS5 {
   /// the answer to a RESOLVE_PTR is a name.
   package struct Reply: Message {
     package let code: ReplyCode
-    /// 0.0.0.0:0 in a refusal, and where the peer sent what is neither an address nor a name.
+    /// 0.0.0.0:0 in a refusal that was read. 0.0.0.0 where the peer sent neither an address nor a name.
     package let bound: Endpoint
 
     /// - Parameter bound: for a success, the address the destination sees, or the relay listens at, or the answer of a
@@ -29,19 +29,18 @@ extension SOCKS5 {
 
     /// Reads any peer's reply.
     ///
-    /// BND.ADDR is mostly only told, so that no name in it is a violation. Nor is an unknown ATYP in a refusal, behind
-    /// which nothing comes: it then ends with that octet.
+    /// A refusal is complete with REP: some servers send no more, and behind a refusal nothing follows, so that it does not
+    /// matter where it ends. A success is read to its end. A name in BND.ADDR that is no name is 0.0.0.0: the server did
+    /// not tell its address.
     package init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
       var rest = input
       guard let version = rest.byte() else { return nil }
       guard version == SOCKS5.version else { throw .version(version) }
-      guard let rawCode = rest.byte(), rest.byte() != nil else { return nil }
-      let code = ReplyCode(rawValue: rawCode)
-      do throws(SOCKS5.Violation) {
-        guard let field = try AddressField(parsing: &rest) else { return nil }
-        if let bound = try? field.endpoint() { self.init(code, bound: bound) } else { self.init(code) }
-      } catch {
-        guard code != .succeeded, rest.byte() != nil else { throw error }
+      guard let code = rest.byte().map(ReplyCode.init(rawValue:)) else { return nil }
+      if code == .succeeded {
+        guard rest.byte() != nil, let field = try AddressField(parsing: &rest) else { return nil }
+        self.init(code, bound: (try? field.endpoint()) ?? Endpoint(.unspecified4, port: field.port))
+      } else {
         self.init(code)
       }
       input = rest

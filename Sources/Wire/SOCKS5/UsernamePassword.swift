@@ -51,7 +51,8 @@ extension SOCKS5 {
   ///     |  1  |   1    |
   ///     +-----+--------+
   ///
-  /// VER is 01. Every status but 00 is a refusal, after which the connection is closed.
+  /// VER is sent as 01 and not looked at: some servers repeat the 05 of the other messages, and STATUS says the same. Every
+  /// status but 00 is a refusal, after which the connection is closed.
   package struct UsernamePasswordStatus: Message {
     package let rawValue: UInt8
 
@@ -64,9 +65,7 @@ extension SOCKS5 {
 
     package init?(parsing input: inout ByteReader) throws(SOCKS5.Violation) {
       var rest = input
-      guard let version = rest.byte() else { return nil }
-      guard version == UsernamePassword.version else { throw .version(version) }
-      guard let status = rest.byte() else { return nil }
+      guard rest.byte() != nil, let status = rest.byte() else { return nil }
       self.init(rawValue: status)
       input = rest
     }
