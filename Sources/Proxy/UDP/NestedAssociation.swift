@@ -176,11 +176,12 @@ final class NestedAssociation {
     return Link(hop: hop, control: ControlConnection(reached.stream), relay: relay)
   }
 
-  /// The address of the first hop's relay. A name that cannot be resolved here is one of the hop's own network: it means the
+  /// The address of the first hop's relay. A name of the hop's own network, or one that cannot be resolved here, means the
   /// hop.
   private static func address(
     toldAs host: Host, by hop: Hop, at peer: SocketAddress, by dialer: Dialer, until deadline: Deadline
   ) async throws(Failure) -> IPAddress {
+    if host.name?.isLocal == true { return peer.address }
     do throws(Failure) {
       // Datagrams are to come from where the control connection does: in its family.
       return try await dialer.address(

@@ -27,7 +27,7 @@ func relayAddress(told bound: Endpoint, by hop: Host) -> Endpoint? {
 extension DomainName {
   /// Whether it means something in one network only: it has one label, or is below a domain that is in no public DNS
   /// (RFC 6761, RFC 6762, RFC 8375; ICANN on `internal`; `lan` and `localdomain` by custom).
-  fileprivate var isLocal: Bool {
+  var isLocal: Bool {
     let labels = text.split(separator: ".")
     guard labels.count > 1 else { return true }
     return ["home.arpa", "internal", "invalid", "lan", "local", "localdomain", "localhost"].contains {
