@@ -82,21 +82,23 @@ let package = Package(
     .testTarget(name: "PrintingTests", dependencies: ["Printing"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "Addresses"]),
     .testTarget(name: "PasswordsTests", dependencies: ["Passwords"]),
+    .target(name: "Chance", path: "Tests/Chance"),
     .target(name: "TLSPeer", dependencies: ["COpenSSL"], path: "Tests/TLSPeer"),
-    .testTarget(name: "TLSTests", dependencies: ["TLS", "TLSPeer", "Addresses"]),
-    .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses"]),
+    .testTarget(name: "TLSTests", dependencies: ["TLS", "TLSPeer", "Addresses", "Chance"]),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses", "Chance"]),
     .testTarget(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
-    .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses"]),
+    .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
     .testTarget(
       name: "ProxyTests",
       dependencies: [
         "Proxy", "Wire", "TLS", "TLSPeer", "Routing", "Settings", "Transport", "DNS", "Addresses",
+        "Chance",
       ]),
     .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Proxy", "Routing", "Addresses"]),
-    .testTarget(name: "EndToEndTests", dependencies: ["sockeye", "TLSPeer"]),
+    .testTarget(name: "EndToEndTests", dependencies: ["sockeye", "TLSPeer", "Chance"]),
   ],
   swiftLanguageModes: [.v6]
 )

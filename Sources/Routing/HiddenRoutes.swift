@@ -39,4 +39,22 @@ extension Condition {
     case .domain, .port, .network, .command, .client, .user, .listener: false
     }
   }
+
+  /// Whether it takes addresses out of what it describes: one stands below an odd number of `not`. Then it may hold for a
+  /// name, and no longer when the name's address is known.
+  package var excludesAddresses: Bool {
+    switch self {
+    case .not(let condition): condition.includesAddresses
+    case .any(let conditions), .all(let conditions): conditions.contains { $0.excludesAddresses }
+    default: false
+    }
+  }
+
+  private var includesAddresses: Bool {
+    switch self {
+    case .not(let condition): condition.excludesAddresses
+    case .any(let conditions), .all(let conditions): conditions.contains { $0.includesAddresses }
+    default: speaksOfAddresses
+    }
+  }
 }

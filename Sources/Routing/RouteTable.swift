@@ -85,6 +85,10 @@ package struct RouteTable: Sendable {
     /// The table's `default`.
     case fallback
 
+    package var route: Route? {
+      if case .route(let route) = self { route } else { nil }
+    }
+
     /// What logs call it: the route's label, or `default`.
     package var label: String {
       switch self {

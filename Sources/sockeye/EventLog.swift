@@ -61,7 +61,7 @@ struct EventLog: EventSink {
       writer.write(line)
     case .json:
       var members = [
-        JSON.Member(key: "time", value: .string(now.description)),
+        JSON.Member(key: "timestamp", value: .string(now.description)),
         JSON.Member(key: "level", value: .string(level.rawValue)),
         JSON.Member(key: "event", value: .string(kind)),
       ]

@@ -46,8 +46,8 @@ struct Explanation {
   private let judgements: [Judgement]
   private let listener: Listener?
   private let hosts: HostOverrides
-  /// Routes that may still refuse an address to which the name resolves.
-  private let refusals: [Route]
+  /// What may still refuse an address to which the name resolves.
+  private var refusals: [RouteTable.Refuser] = []
   private let all: Bool
 
   /// - Parameter all: whether every route is judged, and not only the one that decides.
@@ -58,14 +58,18 @@ struct Explanation {
     hosts = configuration.hosts
     let table = configuration.table
     verdict = table.verdict(for: request)
-    refusals = table.routes.filter { $0.refuses(request.command.network) && $0.condition.speaksOfAddresses }
-
     var judgements: [Judgement] = []
     if let listener, !listener.serves(request.command) {
       self.judgements = judgements
       return
     }
+    let mayCease = verdict.route?.condition.excludesAddresses == true
     for (route, account) in zip(table.routes, table.account(of: request)) {
+      if route.refuses(request.command.network),
+        route.condition.speaksOfAddresses || mayCease && account.finding == .holds
+      {
+        refusals.append(.route(route))
+      }
       let word: Judgement.Word
       if let decided = verdict.routeIndex, account.index >= decided {
         word = account.index == decided ? .taken : .notReached
@@ -76,6 +80,7 @@ struct Explanation {
       let reason = word == .notReached ? "" : account.reasons.joined(separator: ", ")
       judgements.append(Judgement(route: route, word: word, reason: reason))
     }
+    if mayCease, table.fallback.refuses { refusals.append(.fallback) }
     self.judgements = judgements
   }
 
@@ -205,8 +210,10 @@ extension Explanation {
     case nil: break
     }
     if canBeRefused {
-      let labels = refusals.map { "'\($0.label)'" }.joined(separator: ", ")
-      lines.append("  an address of it may still be refused by: route \(labels)")
+      let labels = refusals.compactMap(\.route).map { "'\($0.label)'" }.joined(separator: ", ")
+      let hasDefault = refusals.contains { $0.route == nil }
+      let refusers = (labels.isEmpty ? [] : ["route \(labels)"]) + (hasDefault ? ["the default"] : [])
+      lines.append("  an address of it may still be refused by: \(refusers.joined(separator: ", "))")
     }
     return lines.map(\.printable).joined(separator: "\n")
   }

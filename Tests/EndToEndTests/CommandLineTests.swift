@@ -91,7 +91,12 @@ struct CommandLineTests {
     let client = try Sockeye.run("explain", "--client", "10.1.2.3", file, "a.test:1")
     #expect(client.output.first == "a.test:1  tcp  →  reject", "\(client)")
     let json = try Sockeye.run("explain", file, "a.test:1", "--json")
-    #expect(json.status == 0 && json.output.first?.hasPrefix("{") == true, "\(json)")
+    #expect(json.status == 0)
+    let object = try JSONObject(json.output.joined(), of: "explain")
+    #expect(object.string("destination") == "a.test:1" && object.string("outcome") == "direct", "\(json)")
+    let all = try Sockeye.run("explain", file, "10.0.0.1:1", "--json", "--all")
+    let judgements = try JSONObject(all.output.joined(), of: "explain").objects("routes")
+    #expect(judgements.map { $0["judgement"] as? String } == ["not taken", "not taken"], "\(all)")
   }
 
   @Test(arguments: [

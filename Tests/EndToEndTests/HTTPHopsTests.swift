@@ -65,7 +65,6 @@ struct HTTPHopsTests {
       ("127.0.0.2:80", 1, "hop=1/1 wrong phase=authenticate error=(user name or password refused)"),
       ("127.0.0.3:80", 1, "hop=2/2 nobody phase=authenticate reply=407 (Proxy Authentication Required)"),
       (dead.address, 4, "hop=1/1 privoxy phase=request reply=503 (Service Unavailable)"),
-      ("nobody.invalid:80", 4, "hop=1/1 privoxy phase=request reply=404 (Not Found)"),
     ] as [(String, UInt8, String)] {
       #expect(try Socket(to: sockeye.address).requestConnect(to: target).code == code)
       let line = try sockeye.session(to: target)

@@ -248,8 +248,7 @@ struct DatagramTraceTests {
     let hop = try ScriptedHop()
     let exit = try trace(chain(hop.address), target.address, ["--json"])
     #expect(exit.status == 0, "\(exit)")
-    let text = Data(exit.output.joined().utf8)
-    let object = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    let object = try JSONObject(exit.output.joined(), of: "trace").members
     #expect(object["network"] as? String == "udp" && object["reached"] as? Bool == true)
     let steps = try #require(object["steps"] as? [[String: Any]])
     #expect(steps.map { $0["phase"] as? String } == ["connect", "greet", "associate"])
@@ -266,8 +265,7 @@ struct DatagramTraceTests {
     let hop = try Microsocks()
     let exit = try trace(chain(hop.address), "127.0.0.1:53", ["--json"])
     #expect(exit.status == 1, "\(exit)")
-    let text = Data(exit.output.joined().utf8)
-    let object = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    let object = try JSONObject(exit.output.joined(), of: "trace").members
     #expect(object["reached"] as? Bool == false)
     let failed = try #require(object["failed"] as? [String: Any])
     #expect(failed["hop"] as? Int == 1 && failed["phase"] as? String == "associate")

@@ -1,3 +1,4 @@
+import Chance
 import Import
 import Testing
 
@@ -25,12 +26,16 @@ import Testing
     for count in bytes.indices { try examine(Array(bytes[..<count])) }
   }
 
-  @Test func `with any octet another`() throws {
+  @Test(arguments: [freshSeed])
+  func `with any octet another`(seed: UInt64) throws {
+    var generator = SeededGenerator(seed: seed)
     let octets: [UInt8] = [0, 0x0a, 0x20, 0x22, 0x23, 0x2f, 0x3a, 0x40, 0x80, 0xff]
     let bytes = Array(fullConf.utf8)
     for index in bytes.indices {
       var bytes = bytes
-      bytes[index] = Bool.random() ? octets[index % octets.count] : UInt8.random(in: 0...255)
+      bytes[index] =
+        Bool.random(using: &generator)
+        ? octets[index % octets.count] : UInt8.random(in: 0...255, using: &generator)
       try examine(bytes)
     }
   }

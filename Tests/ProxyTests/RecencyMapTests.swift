@@ -1,3 +1,4 @@
+import Chance
 import Testing
 
 @testable import Proxy
@@ -27,26 +28,27 @@ struct RecencyMapTests {
     }
   }
 
-  @Test(arguments: [1, 2, 3, 7, 64])
-  func `it does what a search would do`(capacity: Int) {
+  @Test(arguments: [1, 2, 3, 7, 64], [freshSeed])
+  func `it does what a search would do`(capacity: Int, seed: UInt64) {
+    var generator = SeededGenerator(seed: seed)
     var map = RecencyMap<Int, Int>(capacity: capacity)
     var naive = Naive(capacity: capacity)
     for step in 0..<20_000 {
-      if Int.random(in: 0..<4) == 0 {
-        let rest = Int.random(in: 0..<5)
+      if Int.random(in: 0..<4, using: &generator) == 0 {
+        let rest = Int.random(in: 0..<5, using: &generator)
         let removed = map.removeOldest { $0 % 5 == rest }
         guard removed == naive.removeOldest(where: { $0 % 5 == rest }) else {
           Issue.record("step \(step): \(removed as Int?) was removed")
           return
         }
       }
-      let key = Int.random(in: 0..<2 * capacity + 1)
+      let key = Int.random(in: 0..<2 * capacity + 1, using: &generator)
       let found = map.use(key)
       guard found == naive.use(key) else {
         Issue.record("step \(step): \(key) is \(found as Int?)")
         return
       }
-      if found == nil, Bool.random() {
+      if found == nil, Bool.random(using: &generator) {
         guard map.insert(step, for: key) == naive.insert(step, for: key) else {
           Issue.record("step \(step): another one made room for \(key)")
           return

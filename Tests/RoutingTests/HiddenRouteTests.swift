@@ -1,10 +1,11 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
 
 @Suite struct HiddenRouteTests {
-  @Test(arguments: 0..<20 as Range<UInt64>)
+  @Test(arguments: seeds(20))
   func `a table without its hidden routes decides the same`(seed: UInt64) throws {
     var random = RandomTables(seed: seed)
     var found = 0

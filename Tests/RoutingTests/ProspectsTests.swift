@@ -1,10 +1,11 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
 
 @Suite struct ProspectsTests {
-  @Test(arguments: 0..<40 as Range<UInt64>)
+  @Test(arguments: seeds(40))
   func `no datagram gets an outcome that is no prospect`(seed: UInt64) throws {
     var random = RandomTables(seed: seed)
     for _ in 0..<20 {
@@ -24,7 +25,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<40 as Range<UInt64>)
+  @Test(arguments: seeds(40))
   func `the prospects are those that asking every route finds`(seed: UInt64) throws {
     var random = RandomTables(seed: seed)
     for _ in 0..<20 {

@@ -1,10 +1,11 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
 
 @Suite struct RouteAccountTests {
-  @Test(arguments: 0..<10 as Range<UInt64>)
+  @Test(arguments: seeds(10))
   func `the first route whose account holds is the verdict's`(seed: UInt64) throws {
     var random = RandomTables(seed: seed)
     for _ in 0..<40 {

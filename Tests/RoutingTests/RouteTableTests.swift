@@ -1,10 +1,11 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
 
 @Suite struct RouteTableTests {
-  @Test(arguments: 0..<40 as Range<UInt64>)
+  @Test(arguments: seeds(40))
   func `the compiled table says what walking every route says`(seed: UInt64) throws {
     var random = RandomTables(seed: seed)
     for _ in 0..<20 {
@@ -26,7 +27,7 @@ import Testing
   }
 
   /// A table without names says of a name what it says of the address: so much must be refused at the least.
-  @Test(arguments: 0..<20 as Range<UInt64>)
+  @Test(arguments: seeds(20))
   func `a name is refused whose address the table refuses, whatever made the routes let it pass`(
     seed: UInt64
   ) throws {

@@ -68,6 +68,29 @@ import Testing
     #expect(try explained(destination, by: Self.table).text == expected)
   }
 
+  @Test func `what an address may still be refused by is told, the default too`() throws {
+    let table = """
+      listen: 127.0.0.1:1080
+      routes:
+        - {ip: 10.0.0.0/8, via: reject}
+        - {not: {ip: 192.168.0.0/16}, port: 443, via: direct}
+        - {port: 443, via: drop}
+        - {not: {ip: 192.168.0.0/16}, port: 80, via: direct}
+        - {domain: a.test, via: direct}
+      default: reject
+      """
+    for (destination, refusers) in [
+      ("a.test:443", "route 'line 3', 'line 5', the default"), ("a.test:80", "route 'line 3', the default"),
+      ("a.test:22", "route 'line 3'"),
+    ] {
+      let text = try explained(destination, by: table).text
+      #expect(text.hasSuffix("\n  an address of it may still be refused by: \(refusers)"), "\(text)")
+    }
+    #expect(
+      try explained("a.test:80", by: table).json.description.contains(
+        #""may_be_refused_by":["line 3","default"]"#))
+  }
+
   @Test func `all routes, and why they were not taken`() throws {
     #expect(
       try explained("example.org:80", by: Self.table, user: "bob", all: true).text == """

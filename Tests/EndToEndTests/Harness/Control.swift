@@ -20,7 +20,7 @@ final class ControlledSockeye: Sendable {
   /// Puts another table in the place of the one it serves; nobody reads it yet.
   func write(_ table: String) throws {
     try sockeye.directory.write(
-      Sockeye.withListener("control: unix:\(socket)\n\(table)"), to: "table.yaml")
+      Sockeye.complete("control: unix:\(socket)\n\(table)"), to: "table.yaml")
   }
 
   func ask(_ command: String, _ options: String...) throws -> ChildProcess.Exit {

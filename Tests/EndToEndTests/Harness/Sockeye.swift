@@ -9,14 +9,15 @@ final class Sockeye: Peer {
   let directory: TemporaryDirectory
   private let isShortOfDescriptors: Bool
 
-  /// Serves `table`; without a `listen:` in it, on a free port of 127.0.0.1.
+  /// Serves `table`; without a `listen:` in it, on a free port of 127.0.0.1, and without `dns:` with a name server that knows
+  /// no name: what the machine's own knows is no matter of a test.
   init(
     _ table: String, arguments: [String] = [], environment: [String: String] = [:], descriptors: Int? = nil,
     in network: Network? = nil
   ) throws {
     isShortOfDescriptors = descriptors != nil
     directory = try TemporaryDirectory()
-    let text = Sockeye.withListener(table)
+    let text = Sockeye.complete(table, in: network)
     let file = try directory.write(text, to: "table.yaml")
     process = try ChildProcess(
       try Sockeye.program(), ["serve", file] + arguments, environment: environment, directory: directory.path,
@@ -59,7 +60,7 @@ final class Sockeye: Peer {
 
   /// Puts another table in the place of the one it serves, and asks it to reload.
   func reload(_ table: String) throws {
-    try directory.write(Sockeye.withListener(table), to: "table.yaml")
+    try directory.write(Sockeye.complete(table), to: "table.yaml")
     signal(SIGHUP)
   }
 
@@ -85,8 +86,13 @@ final class Sockeye: Peer {
     try ChildProcess.run(try program(), arguments, environment: environment, directory: directory)
   }
 
-  static func withListener(_ table: String) -> String {
-    table.contains("listen:") ? table : "listen: 127.0.0.1:0\n" + table
+  private static let ignorance = try? NameServer()
+
+  /// Adds what every table of a test has.
+  static func complete(_ table: String, in network: Network? = nil) -> String {
+    let listening = table.contains("listen:") ? table : "listen: 127.0.0.1:0\n" + table
+    guard network == nil, let ignorance, !table.contains(#/(^|\n)dns:/#) else { return listening }
+    return listening + (listening.hasSuffix("\n") ? "" : "\n") + ignorance.table
   }
 
   /// Tables of the tests write one listener a line, each with port 0 or as a Unix-domain path.
