@@ -127,16 +127,24 @@ extension Dialer {
     reached.flight = Flight()
     guard let first = flight.due.first else { return nil }
     if reached.phaseStart == nil { reached.phaseStart = .now }
+    let isPipelined = flight.due.count > 1
     do throws(Errno) {
       try await reached.stream.write(
         flight.bytes, until: min(deadline, first.timeout.map { .after($0) } ?? .never))
     } catch {
-      throw Failure(first.hop.place, first.phase, Failure.Cause(error, on: reached.stream))
+      var failure = Failure(first.hop.place, first.phase, Failure.Cause(error, on: reached.stream))
+      failure.hasRequestUnderway = isPipelined && flight.hasRequest
+      throw failure
     }
-    let isPipelined = flight.due.count > 1
     var reply: Hop.Reply?
-    for due in flight.due {
-      reply = try await hear(due, &reached, isPipelined: isPipelined, until: deadline)
+    do throws(Failure) {
+      for due in flight.due {
+        reply = try await hear(due, &reached, isPipelined: isPipelined, until: deadline)
+      }
+    } catch {
+      var failure = error
+      failure.hasRequestUnderway = isPipelined && flight.hasRequest
+      throw failure
     }
     return reply
   }

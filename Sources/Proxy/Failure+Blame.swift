@@ -1,50 +1,54 @@
+import Routing
 import Transport
 import Wire
 
 extension Failure {
   /// Whose a failure to dial is, and so whether another way may do better.
   enum Blame {
-    /// The hop's: it is down.
+    /// The hop is down: it could not be connected to, or did not admit us. No client has a part in that.
     case hop
-    /// A hop's that took the request and let nothing be heard, or its destination's.
-    case silence
-    /// Nobody's that is known, or it concerns this request only: another way may do better.
-    case nobody
-    /// The destination's own, the client's, or ours: another way would fail alike.
+    /// The hop took the request and did not answer it. It may be down; or the destination, which the client chose, made
+    /// it fall silent or hang up. Another way is tried, and others still take the hop.
+    case suspect
+    /// The hop is up and refused, without a word about the destination. Another way is tried.
+    case refusal
+    /// The hop is up, and told what the destination did. Another way would fail alike.
     case destination
+    /// It is this program that ran short of something, or gave up. Another way would fail alike.
+    case ours
   }
 
   /// What one dial tells of one hop.
-  enum Finding {
-    /// It did its part.
-    case passed
+  enum Finding: Equatable {
+    /// It has shown what it can do.
+    case shown(Standing.Proof)
     /// Nothing.
     case nothing
-    /// It did not do its part.
+    /// It is down.
     case failed
-    /// It took a request, and nothing came of that.
-    case silent
+    /// It may be down. It has admitted us, unless it was told everything at once.
+    case doubtful(hasAdmitted: Bool)
 
     /// - Parameters:
     ///   - failure: what became of the dial; `nil` when all hops were passed.
     ///   - blame: whose that is.
-    ///   - index: the hop's.
-    init(of failure: Failure?, as blame: Blame, at index: Int) {
+    ///   - index: the hop's, in a chain of `count`.
+    init(of failure: Failure?, as blame: Blame, at index: Int, of count: Int) {
       guard let failure, let failed = failure.place.hopIndex, index >= failed else {
-        self = .passed
+        // That it reached the next hop does not prove that it reaches any destination.
+        self = .shown(failure == nil && index == count - 1 ? .passage : .answer)
         return
       }
-      guard index == failed else {
+      guard index == failed, !failure.isForeseen else {
         self = .nothing
         return
       }
       self =
         switch blame {
-        // It answered; or it was not its turn to do anything.
-        case .destination: failure.phase == .request ? .passed : .nothing
-        case .nobody: .nothing
+        case .destination, .refusal: failure.phase.isAfterAdmission ? .shown(.answer) : .nothing
+        case .ours: .nothing
         case .hop: .failed
-        case .silence: .silent
+        case .suspect: .doubtful(hasAdmitted: failure.phase.isAfterAdmission)
         }
     }
   }
@@ -57,43 +61,104 @@ extension Failure {
     }
   }
 
+  /// Whose it is, as far as the failure itself tells.
   var blame: Blame {
     guard case .hop(let index, let count, _) = place else { return .destination }
-    if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .destination }
-    switch (phase, cause) {
-    case (_, .beyondSOCKS4), (_, .beyondHTTP):
-      return .nobody
-    // That it carries no datagrams does not mean that it is down.
-    case (.associate, _):
-      return .nobody
-    case (.request, .system(.timedOut)) where index == count - 1:
-      return .silence
-    case (.request, .reply(let code)) where index == count - 1:
-      return Self.blame(for: code)
-    // 5B is the only word of SOCKS4 for a destination that refuses.
-    case (.request, .socks4Reply(.rejected)) where index == count - 1:
-      return .destination
-    case (.request, .status(let status)) where index == count - 1:
-      return Self.blame(for: status)
-    default:
-      return .hop
+    if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .ours }
+    switch phase {
+    case .resolve, .connect, .tls, .greet, .authenticate:
+      // The client's request had left already, and may be what was not borne on the way.
+      return hasRequestUnderway ? .suspect : .hop
+    case .associate, .accept, .relay:
+      return isAnswer ? .refusal : .suspect
+    case .request:
+      // What is behind a hop that is not the last is chosen by the table.
+      guard index == count - 1 else { return hasRequestUnderway ? .suspect : .hop }
+      return Self.blame(for: cause)
     }
   }
 
-  /// What a last hop's answer to a request means.
-  private static func blame(for code: SOCKS5.ReplyCode) -> Blame {
-    switch code {
-    case .notAllowed, .networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired: .destination
-    // General failure, and what it cannot do: no word on the destination.
-    default: .nobody
+  /// Another way would fail alike.
+  var isFinal: Bool { blame == .destination || blame == .ours }
+
+  /// Whose it is when a chain fails so, of which this is the table's form or an identity's.
+  ///
+  /// A refused login at a hop with identities concerns one identity: a quota that one client has used up.
+  func blame(in chain: Chain) -> Blame {
+    guard let index = place.hopIndex, chain.hops.indices.contains(index) else { return blame }
+    return blame == .hop && isLogin && chain.hops[index].isIsolated ? .suspect : blame
+  }
+
+  /// The hop refused who we said we are. SOCKS4 has two words for that (5C, 5D), in its answer to the request.
+  private var isLogin: Bool {
+    if case .socks4Reply(let code) = cause { return code != .rejected }
+    return phase == .authenticate
+  }
+
+  /// What a last hop's end of a request means: the table for connections of clients, checks and warm tunnels alike.
+  ///
+  /// | answer | whose |
+  /// |---|---|
+  /// | SOCKS5 02 to 06, HTTP 403 and 404 | the destination's: the client is told, and no other member is asked |
+  /// | SOCKS5 01, 07, 08 and others, SOCKS4 5B, HTTP 502, 503, 504 and others | a refusal: the next member is asked, and the hop stays up |
+  /// | SOCKS4 5C and 5D, HTTP 401 and 407 | the hop's: it refused the login |
+  /// | none: closed, reset, silent, malformed | the hop becomes suspect |
+  ///
+  /// For a check all of these are failures, since the table itself chose the destination.
+  private static func blame(for cause: Cause) -> Blame {
+    switch cause {
+    case .reply(let code):
+      switch code {
+      case .notAllowed, .networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired: .destination
+      default: .refusal
+      }
+    case .status(let status):
+      switch status {
+      // 404 is Privoxy's word for a name without an address.
+      case .forbidden, .notFound: .destination
+      // Providers' gateways say 502, 503 or 504 when an exit is gone, and when the destination does not answer.
+      default: .refusal
+      }
+    // 5B is SOCKS4's one word for both, too.
+    case .socks4Reply(.rejected), .beyondSOCKS4, .beyondHTTP, .withoutUDP, .noWay:
+      .refusal
+    case .socks4Reply: .hop
+    default: .suspect
     }
   }
 
-  /// The same of one that speaks HTTP.
-  private static func blame(for status: HTTP.Status) -> Blame {
-    switch status {
-    case .forbidden, .notFound, .badGateway, .gatewayTimeout: .destination
-    default: .nobody
+  /// Words of the hop, whatever they are, and what it was not asked because of its protocol.
+  private var isAnswer: Bool {
+    switch cause {
+    case .reply, .socks4Reply, .status: true
+    default: isForeseen
+    }
+  }
+
+  /// How much it tells a client of what was asked for, of several failures on different ways: more is truer.
+  ///
+  /// First what is said of the destination, then what a hop cannot do for this request, then that no answer came, then
+  /// refusals without a reason, and last that a way leads nowhere.
+  var truth: Int {
+    if isFinal { return 5 }
+    guard case .hop(let index, let count, _) = place, phase.isAfterAdmission,
+      index == count - 1 || phase == .associate
+    else { return 0 }
+    return switch SOCKS5.ReplyCode(self) {
+    case .generalFailure: 1
+    case .ttlExpired where cause == .system(.timedOut): 2
+    case .commandNotSupported, .addressTypeNotSupported: 3
+    default: 4
+    }
+  }
+}
+
+extension Failure.Phase {
+  /// Whether a hop that fails in it has been connected to and has admitted us.
+  var isAfterAdmission: Bool {
+    switch self {
+    case .request, .associate, .accept, .relay: true
+    case .resolve, .connect, .tls, .greet, .authenticate: false
     }
   }
 }

@@ -90,6 +90,9 @@ package struct Failure: Error, Hashable, Sendable {
   package var phase: Phase
   package var cause: Cause
   package var elapsed: Duration
+  /// The client's request had left, together with what the hop did not answer (pipelining): whatever the request made
+  /// the hop or the network do, it did in this phase.
+  var hasRequestUnderway = false
 
   package init(_ place: Place, _ phase: Phase, _ cause: Cause, elapsed: Duration = .zero) {
     self.place = place

@@ -41,6 +41,12 @@ struct Flight {
   private(set) var bytes: [UInt8] = []
   private(set) var due: [Due] = []
 
+  /// Whether the last hop's request, which is for the client's destination, is among the messages.
+  var hasRequest: Bool {
+    guard case .reply? = due.last?.answer else { return false }
+    return true
+  }
+
   mutating func add(_ message: [UInt8], to hop: Hop, due answer: Answer) {
     if bytes.isEmpty { bytes = message } else { bytes += message }
     due.append(Due(hop: hop, answer: answer))

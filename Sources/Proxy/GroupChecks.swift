@@ -14,6 +14,7 @@ struct GroupChecks: Sendable {
 
   /// A group that nobody used for that long is not checked.
   private static let shortestUse = Duration.seconds(120)
+  private static let longestInterval = 1.1
 
   func run() async {
     while !isDraining(),
@@ -23,7 +24,7 @@ struct GroupChecks: Sendable {
     {
       await round(of: subject, check)
       // Not all groups, and not all instances, at the same time.
-      let interval = check.interval * Double.random(in: 0.9..<1.1)
+      let interval = check.interval * Double.random(in: 0.9..<Self.longestInterval)
       guard (try? await makeDialer().loop.sleep(until: .after(interval))) != nil else { return }
     }
   }
@@ -33,28 +34,32 @@ struct GroupChecks: Sendable {
     await withDiscardingTaskGroup { tasks in
       for member in subject.group.members where member.stop != .direct {
         tasks.addTask(executorPreference: loop) {
-          await self.check(member.stop, behind: subject.before, check)
+          await self.check(member.stop, of: subject, check)
         }
       }
     }
   }
 
-  private func check(_ stop: Stop, behind before: [Upstream], _ check: Group.Check) async {
+  private func check(_ stop: Stop, of subject: Health.Subject, _ check: Group.Check) async {
     let request = Request(to: check.destination)
-    let positions = before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([stop])]
+    let positions = subject.before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([stop])]
     // A member that is a choice itself is checked by the way that it would take now.
     let plan = Plan(.itinerary(Itinerary(positions)))
-    let journey = Journey(by: plan, for: request, health: health)
+    // No pause ends before the next check has.
+    let again = check.interval * Self.longestInterval + check.timeout * 2
+    let journey = Journey(by: plan, for: request, as: .check(again: again), health: health)
     guard case .chain(let chain)? = journey.next() else { return }
     var dialer = makeDialer()
     dialer.journey = journey
+    let start = Deadline.now
     do throws(Failure) {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
+      health.noteCheck(of: stop, in: subject.group, took: Deadline.now.since(start))
       journey.arrive()
       await makeDialer().tryPipelining(of: chain)
     } catch {
-      // It is known what is dialled: that nothing comes of it means that the member is no use.
-      journey.fail(error, as: error.blame == .destination ? .destination : .hop)
+      // The table says what is dialled: only a member that reaches it is of use.
+      journey.fail(error, as: error.blame == .ours ? .ours : .hop)
     }
   }
 }

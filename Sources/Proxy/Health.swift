@@ -50,20 +50,20 @@ package final class Health: Sendable {
   /// - Parameters:
   ///   - failure: `nil` when all of it was passed.
   ///   - blame: whose the failure is.
+  ///   - request: what was dialled, and for whom.
   ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
-  func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain, latencies: [Double?]) {
+  func note(
+    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, for request: Request,
+    _ purpose: Journey.Purpose, latencies: [Double?]
+  ) {
     state.withLock { state in
       let now = Deadline.now.nanoseconds
+      let count = chain.hops.count
       for (index, hop) in chain.hops.enumerated() {
         state.standings.update(hop.name) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          let jitter = Double.random(in: 0..<1)
-          switch Failure.Finding(of: failure, as: blame, at: index) {
-          case .passed: standing.succeed()
-          case .nothing: standing.endTrial()
-          case .failed: standing.fail(at: now, jitter: jitter)
-          case .silent: standing.fallSilent(at: now, jitter: jitter)
-          }
+          let finding = Failure.Finding(of: failure, as: blame, at: index, of: count)
+          standing.take(finding, of: failure, isLast: index == count - 1, for: request, purpose, at: now)
         }
       }
     }
@@ -85,7 +85,7 @@ package final class Health: Sendable {
       for (index, hop) in chain.hops.enumerated() {
         state.standings.update(hop.name) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          if index < chain.hops.count - 1 { standing.succeed() } else { standing.admit() }
+          standing.show(index < chain.hops.count - 1 ? .answer : .admission)
         }
       }
     }
@@ -113,6 +113,11 @@ package final class Health: Sendable {
 
   // MARK: Checks
 
+  /// Notes how long a check of a group's member took.
+  func noteCheck(of member: Stop, in group: Group, took duration: Duration) {
+    state.withLock { $0.standings.measure(duration / .nanoseconds(1), to: member, of: group) }
+  }
+
   /// Notes that a group with a check was passed; true when somebody must begin to check it.
   func use(_ visit: Selection.Visit) -> Bool {
     state.withLock { state in
@@ -139,6 +144,33 @@ package final class Health: Sendable {
         return nil
       }
       return subject
+    }
+  }
+}
+
+extension Standing {
+  fileprivate mutating func take(
+    _ finding: Failure.Finding, of failure: Failure?, isLast: Bool, for request: Request,
+    _ purpose: Journey.Purpose, at now: Moment
+  ) {
+    let jitter = Double.random(in: 0..<1)
+    switch (finding, purpose) {
+    case (.shown(let proof), _): show(proof)
+    case (.nothing, _): endTrial()
+    case (.failed, .check(let again)):
+      // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
+      let isAfterAdmission = failure?.phase.isAfterAdmission == true
+      fail(
+        missing: isAfterAdmission ? isLast ? .passage : .answer : .admission, at: now,
+        pausing: Moment(again / .nanoseconds(1)), jitter: jitter)
+    case (.failed, _): fail(at: now, jitter: jitter)
+    case (.doubtful(let hasAdmitted), _):
+      if hasAdmitted { show(.admission) }
+      if case .client = purpose {
+        doubt(of: request.client, for: request.destination.host, at: now, jitter: jitter)
+      } else {
+        endTrial()
+      }
     }
   }
 }

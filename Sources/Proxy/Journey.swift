@@ -12,8 +12,18 @@ package final class Journey: @unchecked Sendable {
     package let failure: Failure
   }
 
+  /// Who dials, and so what a failure proves.
+  enum Purpose {
+    case client
+    /// A group's check, which is done again after that time at the latest. Its destination is the table's own choice.
+    case check(again: Duration)
+    /// A tunnel is kept ready: its last hop is asked for nothing.
+    case upkeep
+  }
+
   let plan: Plan
   private let request: Request
+  private let purpose: Purpose
   private let health: Health
   /// Has a group checked from now on.
   private let startChecks: (Group) -> Void
@@ -24,9 +34,11 @@ package final class Journey: @unchecked Sendable {
   package private(set) var way: Way?
 
   init(
-    by plan: Plan, for request: Request, health: Health, startChecks: @escaping (Group) -> Void = { _ in }
+    by plan: Plan, for request: Request, as purpose: Purpose = .client, health: Health,
+    startChecks: @escaping (Group) -> Void = { _ in }
   ) {
     self.plan = plan
+    self.purpose = purpose
     self.request = request
     self.health = health
     self.startChecks = startChecks
@@ -49,9 +61,13 @@ package final class Journey: @unchecked Sendable {
     return selection.way
   }
 
-  /// Why there is no way, when `next` has none.
-  var failure: Failure {
-    attempts.last?.failure ?? Failure(.hop(0, of: 1, name: plan.description), .connect, .noWay)
+  /// Ends the journey without success: what the client is told of the attempts. That one becomes the last of them.
+  func conclude() -> Failure {
+    // Of several that tell as much, the latest.
+    let truest = attempts.indices.max { (attempts[$0].failure.truth, $0) < (attempts[$1].failure.truth, $1) }
+    guard let truest else { return Failure(.hop(0, of: 1, name: plan.description), .connect, .noWay) }
+    attempts.append(attempts.remove(at: truest))
+    return attempts[attempts.count - 1].failure
   }
 
   /// How much of the time that is left the next way may take: as much as each of those that may follow.
@@ -81,7 +97,7 @@ package final class Journey: @unchecked Sendable {
 
   /// The way leads there.
   func arrive() {
-    if case .chain(let chain)? = way { health.note(nil, as: .nobody, of: chain, latencies: latencies) }
+    if case .chain(let chain)? = way { note(nil, as: .destination, of: chain) }
   }
 
   /// The way leads to its last hop, which was asked for nothing yet.
@@ -104,17 +120,24 @@ package final class Journey: @unchecked Sendable {
     attempts.append(Attempt(way: way, failure: failure))
     leave()
     guard case .chain(let chain) = way else { return false }
-    health.note(failure, as: blame ?? failure.blame, of: chain, latencies: latencies)
-    detours.add(chain.hops.prefix((failure.place.hopIndex ?? chain.hops.count - 1) + 1))
-    return failure.blame != .destination
+    let blame = blame ?? failure.blame(in: chain)
+    note(failure, as: blame, of: chain)
+    detours.add(
+      chain.hops.prefix((failure.place.hopIndex ?? chain.hops.count - 1) + 1),
+      isOut: blame == .hop || failure.isLackOfUDP)
+    return blame != .destination && blame != .ours
   }
 
   /// The way is known to lead nowhere just now.
   func skip(_ failure: Failure) {
     guard let way, case .chain(let chain) = way else { return }
     attempts.append(Attempt(way: way, failure: failure))
-    detours.add(chain.hops)
+    detours.add(chain.hops, isOut: failure.blame(in: chain) == .hop || failure.isLackOfUDP)
     leave()
+  }
+
+  private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
+    health.note(failure, as: blame, of: chain, for: request, purpose, latencies: latencies)
   }
 
   private func leave() {
@@ -175,10 +198,10 @@ extension Dialer {
         var failure = error
         failure.elapsed = Deadline.now.since(start)
         if case .chain(let chain) = way { ledger?.note(failure, of: chain) }
-        guard journey.fail(failure), Deadline.now < deadline else { throw failure }
+        guard journey.fail(failure), Deadline.now < deadline else { throw journey.conclude() }
       }
     }
-    throw journey.failure
+    throw journey.conclude()
   }
 
   /// When a hop fails, the next connection shall find the other way ready.

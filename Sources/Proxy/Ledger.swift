@@ -21,11 +21,12 @@ final class Ledger: @unchecked Sendable {
 
   /// What became of a dial; `nil` when the chain was passed.
   func note(_ failure: Failure?, of chain: Chain) {
-    let blame = failure?.blame ?? .nobody
+    let blame = failure?.blame(in: chain) ?? .destination
     // Not the loop's idea of it: what came later must be known to be later.
     let now = Deadline.now
     for (index, hop) in chain.hops.enumerated() {
-      accounts[hop.name, default: Account()].note(failure, as: blame, at: index, now)
+      accounts[hop.name, default: Account()].note(
+        failure, as: blame, at: index, of: chain.hops.count, now)
     }
   }
 
@@ -70,23 +71,21 @@ extension Ledger {
     var isUnused: Bool { successes == 0 && lastFailure == nil }
 
     fileprivate mutating func note(
-      _ failure: Failure?, as blame: Failure.Blame, at index: Int, _ now: Deadline
+      _ failure: Failure?, as blame: Failure.Blame, at index: Int, of count: Int, _ now: Deadline
     ) {
-      switch Failure.Finding(of: failure, as: blame, at: index) {
-      case .passed:
-        successes += 1
+      let isFailure = failure.map { $0.place.hopIndex == index && blame != .destination } ?? false
+      switch Failure.Finding(of: failure, as: blame, at: index, of: count) {
+      // A refusal does not mean that it is down, but an operator will want to know.
+      case .shown:
         lastSuccess = now
+        if isFailure { self.count(failure, now) } else { successes += 1 }
       case .failed:
         lastFault = now
-        count(failure, now)
-      case .silent:
-        count(failure, now)
-      case .nothing:
-        // It refused for no reason that concerns others. It is not down, but somebody will want to know.
-        guard let failure, failure.place.hopIndex == index, blame == .nobody, !failure.isForeseen else {
-          break
-        }
-        count(failure, now)
+        self.count(failure, now)
+      case .doubtful(let hasAdmitted):
+        if hasAdmitted { lastSuccess = now }
+        self.count(failure, now)
+      case .nothing: break
       }
     }
 

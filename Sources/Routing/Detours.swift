@@ -4,11 +4,17 @@ package struct Detours: Sendable {
   private(set) var failed: Set<String> = []
   /// Beginnings of chains that led nowhere, as names.
   private var deadEnds: [[String]] = []
+  /// A proxy that is up did not serve it: it goes on to other proxies at most, and never `direct`.
+  private(set) var avoidDirect = false
 
   package init() {}
 
   /// Keeps off chains that begin with these hops, the last of which failed.
-  package mutating func add(_ hops: some Collection<Upstream>) {
+  ///
+  /// - Parameter isOut: whether that hop is down, or cannot carry datagrams at all; if it is neither, the connection may
+  ///   not go `direct` instead.
+  package mutating func add(_ hops: some Collection<Upstream>, isOut: Bool) {
+    if !isOut { avoidDirect = true }
     deadEnds.append(hops.map(\.name))
     if let last = deadEnds.last?.last { failed.insert(last) }
   }

@@ -1,16 +1,32 @@
+import Addresses
+
 /// A moment on some clock that only goes forward, in nanoseconds.
 package typealias Moment = UInt64
 
-/// What is known of one upstream: whether it is up, how soon it answers, how much goes through it.
+/// What is known of one upstream: whether it is up, how soon it answers, how many connections pass it.
 package struct Standing: Hashable, Sendable {
-  /// In a row.
+  /// What an upstream has shown that it can do. A failure is over when the upstream shows what it had failed at, or
+  /// more: a proxy that answers no requests may still admit clients.
+  package enum Proof: Int, Hashable, Sendable, Comparable {
+    /// It was connected to, and admitted us.
+    case admission
+    /// It answered a request, if only with a refusal.
+    case answer
+    /// It reached what it was asked for.
+    case passage
+
+    package static func < (one: Proof, other: Proof) -> Bool { one.rawValue < other.rawValue }
+  }
+
+  /// Failures in a row.
   package private(set) var failures = 0
-  /// Until then it is left alone, if it failed.
+  /// What ends the failure. Meaningless without failures.
+  private var missing = Proof.admission
+  /// An upstream that failed is not tried before.
   package private(set) var pauseEnd: Moment = 0
-  /// Until then one connection finds out whether it is up again, and others leave it alone.
+  /// Until then one connection finds out whether it is up again, and others avoid it.
   private var trialEnd: Moment = 0
-  /// Requests that it passed on and that nobody answered, in a row.
-  private var silences = 0
+  private var doubts = Doubts()
   /// To connect to it and to be admitted, smoothed, in nanoseconds; `nil` before it was ever reached.
   package private(set) var latency: Double?
   package var connections = 0
@@ -19,17 +35,16 @@ package struct Standing: Hashable, Sendable {
   private static let longestPause: Moment = 60_000_000_000
   /// A trial of which nothing is heard does not hold up others for longer.
   private static let longestTrial: Moment = 30_000_000_000
-  /// One silence may well be the destination's.
-  private static let silencesForFailure = 3
-  /// How much the latest measurement counts (exponentially weighted moving average).
-  private static let smoothing = 0.3
 
   package init() {}
 
-  /// Whether it failed, and is to be left alone.
+  /// Whether it failed, and is not to be tried.
   package func isDown(at now: Moment) -> Bool { failures > 0 && (now < pauseEnd || now < trialEnd) }
 
-  /// Until when it is left alone; `nil` when the next connection may try it.
+  /// Whether it did not answer this client's requests for several destinations. Others know nothing of that.
+  package func isDoubtful(to client: IPAddress?, at now: Moment) -> Bool { doubts.hold(for: client, at: now) }
+
+  /// When the pause of an upstream that failed ends; `nil` when the next connection may try it.
   package func restEnd(at now: Moment) -> Moment? { failures > 0 && now < pauseEnd ? pauseEnd : nil }
 
   /// A connection is about to try it.
@@ -37,48 +52,55 @@ package struct Standing: Hashable, Sendable {
     if failures > 0, now >= pauseEnd { trialEnd = now + Self.longestTrial }
   }
 
-  /// It did its part.
-  package mutating func succeed() {
-    failures = 0
+  /// It has shown what it can do.
+  package mutating func show(_ proof: Proof) {
     trialEnd = 0
-    silences = 0
+    if proof >= .answer { doubts = Doubts() }
+    if proof >= missing { failures = 0 }
   }
 
-  /// It did not do its part: it pauses, twice as long as the last time.
+  /// It failed: it pauses, twice as long as the last time.
   ///
-  /// Many connections fail at once where one does: as long as it pauses, no other failure counts.
+  /// Many connections fail at once where one does: during a pause, no other failure makes it longer, unless by `pause`.
   ///
-  /// - Parameter jitter: from 0 up to 1; it lengthens or shortens the pause by up to a quarter, so that not everybody
-  ///   comes back at the same time.
-  package mutating func fail(at now: Moment, jitter: Double) {
+  /// - Parameters:
+  ///   - missing: what ends the failure.
+  ///   - least: the shortest pause, in nanoseconds: a check that fails pauses an upstream until the next check.
+  ///   - jitter: from 0 up to 1; it lengthens or shortens the pause by up to a quarter, so that not all instances try
+  ///     the upstream at the same time.
+  package mutating func fail(
+    missing: Proof = .admission, at now: Moment, pausing least: Moment = 0, jitter: Double
+  ) {
     trialEnd = 0
-    silences = 0
-    guard failures == 0 || now >= pauseEnd else { return }
-    let pause = failures < 6 ? min(Self.firstPause << Moment(failures), Self.longestPause) : Self.longestPause
-    failures += 1
-    pauseEnd = now + Moment(Double(pause) * (0.75 + jitter / 2))
+    self.missing = failures == 0 ? missing : max(self.missing, missing)
+    if failures == 0 || now >= pauseEnd {
+      let pause =
+        failures < 6 ? min(Self.firstPause << Moment(failures), Self.longestPause) : Self.longestPause
+      failures += 1
+      pauseEnd = now + Moment(Double(pause) * (0.75 + jitter / 2))
+    }
+    pauseEnd = max(pauseEnd, now + least)
   }
 
-  /// It let us in, and was asked for nothing yet: that brings back what was down, but not what swallows requests.
-  package mutating func admit() {
+  /// It took a client's request and did not answer: it hung up, fell silent, or broke the protocol. That is its failure
+  /// when it happens to several clients with several destinations, or in a trial after such a failure.
+  package mutating func doubt(
+    of client: IPAddress?, for destination: Host, at now: Moment, jitter: Double
+  ) {
     trialEnd = 0
-    if silences < Self.silencesForFailure { failures = 0 }
-  }
-
-  /// It took a request, and nothing came of that in time: its failure, if it happens again and again.
-  package mutating func fallSilent(at now: Moment, jitter: Double) {
-    let count = silences + 1
-    trialEnd = 0
-    if count >= Self.silencesForFailure { fail(at: now, jitter: jitter) }
-    silences = count
+    let isEvidence = doubts.add(of: client, for: destination, at: now)
+    if isEvidence || failures > 0 && missing >= .answer { fail(missing: .answer, at: now, jitter: jitter) }
   }
 
   /// Nothing was found out about it.
   package mutating func endTrial() { trialEnd = 0 }
 
   package mutating func measure(_ nanoseconds: Double) {
-    latency = latency.map { $0 + Self.smoothing * (nanoseconds - $0) } ?? nanoseconds
+    latency = latency.map { Self.smooth($0, nanoseconds) } ?? nanoseconds
   }
+
+  /// An exponentially weighted moving average: the latest measurement counts 0.3.
+  static func smooth(_ average: Double, _ latest: Double) -> Double { average + 0.3 * (latest - average) }
 }
 
 /// What is known of all upstreams, and whose turn it is where several take turns.
@@ -86,6 +108,8 @@ package struct Standings: Sendable {
   private var byName: [String: Standing] = [:]
   /// Of groups and chains, by their names.
   var turns: [String: Int] = [:]
+  /// What the checks of groups measured, by the groups' names.
+  private var surveys: [String: Survey] = [:]
 
   package init() {}
 
@@ -98,7 +122,7 @@ package struct Standings: Sendable {
   /// The same if nothing had ever failed.
   var withoutFailures: Standings {
     var standings = self
-    for name in standings.byName.keys { standings.update(name) { $0.succeed() } }
+    for name in standings.byName.keys { standings.update(name) { $0.show(.passage) } }
     return standings
   }
 
@@ -110,5 +134,30 @@ package struct Standings: Sendable {
   /// Forgets all but these, and those through which something still goes.
   package mutating func keep(_ names: Set<String>) {
     byName = byName.filter { names.contains($0.key) || $0.value.connections > 0 }
+  }
+
+  // MARK: Checks
+
+  /// How long it takes to reach the destination of a group's check through each member.
+  private struct Survey: Sendable {
+    let group: Group
+    /// In nanoseconds, smoothed; `nil` for a member that has not passed a check yet.
+    var times: [Double?]
+  }
+
+  /// Notes how long a check of a member took, from the first connect to the last hop's success.
+  package mutating func measure(_ nanoseconds: Double, to member: Stop, of group: Group) {
+    guard let index = group.members.firstIndex(where: { $0.stop == member }) else { return }
+    var survey = surveys[group.name] ?? Survey(group: group, times: group.members.map { _ in nil })
+    // A reload may have given the name to another group, or the group another check.
+    if survey.group != group { survey = Survey(group: group, times: group.members.map { _ in nil }) }
+    survey.times[index] = survey.times[index].map { Standing.smooth($0, nanoseconds) } ?? nanoseconds
+    surveys[group.name] = survey
+  }
+
+  /// What the checks of a group measured, by member, in nanoseconds; `nil` when no check has passed yet.
+  func times(of group: Group) -> [Double?]? {
+    guard group.check != nil, let survey = surveys[group.name], survey.group == group else { return nil }
+    return survey.times
   }
 }

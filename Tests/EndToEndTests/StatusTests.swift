@@ -99,7 +99,7 @@ struct StatusTests {
     #expect(
       status.upstreams.map(\.name) == ["unneeded", "connect", "greet", "authenticate", "request", "good"])
     #expect(
-      status.upstreams.map(\.state) == ["unused", "down", "down", "down", "down", "up"])
+      status.upstreams.map(\.state) == ["unused", "down", "down", "down", "up", "up"])
     #expect(
       status.upstreams.map(\.failed)
         == [[:], ["connect": 3], ["greet": 1], ["authenticate": 1], ["request": 1], [:]])

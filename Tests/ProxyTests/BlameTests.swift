@@ -1,3 +1,4 @@
+import Addresses
 import DNS
 import Routing
 import Testing
@@ -15,38 +16,74 @@ struct BlameTests {
     arguments: [
       Failure(firstHop, .connect, .system(.connectionRefused)),
       Failure(firstHop, .resolve, .resolution(.notFound)),
+      Failure(firstHop, .tls, .tls(.notTLS)),
       Failure(lastHop, .connect, .reply(.connectionRefused)),
       Failure(firstHop, .greet, .closed), Failure(lastHop, .greet, .system(.timedOut)),
-      Failure(lastHop, .authenticate, .credentials), Failure(lastHop, .request, .closed),
-      Failure(firstHop, .request, .system(.timedOut)), Failure(firstHop, .request, .reply(.notAllowed)),
-      Failure(lastHop, .request, .violation(.version(4))),
+      Failure(lastHop, .authenticate, .credentials),
       Failure(lastHop, .request, .socks4Reply(.identMismatch)),
+      // What is asked of a hop that is not the last is the table's choice.
+      Failure(firstHop, .request, .system(.timedOut)), Failure(firstHop, .request, .reply(.notAllowed)),
     ])
-  func `a hop that fails in a phase of its own is down`(failure: Failure) {
+  func `a hop that cannot be connected to, or does not admit us, is down`(failure: Failure) {
     #expect(failure.blame == .hop)
-  }
-
-  @Test(arguments: 1...8 as ClosedRange<UInt8>)
-  func `what the last hop says of the destination is no failure of the hop`(code: UInt8) {
-    let failure = Failure(Self.lastHop, .request, .reply(SOCKS5.ReplyCode(rawValue: code)))
-    #expect(failure.blame == ([1, 7, 8].contains(code) ? .nobody : .destination))
+    // Unless the client's request had left as well: then that may be what was not borne.
+    var pipelined = failure
+    pipelined.hasRequestUnderway = true
+    #expect(pipelined.blame == .suspect || failure.cause == .socks4Reply(.identMismatch))
   }
 
   @Test(
     arguments: [
-      (.forbidden, true), (.badGateway, true), (.gatewayTimeout, true), (.serviceUnavailable, false),
-    ] as [(HTTP.Status, Bool)])
-  func `so is what a gateway says of it`(status: HTTP.Status, isDestination: Bool) {
-    let failure = Failure(Self.lastHop, .request, .status(status))
-    #expect(failure.blame == (isDestination ? .destination : .nobody))
+      .closed, .system(.connectionReset), .system(.brokenPipe), .system(.timedOut), .violation(.version(4)),
+      .http(.notHTTP), .tls(.notTLS),
+    ] as [Failure.Cause])
+  func `a hop that does not answer a request is suspect, and not down`(cause: Failure.Cause) {
+    #expect(Failure(Self.lastHop, .request, cause).blame == .suspect)
+    #expect(Failure(Self.lastHop, .associate, cause).blame == .suspect)
+    #expect(Failure(Self.firstHop, .relay, cause).blame == .suspect)
   }
 
-  @Test func `SOCKS4 has one word for all that destinations do`() {
-    #expect(Failure(Self.lastHop, .request, .socks4Reply(.rejected)).blame == .destination)
+  @Test(arguments: 1...9 as ClosedRange<UInt8>)
+  func `a SOCKS5 reply is the destination's word from 02 to 06, else a refusal`(code: UInt8) {
+    let failure = Failure(Self.lastHop, .request, .reply(SOCKS5.ReplyCode(rawValue: code)))
+    #expect(failure.blame == ((2...6).contains(code) ? .destination : .refusal))
   }
 
-  @Test func `that nothing is heard may be the destination's or the last hop's`() {
-    #expect(Failure(Self.lastHop, .request, .system(.timedOut)).blame == .silence)
+  @Test(
+    arguments: [
+      (.forbidden, .destination), (.notFound, .destination), (.badGateway, .refusal),
+      (.serviceUnavailable, .refusal), (.gatewayTimeout, .refusal), (.badRequest, .refusal),
+      (.init(rawValue: 302), .refusal),
+    ] as [(HTTP.Status, Failure.Blame)])
+  func `a gateway that fails is no word on the destination`(status: HTTP.Status, blame: Failure.Blame) {
+    #expect(Failure(Self.lastHop, .request, .status(status)).blame == blame)
+  }
+
+  @Test func `SOCKS4 has one word for all that destinations and hops do, and another is asked`() {
+    #expect(Failure(Self.lastHop, .request, .socks4Reply(.rejected)).blame == .refusal)
+  }
+
+  @Test func `a login refused to one identity takes the hop away from no other`() {
+    let plain = Upstream(name: "tor", endpoint: Endpoint(.loopback4, port: 1))
+    var isolated = plain
+    isolated.isolation = Isolation(by: [.client])
+    let failure = Failure(.hop(0, of: 1, name: "tor"), .authenticate, .credentials)
+    #expect(failure.blame(in: Chain([plain])) == .hop)
+    #expect(failure.blame(in: Chain([isolated])) == .suspect)
+    let unreachable = Failure(.hop(0, of: 1, name: "tor"), .connect, .system(.connectionRefused))
+    #expect(unreachable.blame(in: Chain([isolated])) == .hop)
+  }
+
+  @Test func `of several failures the truest is told`() {
+    let ordered: [Failure] = [
+      Failure(Self.firstHop, .connect, .system(.timedOut)),
+      Failure(Self.lastHop, .request, .reply(.generalFailure)),
+      Failure(Self.lastHop, .request, .system(.timedOut)),
+      Failure(Self.lastHop, .request, .reply(.commandNotSupported)),
+      Failure(Self.lastHop, .request, .status(.badGateway)),
+      Failure(Self.lastHop, .request, .reply(.connectionRefused)),
+    ]
+    #expect(ordered.map(\.truth) == Array(0...5))
   }
 
   @Test(
@@ -58,7 +95,8 @@ struct BlameTests {
       Failure(.client, .relay, .closed),
     ])
   func `what is ours or the destination's is not tried another way`(failure: Failure) {
-    #expect(failure.blame == .destination)
+    #expect(failure.blame == (failure.place.hopIndex == nil ? .destination : .ours))
+    #expect(failure.isFinal)
   }
 
   @Test(
@@ -67,6 +105,6 @@ struct BlameTests {
       Failure(lastHop, .request, .beyondSOCKS4(.name)), Failure(lastHop, .request, .beyondHTTP),
     ])
   func `what a hop cannot do for this request does not mean that it is down`(failure: Failure) {
-    #expect(failure.blame == .nobody)
+    #expect(failure.blame == .refusal)
   }
 }

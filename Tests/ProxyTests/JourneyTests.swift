@@ -80,12 +80,97 @@ import Transport
     #expect(!isDown("a") && !isDown("b"))
   }
 
-  @Test func `what is nobody's failure leaves the hop up, and lets another be tried`() {
-    let journey = journey("a", "b")
-    _ = journey.next()
-    #expect(journey.fail(Failure(.hop(0, of: 1, name: "a"), .request, .reply(.generalFailure))))
+  @Test(
+    arguments: [.reply(.generalFailure), .closed, .system(.timedOut), .status(.badGateway)] as [Failure.Cause]
+  )
+  func `a request that fails leaves the hop up, and lets another be tried`(cause: Failure.Cause) {
+    for _ in 0..<10 {
+      let journey = journey("a", "b")
+      #expect(journey.next()?.description == "a")
+      #expect(journey.fail(Failure(.hop(0, of: 1, name: "a"), .request, cause)))
+      #expect(!isDown("a"))
+      #expect(journey.next()?.description == "b")
+    }
+  }
+
+  @Test func `a connection goes direct where the proxy is down, and not where its request failed`() {
+    for (phase, isDirect) in [
+      (.connect, true), (.tls, true), (.greet, true), (.authenticate, true), (.request, false),
+      (.associate, false),
+    ] as [(Failure.Phase, Bool)] {
+      let health = Health()
+      let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(.direct)])
+      let journey = Journey(by: Plan(.group(group)), for: request, health: health)
+      #expect(journey.next()?.description == "a")
+      #expect(journey.fail(Failure(.hop(0, of: 1, name: "a"), phase, .closed)))
+      #expect(journey.next() == (isDirect ? .direct : nil), "\(phase)")
+      let next = Journey(by: Plan(.group(group)), for: request, health: health)
+      #expect(next.next()?.description == (isDirect ? "direct" : "a"), "\(phase)")
+    }
+  }
+
+  @Test func `one client's requests take a hop from no other, and several clients' do`() {
+    let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(upstream("b"))])
+    func pass(_ client: UInt32, _ destination: UInt32) -> String? {
+      let request = Request(
+        to: Endpoint(.address(.v4(destination)), port: 80), client: .v4(client))
+      let journey = Journey(by: Plan(.group(group)), for: request, health: health)
+      let way = journey.next()
+      if way?.description == "a" {
+        journey.fail(Failure(.hop(0, of: 1, name: "a"), .request, .system(.connectionReset)))
+      }
+      return way?.description
+    }
+    #expect((0..<5).map { pass(1, $0) } == ["a", "a", "a", "b", "b"])
+    #expect(pass(2, 10) == "a")
     #expect(!isDown("a"))
-    #expect(journey.next()?.description == "b")
+    #expect(pass(3, 11) == "a")
+    #expect(isDown("a"))
+    #expect(pass(4, 12) == "b")
+  }
+
+  @Test(
+    arguments: [
+      .reply(.networkUnreachable), .reply(.hostUnreachable), .reply(.connectionRefused), .reply(.ttlExpired),
+      .reply(.notAllowed), .reply(.generalFailure), .socks4Reply(.rejected), .status(.forbidden),
+      .status(.badGateway), .closed, .system(.timedOut),
+    ] as [Failure.Cause])
+  func `a check passes only when its destination is reached, and only that ends its failure`(
+    cause: Failure.Cause
+  ) {
+    let journey = { (purpose: Journey.Purpose) in
+      let journey = Journey(
+        by: Plan(.itinerary(Itinerary([Itinerary.Position([upstream("a")])]))), for: request, as: purpose,
+        health: health)
+      _ = journey.next()
+      return journey
+    }
+    let check = Journey.Purpose.check(again: .seconds(60))
+    journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .request, cause), as: .hop)
+    #expect(isDown("a"))
+    // Neither a tunnel to it nor an answer of its brings it back.
+    journey(.upkeep).arriveAtLastHop()
+    #expect(isDown("a"))
+    journey(.client).fail(Failure(.hop(0, of: 1, name: "a"), .request, .reply(.hostUnreachable)))
+    #expect(isDown("a"))
+    journey(check).arrive()
+    #expect(!isDown("a"))
+    // What is ours is no failure of a member's.
+    journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.tooManyOpenFiles)))
+    #expect(!isDown("a"))
+  }
+
+  @Test func `of several refusals the truest is told, and was the last`() {
+    let journey = journey("a", "b", "c")
+    for (name, cause) in [
+      ("a", .reply(.generalFailure)), ("b", .reply(.commandNotSupported)), ("c", .closed),
+    ] as [(String, Failure.Cause)] {
+      #expect(journey.next()?.description == name)
+      #expect(journey.fail(Failure(.hop(0, of: 1, name: name), .request, cause)))
+    }
+    #expect(journey.next() == nil)
+    #expect(journey.conclude().cause == .reply(.commandNotSupported))
+    #expect(journey.attempts.map(\.way.description) == ["a", "c", "b"])
   }
 
   @Test func `a hop's latency is what it takes to connect and to be admitted, and no more`() {

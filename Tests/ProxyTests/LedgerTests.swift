@@ -34,7 +34,8 @@ import Wire
     arguments: [
       // The destination's own, a refusal without a reason, silence, a command that it does not know.
       (.request, .reply(.connectionRefused), 1, 0), (.request, .reply(.generalFailure), 0, 1),
-      (.request, .system(.timedOut), 0, 1), (.associate, .reply(.commandNotSupported), 0, 1),
+      (.request, .system(.timedOut), 0, 1), (.request, .closed, 0, 1), (.request, .status(.badGateway), 0, 1),
+      (.associate, .reply(.commandNotSupported), 0, 1),
       // What it was never asked, and what is ours.
       (.request, .beyondSOCKS4(.name), 0, 0), (.associate, .withoutUDP, 0, 0),
       (.connect, .system(.tooManyOpenFiles), 0, 0),

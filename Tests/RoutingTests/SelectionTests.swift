@@ -248,7 +248,7 @@ import Testing
       guard case .chain(let chain) = selection.way else { break }
       tried.append(chain.description)
       // The last hop is never reached.
-      detours.add(chain.hops)
+      detours.add(chain.hops, isOut: true)
     }
     #expect(tried == ["a,x", "a,y", "b,x", "b,y"])
   }
@@ -267,7 +267,7 @@ import Testing
     {
       guard case .chain(let chain) = selection.way else { break }
       tried.append(chain.description)
-      detours.add(chain.hops)
+      detours.add(chain.hops, isOut: true)
     }
     #expect(tried == ["a,x", "c", "b,x"])
   }
@@ -289,38 +289,112 @@ import Testing
     #expect(try ways(1, by: plan, &standings) == ["a"])
   }
 
-  // MARK: Standing
-
-  @Test func `a pause grows from a second to a minute, and success ends it`() {
-    var standing = Standing()
-    var now = Self.second
-    var pauses: [Moment] = []
-    for _ in 0..<9 {
-      standing.fail(at: now, jitter: 0.5)
-      #expect(standing.isDown(at: now))
-      // What fails meanwhile does not make it longer.
-      standing.fail(at: now + 1, jitter: 0.5)
-      pauses.append((standing.pauseEnd - now) / Self.second)
-      now = standing.pauseEnd
-      #expect(!standing.isDown(at: now))
+  @Test func `nobody goes direct for a proxy that is up, whatever it did to this connection`() throws {
+    let stops = try upstreams("ab")
+    for strategy in [Group.Strategy.failover, .roundRobin, .random, .fastest, .leastConnections] {
+      for members in [stops + [.direct], [stops[0], .direct, stops[1]], [.direct] + stops] {
+        let plan = Plan(
+          .group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: strategy)))
+        for isDown in [false, true] {
+          var standings = Standings()
+          var generator = SplitMix(state: 3)
+          var detours = Detours()
+          detours.add(Self.hops(of: stops[0]), isOut: isDown)
+          let way = standings.choose(
+            by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)?.way
+            .description
+          let mayGoDirect = isDown && members[1] != stops[1] || isDown && strategy != .failover
+          #expect(
+            way == "b" || way == "direct" && mayGoDirect, "\(strategy) \(members) \(isDown) \(way ?? "")")
+          // The other one is no way out either.
+          detours.add(Self.hops(of: stops[1]), isOut: isDown)
+          let last = standings.choose(
+            by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)?.way
+            .description
+          #expect(last == (isDown ? "direct" : nil))
+        }
+      }
     }
-    #expect(pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60])
-    standing.succeed()
-    #expect(!standing.isDown(at: 0))
-    standing.fail(at: now, jitter: 0)
-    #expect(standing.pauseEnd - now == Self.second * 3 / 4)
   }
 
-  @Test func `of latencies the latest counts most, and the older ones less and less`() {
-    var standing = Standing()
-    #expect(standing.latency == nil)
-    var latencies: [Int] = []
-    for measured in [100, 200, 200, 0] {
-      standing.measure(Double(measured))
-      latencies.append(Int((standing.latency ?? 0).rounded()))
+  private static func hops(of stop: Stop) -> [Upstream] { stop.upstreams }
+
+  @Test func `fastest takes direct only while no proxy is up, from the first connection on`() throws {
+    let stops = try upstreams("ab")
+    let inner = Stop.group(
+      Group(name: "inner", members: [Group.Member(.direct), Group.Member(stops[1])]))
+    for members in [[Stop.direct] + stops, [stops[0], .direct], [inner, stops[0]], [stops[0], inner]] {
+      let plan = Plan(.group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: .fastest)))
+      var standings = Standings()
+      var generator = SplitMix(state: 5)
+      for number in 0..<2000 {
+        let way = standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way
+        let name = try #require(way).description
+        #expect(name != "direct", "connection \(number)")
+        // The first ones are on their way for long.
+        standings.update(name) { $0.connections += 1 }
+        if number > 50 { standings.update(name) { $0.measure(name == "a" ? 9e9 : 1e6) } }
+      }
+      for name in ["a", "b"] { standings.update(name) { $0.fail(at: 1, jitter: 0) } }
+      #expect(
+        standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way == .direct)
     }
-    #expect(latencies == [100, 130, 151, 106])
+    // What cannot carry datagrams is not in their way.
+    let deaf = Stop.upstream(try upstream("d", udp: .no))
+    let plan = Plan(
+      .group(Group(name: "g", members: [Group.Member(deaf), Group.Member(.direct)], strategy: .fastest)))
+    var standings = Standings()
+    let datagram = try Request("x.test", .udp)
+    #expect(try ways(1, by: plan, &standings, request: { _ in datagram }) == ["direct"])
   }
+
+  @Test func `a client whose requests a proxy did not answer takes another proxy, and others do not`() throws
+  {
+    let plan = Plan(
+      .group(
+        Group(
+          name: "g", members: try upstreams("ab").map { Group.Member($0) } + [Group.Member(.direct)])))
+    var standings = Standings()
+    let (client, other) = (IPAddress.v4(0x0a00_0001), IPAddress.v4(0x0a00_0002))
+    for number in 0..<3 {
+      let host = Host.name(try DomainName("h\(number).test"))
+      standings.update("a") { $0.doubt(of: client, for: host, at: 1, jitter: 0) }
+    }
+    let request: (IPAddress?) throws -> Request = { try Request("x.test", client: $0) }
+    #expect(try ways(2, by: plan, &standings, request: { _ in try request(client) }) == ["b", "b"])
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(other) }) == ["a"])
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(nil) }) == ["a"])
+    // Doubt leads to other proxies, and not around them.
+    standings.update("b") { $0.fail(at: Self.second, jitter: 0) }
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(client) }) == ["a"])
+    standings.update("a") { $0.show(.answer) }
+    standings.update("b") { $0.show(.passage) }
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(client) }) == ["a"])
+  }
+
+  @Test func `with a check, fastest goes by the whole way that the check measured`() throws {
+    let members = try upstreams("abc").map { Group.Member($0) }
+    let check = { (port: UInt16) in
+      Group.Check(to: Endpoint(.loopback4, port: port), every: .seconds(30), timeout: .seconds(5))
+    }
+    let group = Group(name: "g", members: members, strategy: .fastest, check: check(80))
+    var standings = Standings()
+    // The nearest proxy has the longest way.
+    for (name, latency) in [("a", 1e6), ("b", 20e6), ("c", 30e6)] {
+      standings.update(name) { $0.measure(latency) }
+    }
+    for (member, time) in zip(members, [400e6, 50e6]) {
+      standings.measure(time, to: member.stop, of: group)
+    }
+    #expect(try counts(ways(200, by: Plan(.group(group)), &standings)) == ["b": 200])
+    standings.measure(10e6, to: members[2].stop, of: group)
+    #expect(try counts(ways(200, by: Plan(.group(group)), &standings)) == ["c": 200])
+    // The times of another check are not this one's.
+    let changed = Group(name: "g", members: members, strategy: .fastest, check: check(443))
+    #expect(try counts(ways(200, by: Plan(.group(changed)), &standings))["a", default: 0] > 150)
+  }
+
+  // MARK: Trials
 
   @Test func `after its pause one connection tries it, and others wait for what comes of that`() throws {
     let plan = Plan(.group(try group("ab", .failover)))
@@ -330,40 +404,8 @@ import Testing
     // Nothing came of it.
     standings.update("a") { $0.endTrial() }
     #expect(try ways(3, by: plan, &standings, at: later) == ["a", "b", "b"])
-    standings.update("a") { $0.succeed() }
+    standings.update("a") { $0.show(.passage) }
     #expect(try ways(2, by: plan, &standings, at: later) == ["a", "a"])
-  }
-
-  @Test func `admission brings back what was down, but not what swallows requests`() {
-    var standing = Standing()
-    standing.fail(at: 1, jitter: 0)
-    #expect(standing.isDown(at: 2))
-    standing.admit()
-    #expect(!standing.isDown(at: 2))
-    for _ in 0..<3 { standing.fallSilent(at: 3, jitter: 0) }
-    standing.admit()
-    #expect(standing.isDown(at: 4))
-    standing.succeed()
-    #expect(!standing.isDown(at: 4))
-  }
-
-  @Test func `one silence may be the destination's, three in a row are the hop's`() {
-    var standing = Standing()
-    for _ in 0..<5 {
-      standing.fallSilent(at: 1, jitter: 0)
-      standing.fallSilent(at: 1, jitter: 0)
-      #expect(!standing.isDown(at: 1))
-      standing.succeed()
-    }
-    for _ in 0..<3 { standing.fallSilent(at: 1, jitter: 0) }
-    #expect(standing.isDown(at: 1))
-    // One in a trial is not held against it either.
-    standing = Standing()
-    standing.fail(at: 1, jitter: 0)
-    standing.begin(at: Self.second)
-    #expect(standing.isDown(at: Self.second))
-    standing.fallSilent(at: Self.second, jitter: 0)
-    #expect(!standing.isDown(at: Self.second))
   }
 }
 

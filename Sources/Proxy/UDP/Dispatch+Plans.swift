@@ -22,7 +22,6 @@ extension Dispatch {
     let journey = association.worker.journey(by: plan, for: request)
     while let way = journey.next() {
       guard case .chain(let chain) = way else {
-        guard journey.mayTakeDatagramsDirect else { break }
         choose(.direct(journey), for: plan)
         return decideDirectly(request)
       }
@@ -41,7 +40,7 @@ extension Dispatch {
       add(path)
       return decide(request, by: path)
     }
-    let failure = Failure(lackOfUDPOf: .plan(plan)) ?? journey.failure
+    let failure = Failure(lackOfUDPOf: .plan(plan)) ?? journey.conclude()
     report(failure, of: .plan(plan))
     // Of each of its ways, and not only of those that are down, it must be known that it carries none.
     if let alternative, failure.isLackOfUDP, journey.attempts.allSatisfy(\.failure.isLackOfUDP) {
@@ -67,7 +66,6 @@ extension Dispatch {
     while let way = journey.next() {
       // Nothing has to be opened for it.
       guard case .chain(let chain) = way else {
-        guard journey.mayTakeDatagramsDirect else { break }
         return choose(.direct(journey), for: plan)
       }
       let isolated = server.identities.isolate(chain, for: anywhere)
@@ -80,19 +78,9 @@ extension Dispatch {
         try await open(path)
         return choose(.path(path), for: plan)
       } catch {
-        guard error.blame != .destination else { throw error }
+        guard !error.isFinal else { throw error }
       }
     }
-    throw journey.failure
-  }
-}
-
-extension Journey {
-  /// Whether `direct` may take the place of the members before it: each of them is down, or carries no UDP. One that
-  /// failed this association only is none of these.
-  fileprivate var mayTakeDatagramsDirect: Bool {
-    attempts.allSatisfy { attempt in
-      attempt.failure.isLackOfUDP || attempt.failure.blame == .hop && attempt.failure.cause != .noWay
-    }
+    throw journey.conclude()
   }
 }

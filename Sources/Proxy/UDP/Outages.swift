@@ -47,7 +47,7 @@ final class Outages: Sendable {
 
   /// Remembers why a path could not be opened for a client.
   func note(_ failure: Failure, of chain: Chain, as isolated: Chain, by client: IPAddress) {
-    let witness = client.witness
+    let witness = client.oneClient
     let dialled = failure.concernsAllIdentities ? chain : isolated
     let end = Deadline.now + Self.duration
     state.withLock { state in
@@ -100,17 +100,6 @@ extension Failure {
     switch phase {
     case .resolve, .connect, .tls, .greet, .authenticate: false
     case .request, .associate, .accept, .relay: !isLackOfUDP
-    }
-  }
-}
-
-extension IPAddress {
-  /// The same for all addresses that one client can choose from: the loopback addresses, and a /64 of IPv6.
-  fileprivate var witness: IPAddress {
-    guard !isLoopback else { return .loopback4 }
-    return switch self {
-    case .v4: self
-    case .v6(let bits): .v6((bits.value >> 64) << 64)
     }
   }
 }

@@ -33,7 +33,7 @@ extension WarmChains {
     let stops = entry.chain.hops.map { Itinerary.Position([.upstream($0)]) }
     let journey = Journey(
       by: Plan(.itinerary(Itinerary(stops))), for: Request(to: Endpoint(.unspecified4, port: 0)),
-      health: health)
+      as: .upkeep, health: health)
     if entry.isChosen {
       _ = journey.next()
       dialer.journey = journey
@@ -56,7 +56,7 @@ extension WarmChains {
       dialer.ledger?.note(error, of: entry.chain)
       let resting = error.cause == .system(.timedOut) ? 0 : entry.tunnels.count
       // While others stand, it is one too many, and the hop is not down.
-      journey.fail(error, as: resting > 0 ? .nobody : nil)
+      journey.fail(error, as: resting > 0 ? .refusal : nil)
       let now = Deadline.now
       if entry.isChosen, resting == 0, health.pauseEnd(of: entry.chain) > now {
         entry.stock.yield()

@@ -63,7 +63,7 @@ final class ScriptedHop: Sendable {
     for control in controls.all { control.hangUp() }
   }
 
-  private static func tunnel(_ client: Socket, to destination: String) throws {
+  static func tunnel(_ client: Socket, to destination: String) throws {
     guard let target = try? Socket(to: destination) else { return try client.send(SOCKS.failure(5)) }
     try client.send([5, 0, 0] + SOCKS.encoded(target.localAddress))
     Thread.detachNewThread {

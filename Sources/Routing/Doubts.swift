@@ -1,0 +1,54 @@
+import Addresses
+
+/// Requests that an upstream took and did not answer, since it last answered one.
+///
+/// Such a request proves nothing against the upstream: a client can choose a destination that never answers, or one
+/// whose name makes a filter on the way cut the connection. So requests of one client count against the upstream for
+/// that client only, and requests of several clients for several destinations count against it for all.
+struct Doubts: Hashable, Sendable {
+  private struct Client: Hashable, Sendable {
+    let address: IPAddress?
+    /// Different ones, at most `enough`.
+    var destinations: [Host] = []
+    var latest: Moment
+    /// Until then the client's connections prefer other proxies.
+    var end: Moment = 0
+  }
+
+  private var clients: [Client] = []
+
+  /// So many clients, and so many destinations, are evidence.
+  private static let enough = 3
+  /// The clients that are remembered; each is a few dozen octets.
+  private static let most = 8
+  /// What is older is no evidence.
+  private static let lifetime: Moment = 300_000_000_000
+  /// How long a client avoids an upstream that did not answer it.
+  private static let avoidance: Moment = 30_000_000_000
+
+  /// Adds a request; true when there is evidence that the upstream fails for all.
+  mutating func add(of client: IPAddress?, for destination: Host, at now: Moment) -> Bool {
+    let address = client?.oneClient
+    clients.removeAll { now > $0.latest + Self.lifetime }
+    var entry = Client(address: address, latest: now)
+    if let index = clients.firstIndex(where: { $0.address == address }) {
+      entry = clients.remove(at: index)
+      entry.latest = now
+    } else if clients.count == Self.most {
+      clients.removeFirst()
+    }
+    if entry.destinations.count < Self.enough, !entry.destinations.contains(destination) {
+      entry.destinations.append(destination)
+    }
+    if entry.destinations.count == Self.enough { entry.end = now + Self.avoidance }
+    clients.append(entry)
+    return clients.count >= Self.enough && Set(clients.flatMap(\.destinations)).count >= Self.enough
+  }
+
+  /// Whether the client's own requests, for several destinations, got no answer.
+  func hold(for client: IPAddress?, at now: Moment) -> Bool {
+    guard !clients.isEmpty else { return false }
+    let address = client?.oneClient
+    return clients.contains { $0.address == address && now < $0.end }
+  }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import Testing
+
+/// A destination that makes proxies fail, chosen by one client, and the other clients.
+@Suite(.blocking)
+struct SuspectHopTests {
+  private static let evil = "127.0.0.66"
+
+  /// A proxy that serves, except requests for one address, which are cut as a filter on the way would cut them: as soon
+  /// as they are seen, if need be before the greeting is answered.
+  private static func filtered(by cut: @escaping @Sendable (Socket) throws -> Void) throws -> Server {
+    try Server { client in
+      _ = try client.receiveGreeting()
+      let isPipelined = client.hasSomethingToRead(within: 20)
+      if !isPipelined { try client.send(5, 0) }
+      let destination = try client.receiveRequest()
+      guard !destination.hasPrefix(evil) else { return try cut(client) }
+      if isPipelined { try client.send(5, 0) }
+      try ScriptedHop.tunnel(client, to: destination)
+    }
+  }
+
+  private static let cuts: [(String, @Sendable (Socket) throws -> Void)] = [
+    ("closes", { _ in }), ("resets", { $0.resetWhenClosed() }),
+    ("says nothing", { _ = try $0.receiveToEnd() }),
+    ("answers in HTTP", { try $0.send("HTTP/1.1 403 No\r\n\r\n") }),
+  ]
+
+  @Test(arguments: 0..<4, ["no", "yes"])
+  func `a destination that makes proxies fail takes them from nobody else, and sends nobody direct (T32)`(
+    index: Int, pipeline: String
+  ) throws {
+    let target = try Server.echo(on: "0.0.0.0:0")
+    let hops = try (0..<2).map { _ in try Self.filtered(by: Self.cuts[index].1) }
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        a: {url: "socks5://\(hops[0].address)", pipeline: \(pipeline), timeout: 2s}
+        b: {url: "socks5://\(hops[1].address)", pipeline: \(pipeline), timeout: 2s}
+      groups: {exits: {members: [a, b, direct]}}
+      timeouts: {dial: 1s}
+      default: exits
+
+      """)
+    let sockeye = controlled.sockeye
+    for port in 1...5 {
+      let attacker = try Socket(to: sockeye.address, from: "127.0.0.2")
+      #expect(try attacker.requestConnect(to: "\(Self.evil):\(port)").code != 0)
+    }
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true, true, true])
+    let client = try Socket(to: sockeye.address, from: "127.0.0.3")
+    #expect(try client.requestConnect(to: "127.0.0.5:\(target.port)").code == 0)
+    try client.send("hello")
+    #expect(try client.receive(exactly: 5) == Array("hello".utf8))
+    client.hangUp()
+    let line = try sockeye.session(to: "127.0.0.5:\(target.port)")
+    #expect(line.contains(" via=a ") && !line.contains(" tried="), "\(line)")
+    // What is refused by both is served by neither, and not from here.
+    let last = try Socket(to: sockeye.address, from: "127.0.0.2")
+    #expect(try last.requestConnect(to: "\(Self.evil):\(target.port)").code != 0)
+    #expect(target.accepted.all.count == 1)
+  }
+
+  @Test(
+    arguments: [("socks5", [5, 1, 0, 1, 0, 0, 0, 0, 0, 0]), ("socks4a", [0, 91, 0, 0, 0, 0, 0, 0])]
+      as [(String, [UInt8])])
+  func `a refusal without a reason is asked of the next proxy, and not of direct`(
+    scheme: String, answer: [UInt8]
+  ) throws {
+    let target = try Server.echo()
+    let hop = try Server { client in
+      if scheme == "socks5" { _ = try client.acceptRequest() } else { _ = try client.receiveSOCKS4Request() }
+      try client.send(answer)
+      _ = try client.receiveToEnd()
+    }
+    let good = try Sockeye("default: direct\n")
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "\(scheme)://\(hop.address)", b: "socks5://\(good.address)"}
+      groups: {home: {members: [a, direct]}, exits: {members: [a, b]}}
+      routes: [{ip: 127.0.0.1, via: exits}]
+      default: home
+
+      """)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "127.0.0.9:\(target.port)").code == 1)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: target.address).code == 0)
+    #expect(try sockeye.session(to: target.address).contains(" via=b tried=\"a: "))
+  }
+
+  @Test func `a gateway whose exit is gone is passed over, and stays up`() throws {
+    let target = try Server.echo()
+    for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
+      let hop = try Server { client in
+        _ = try client.receiveHead()
+        try client.send("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n")
+        _ = try client.receiveToEnd()
+      }
+      let good = try Sockeye("default: direct\n")
+      let controlled = try ControlledSockeye(
+        """
+        upstreams: {a: "http://\(hop.address)", b: "socks5://\(good.address)"}
+        groups: {exits: {members: [a, b]}}
+        default: exits
+
+        """)
+      for _ in 0..<4 {
+        #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
+      }
+      let line = try controlled.sockeye.session(to: target.address)
+      #expect(line.contains(" via=b tried=\"a: hop=1/1 a phase=request reply=\(status.prefix(3))"), "\(line)")
+      #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
+    }
+  }
+
+  @Test(arguments: [[1, 7], [7, 1], [1, 8], [8, 1], [1, 4], [1, 1]] as [[UInt8]])
+  func `of several members' refusals the client is told the truest`(codes: [UInt8]) throws {
+    let hops = try codes.map { code in
+      try Server { client in
+        _ = try client.acceptRequest()
+        try client.send(SOCKS.failure(code))
+        _ = try client.receiveToEnd()
+      }
+    }
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(hops[0].address)", b: "socks5://\(hops[1].address)"}
+      groups: {exits: {members: [a, b]}}
+      default: exits
+
+      """)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "192.0.2.1:80").code == codes.max())
+    let line = try sockeye.session(to: "192.0.2.1:80")
+    #expect(line.contains(" phase=request reply=0\(codes.max() ?? 0) "), "\(line)")
+  }
+
+  @Test(arguments: ["03", "04", "05", "06", "91", "502"])
+  func `a member that does not reach the check's destination does not pass`(answer: String) throws {
+    let target = try Server.echo()
+    let hop = try Server { client in
+      switch answer {
+      case "91":
+        _ = try client.receiveSOCKS4Request()
+        try client.send(0, 91, 0, 0, 0, 0, 0, 0)
+      case "502":
+        _ = try client.receiveHead()
+        try client.send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+      default:
+        _ = try client.acceptRequest()
+        try client.send(SOCKS.failure(try #require(UInt8(answer))))
+      }
+      _ = try client.receiveToEnd()
+    }
+    let good = try Sockeye("default: direct\n")
+    let scheme = ["91": "socks4a", "502": "http"][answer] ?? "socks5"
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "\(scheme)://\(hop.address)", b: "socks5://\(good.address)"}
+      groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 100ms, timeout: 1s}}}
+      default: exits
+
+      """)
+    _ = try Socket(to: controlled.sockeye.address).requestConnect(to: target.address)
+    try eventually("a never went down") {
+      try controlled.status().groups[0].members.map(\.up) == [false, true]
+    }
+    // It is in nobody's way as long as it fails, in spite of its pauses, which end.
+    let checks = hop.accepted.all.count
+    try eventually("a is not checked any more") { hop.accepted.all.count > checks + 3 }
+    for _ in 0..<5 {
+      #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
+    }
+  }
+}

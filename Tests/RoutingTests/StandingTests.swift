@@ -1,0 +1,140 @@
+import Addresses
+import Testing
+
+@testable import Routing
+
+/// What becomes of an upstream by what it does.
+@Suite struct StandingTests {
+  private static let second: Moment = 1_000_000_000
+
+  private func client(_ number: UInt32) -> IPAddress { .v4(0x0a00_0000 + number) }
+
+  private func host(_ number: Int) throws -> Host { .name(try DomainName("h\(number).test")) }
+
+  @Test func `a pause grows from a second to a minute, and success ends it`() {
+    var standing = Standing()
+    var now = Self.second
+    var pauses: [Moment] = []
+    for _ in 0..<9 {
+      standing.fail(at: now, jitter: 0.5)
+      #expect(standing.isDown(at: now))
+      // What fails meanwhile does not make it longer.
+      standing.fail(at: now + 1, jitter: 0.5)
+      pauses.append((standing.pauseEnd - now) / Self.second)
+      now = standing.pauseEnd
+      #expect(!standing.isDown(at: now))
+    }
+    #expect(pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60])
+    standing.show(.passage)
+    #expect(!standing.isDown(at: 0))
+    standing.fail(at: now, jitter: 0)
+    #expect(standing.pauseEnd - now == Self.second * 3 / 4)
+  }
+
+  @Test func `of latencies the latest counts most, and the older ones less and less`() {
+    var standing = Standing()
+    #expect(standing.latency == nil)
+    var latencies: [Int] = []
+    for measured in [100, 200, 200, 0] {
+      standing.measure(Double(measured))
+      latencies.append(Int((standing.latency ?? 0).rounded()))
+    }
+    #expect(latencies == [100, 130, 151, 106])
+  }
+
+  @Test(
+    arguments: [
+      (.admission, [true, true, true]), (.answer, [false, true, true]), (.passage, [false, false, true]),
+    ] as [(Standing.Proof, [Bool])])
+  func `a failure is over when the upstream shows what it failed at, and not before`(
+    missing: Standing.Proof, isOver: [Bool]
+  ) {
+    for (proof, isOver) in zip([Standing.Proof.admission, .answer, .passage], isOver) {
+      var standing = Standing()
+      standing.fail(missing: missing, at: 1, jitter: 0)
+      // That it cannot even be connected to any more does not make less of it.
+      standing.fail(at: 2, jitter: 0)
+      standing.show(proof)
+      #expect(standing.isDown(at: 3) != isOver, "\(proof)")
+    }
+  }
+
+  @Test func `a check that fails pauses its member at least until the next one`() {
+    var standing = Standing()
+    for now in [1, 30, 60] as [Moment] {
+      standing.fail(missing: .passage, at: now * Self.second, pausing: 40 * Self.second, jitter: 0)
+      #expect(standing.pauseEnd == (now + 40) * Self.second)
+    }
+  }
+
+  @Test func `one client takes a hop down by no number of destinations that do not answer`() throws {
+    var standing = Standing()
+    for number in 0..<1000 {
+      standing.doubt(of: client(1), for: try host(number), at: Moment(number) * 1000, jitter: 0)
+    }
+    // Nor by as many addresses of its own /64.
+    for number in 0..<1000 {
+      let address = IPAddress.v6(0x2001_0db8 << 96 | UInt128(number))
+      standing.doubt(of: address, for: try host(number), at: 1_000_000, jitter: 0)
+    }
+    #expect(!standing.isDown(at: 1_000_001))
+    #expect(standing.isDoubtful(to: client(1), at: 1_000_001))
+    #expect(!standing.isDoubtful(to: client(2), at: 1_000_001))
+    #expect(!standing.isDoubtful(to: nil, at: 1_000_001))
+    #expect(standing.isDoubtful(to: .v6(0x2001_0db8 << 96 | 77777), at: 1_000_001))
+  }
+
+  @Test func `one destination that never answers takes a hop down for nobody`() throws {
+    var standing = Standing()
+    for number in 0..<1000 as Range<UInt32> {
+      standing.doubt(of: client(number), for: try host(1), at: 1, jitter: 0)
+      #expect(!standing.isDoubtful(to: client(number), at: 1))
+    }
+    #expect(!standing.isDown(at: 1))
+  }
+
+  @Test
+  func `several clients whose destinations do not answer take a hop down, unless one is answered between`()
+    throws
+  {
+    for isAnswered in [false, true] {
+      var standing = Standing()
+      for number in 1...3 {
+        #expect(!standing.isDown(at: 1))
+        if isAnswered { standing.show(.answer) }
+        standing.doubt(of: client(UInt32(number)), for: try host(number), at: 1, jitter: 0)
+      }
+      #expect(standing.isDown(at: 1) != isAnswered)
+      // Admission does not bring it back, an answer does.
+      standing.show(.admission)
+      #expect(standing.isDown(at: 1) != isAnswered)
+      standing.show(.answer)
+      #expect(!standing.isDown(at: 1))
+    }
+    // What was long ago is no evidence.
+    var standing = Standing()
+    for number in 1...10 {
+      standing.doubt(
+        of: client(UInt32(number)), for: try host(number), at: Moment(number) * 301 * Self.second, jitter: 0)
+    }
+    #expect(!standing.isDown(at: 3010 * Self.second))
+  }
+
+  @Test func `what is down for want of answers stays down when a trial gets none`() throws {
+    var standing = Standing()
+    for number in 1...3 {
+      standing.doubt(of: client(UInt32(number)), for: try host(number), at: 1, jitter: 0)
+    }
+    let later = 2 * Self.second
+    standing.begin(at: later)
+    standing.doubt(of: client(9), for: try host(9), at: later, jitter: 0)
+    #expect(standing.restEnd(at: later) != nil)
+    // What could not be connected to, and now admits, is up, whatever becomes of the request.
+    standing = Standing()
+    standing.fail(at: 1, jitter: 0)
+    standing.begin(at: later)
+    standing.show(.admission)
+    standing.doubt(of: client(9), for: try host(9), at: later, jitter: 0)
+    #expect(!standing.isDown(at: later))
+  }
+}
