@@ -200,7 +200,8 @@ extension Dialer {
         // Not even the first hop's kernel has received the request: a tunnel at rest was cut without a word.
         if reached.isWarm, reached.stream.isUnacknowledged { throw error }
       }
-      if isPipelined { doubt(hop.index, of: reached.chain) }
+      // Of a hop that is not greeted this is the first answer: the one before may have lost what is for it.
+      if isPipelined { doubt(hop.isGreeted ? hop.index : hop.index - 1, of: reached.chain) }
     }
     return try await hop.reply(over: reached.stream, input: &reached.input, phase: phase, until: deadline)
   }

@@ -32,8 +32,8 @@ struct Dialer: Sendable {
   var onWay: @Sendable (Way) -> Void = { _ in }
   /// Chooses the ways, when a plan is dialled.
   var journey: Journey?
-  /// For whom it dials, which decides whose share of the tunnels at rest it uses; `nil` for nobody, or who is not known.
-  var client: IPAddress?
+  /// The client whose share of the tunnels at rest is used; `nil` when no client waits.
+  var client: Client?
   /// Has tunnels to last hops that wait; `nil`: every chain is dialled from its first hop on.
   var warm: WarmChains?
   /// Told the relay of each hop: the address that it named, and the one that is used; for `trace`.

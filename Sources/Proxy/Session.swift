@@ -221,7 +221,7 @@ final class Session: @unchecked Sendable {
       dialer.journey = journey
     }
     dialer.warm = worker.warm
-    dialer.client = peer?.address
+    dialer.client = place.client
     do throws(Failure) {
       return try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
     } catch {

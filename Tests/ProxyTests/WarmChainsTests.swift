@@ -235,7 +235,9 @@ struct WarmChainsTests {
       let everybody = hop.serveEverybody()
       defer { everybody.cancel() }
       let promised = hop.chain(warm: .count(4))
-      let clients = ["192.0.2.1", "2001:db8::1", "2001:db8:0:0:ffff::1"].map(IPAddress.init)
+      let clients = ["192.0.2.1", "2001:db8::1", "2001:db8:0:0:ffff::1"].compactMap {
+        IPAddress($0).map(Client.init(at:))
+      }
       #expect(try await warm.dial(promised).value == .reached(isWarm: false))
       #expect(try await warm.dial(hop.identity(0), for: clients[0]).value == .reached(isWarm: false))
       try await warm.waitUntil { $0.sorted() == [1, 4] }
@@ -408,13 +410,13 @@ private final class Warm: @unchecked Sendable {
   }
 
   func dial(
-    _ chain: Chain, for client: IPAddress? = nil, budget: Duration = patience
+    _ chain: Chain, for client: Client? = nil, budget: Duration = patience
   ) -> Task<DialEnd, any Error> {
     dial(.chain(chain), for: client, budget: budget)
   }
 
   func dial(
-    _ outcome: Outcome, for client: IPAddress? = nil, budget: Duration = patience
+    _ outcome: Outcome, for client: Client? = nil, budget: Duration = patience
   ) -> Task<DialEnd, any Error> {
     let request = Request(to: Endpoint(.v4(0xc633_6407), port: 443))
     var dialer = dialer

@@ -1,4 +1,3 @@
-import Addresses
 import Routing
 import Transport
 
@@ -8,7 +7,7 @@ import Transport
 final class WarmChain: @unchecked Sendable {
   let chain: Chain
   /// Whose identity it is, if it is one's.
-  let client: IPAddress?
+  let client: Client?
   /// Where it is kept. It may have had to make room there.
   unowned let shelf: WarmShelf
   var stock: WarmStock
@@ -50,7 +49,7 @@ final class WarmChain: @unchecked Sendable {
     }
   }
 
-  init(_ chain: Chain, of client: IPAddress?, on shelf: WarmShelf, _ stock: WarmStock) {
+  init(_ chain: Chain, of client: Client?, on shelf: WarmShelf, _ stock: WarmStock) {
     self.chain = chain
     self.client = client
     self.shelf = shelf

@@ -11,8 +11,8 @@ import Transport
 final class WarmChains: @unchecked Sendable {
   /// For whom, and by what choice, a chain is dialled.
   struct Purpose {
-    /// `nil` on a Unix-domain socket.
-    var client: IPAddress?
+    /// `nil` when no client waits.
+    var client: Client?
     /// The plan that led to the chain; `nil` for a fixed one.
     var plan: Plan?
   }
@@ -111,7 +111,7 @@ final class WarmChains: @unchecked Sendable {
   }
 
   /// Whether it is time to say which chains may soon be taken in the place of this one.
-  func wantsStandbys(for chain: Chain, by plan: Plan, _ client: IPAddress?) -> Bool {
+  func wantsStandbys(for chain: Chain, by plan: Plan, _ client: Client?) -> Bool {
     let purpose = Purpose(client: client, plan: plan)
     guard plan.isSteady, chain.warm != .count(0), !isClosed, entry(for: chain, purpose).stock.isWorthIt else {
       return false
@@ -147,7 +147,7 @@ final class WarmChains: @unchecked Sendable {
     if let known = shelf.use(chain) {
       entry = known
     } else {
-      let client = chain.isIsolated ? purpose.client?.client : nil
+      let client = chain.isIsolated ? purpose.client : nil
       entry = WarmChain(chain, of: client, on: shelf, stock(for: chain, isLasting: shelf === promised))
       if let displaced = shelf.add(entry) {
         // It may still get what is being made.

@@ -1,4 +1,3 @@
-import Addresses
 import Routing
 
 /// Chains of one kind and their tunnels, for which there is a limit: chains of another kind cannot crowd them out, nor
@@ -40,13 +39,5 @@ final class WarmShelf {
       if share == nil || other.client == entry.client { own -= count }
     }
     return max(min(room, own), entry.tunnels.count + entry.refills == 0 ? 1 : 0)
-  }
-}
-
-extension IPAddress {
-  /// What tells clients apart: of an IPv6 address the first 64 bits, since a client can have all the others.
-  var client: IPAddress {
-    guard case .v6 = unmapped else { return unmapped }
-    return Prefix(self, length: 64).address
   }
 }
