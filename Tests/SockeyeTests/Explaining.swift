@@ -1,5 +1,6 @@
 import Addresses
 import Config
+import Foundation
 import Routing
 import Testing
 
@@ -19,4 +20,10 @@ func explained(
   let request = Request(
     command, to: try #require(Endpoint(destination)), user: user, listener: listener)
   return Explanation(of: request, by: configuration, all: all)
+}
+
+/// The object that `explain --json` prints.
+func members(of explanation: Explanation) throws -> [String: Any] {
+  let object = try JSONSerialization.jsonObject(with: Data(explanation.json.description.utf8))
+  return try #require(object as? [String: Any])
 }

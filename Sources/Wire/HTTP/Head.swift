@@ -9,7 +9,7 @@ extension HTTP {
 
     init?(parsing input: inout ByteReader) throws(HTTP.Violation) {
       let bytes = input.remaining
-      let start = Self.start(of: bytes)
+      let start = Self.start(of: bytes.prefix(HTTP.longestHead))
       guard let end = Self.end(of: bytes.prefix(HTTP.longestHead)[start...]) else {
         guard bytes.count < HTTP.longestHead else { throw .tooLong }
         return nil
@@ -23,13 +23,16 @@ extension HTTP {
 
     /// The index of the start line.
     private static func start(of bytes: ArraySlice<UInt8>) -> Int {
-      var start = bytes.startIndex
-      while start < bytes.prefix(HTTP.longestHead).endIndex {
-        let isCRLF = bytes[start...].starts(with: [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
-        guard isCRLF || bytes[start] == UInt8(ascii: "\n") else { break }
-        start += isCRLF ? 2 : 1
+      var rest = bytes
+      while true {
+        if rest.first == UInt8(ascii: "\n") {
+          rest = rest.dropFirst()
+        } else if rest.starts(with: [UInt8(ascii: "\r"), UInt8(ascii: "\n")]) {
+          rest = rest.dropFirst(2)
+        } else {
+          return rest.startIndex
+        }
       }
-      return min(start, bytes.prefix(HTTP.longestHead).endIndex)
     }
 
     /// The index behind the first empty line. It is looked for again with every octet that comes, so that nothing else

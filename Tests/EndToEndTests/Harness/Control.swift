@@ -32,6 +32,7 @@ final class ControlledSockeye: Sendable {
     guard exit.status == 0, exit.output.count == 1 else {
       throw NeverHappened(description: "a status: \(exit)")
     }
+    _ = try JSONObject(exit.output[0], of: "status")
     return try JSONDecoder().decode(StatusObject.self, from: Data(exit.output[0].utf8))
   }
 
