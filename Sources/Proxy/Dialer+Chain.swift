@@ -79,7 +79,8 @@ extension Dialer {
   private func enter(_ chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
     let first = Hop(upstream: chain.hops[0], index: 0, count: chain.hops.count)
     let stream = try await connect(
-      to: first.upstream.endpoint, place: first.place, until: min(deadline, .after(first.upstream.timeout)),
+      to: first.upstream.endpoint, place: first.place, of: first.upstream,
+      until: min(deadline, .after(first.upstream.timeout)),
       refusing: { _ in nil })
     return ReachedHop(first, of: chain, over: stream)
   }
@@ -91,7 +92,7 @@ extension Dialer {
     try await hop.secure(
       &reached.stream, with: context, input: reached.input, until: min(deadline, .after(hop.upstream.timeout))
     )
-    tell(hop.place, .tls, since: start, tlsVersion: reached.stream.sessionVersion)
+    tell(hop.place, of: hop.upstream, .tls, since: start, tlsVersion: reached.stream.sessionVersion)
   }
 
   private func greet(
@@ -165,19 +166,19 @@ extension Dialer {
       // Its phase lasts until it has seen the claim.
       if method == .usernamePassword { return nil }
       tell(
-        hop.place, hop.upstream.credentials == nil ? .greet : .authenticate, since: start,
+        hop.place, of: hop.upstream, hop.upstream.credentials == nil ? .greet : .authenticate, since: start,
         isPipelined: isPipelined)
     case .admission:
       try await hop.admission(over: reached.stream, input: &reached.input, until: deadline)
-      tell(hop.place, .authenticate, since: start, isPipelined: isPipelined)
+      tell(hop.place, of: hop.upstream, .authenticate, since: start, isPipelined: isPipelined)
     case .passage(let next):
       try await hear(hop, openingTheWayTo: next, &reached, until: deadline)
-      tell(next.place, .connect, since: start, isPipelined: isPipelined)
+      tell(next.place, of: next.upstream, .connect, since: start, isPipelined: isPipelined)
     case .reply(let phase):
       let answer = try await hear(
         hop, replyingIn: phase, &reached, since: start, isPipelined: isPipelined, until: deadline)
       if let refusal = answer.refusal { throw Failure(hop.place, phase, refusal) }
-      tell(hop.place, phase, since: start, isPipelined: isPipelined)
+      tell(hop.place, of: hop.upstream, phase, since: start, isPipelined: isPipelined)
       reply = answer
     }
     if reply == nil { reached.since = .now }

@@ -52,15 +52,15 @@ struct Dialer: Sendable {
   }
 
   func tell(
-    _ place: Failure.Place, _ phase: Failure.Phase, since start: Deadline, isPipelined: Bool = false,
-    tlsVersion: String? = nil
+    _ place: Failure.Place, of upstream: Upstream? = nil, _ phase: Failure.Phase, since start: Deadline,
+    isPipelined: Bool = false, tlsVersion: String? = nil
   ) {
     let duration = Deadline.now.since(start)
     onPhase(
       Tracer.Step(
         place: place, phase: phase, duration: duration, isPipelined: isPipelined, tlsVersion: tlsVersion))
     journey?.note(place, phase, duration)
-    ledger?.note(place, phase, duration)
+    if let upstream { ledger?.note(upstream, phase, duration) }
   }
 
   /// Gives one deadline to all that a dial takes, and tells of a failure after how long it came.
@@ -141,7 +141,7 @@ struct Dialer: Sendable {
   ///
   /// - Parameter refusal: why an address may not be dialled; asked of the very address that is dialled.
   func connect(
-    to endpoint: Endpoint, place: Failure.Place, until deadline: Deadline,
+    to endpoint: Endpoint, place: Failure.Place, of upstream: Upstream? = nil, until deadline: Deadline,
     refusing refusal: @escaping (IPAddress) -> Failure.Cause?
   ) async throws(Failure) -> TCPStream {
     let start = Deadline.now
@@ -155,7 +155,7 @@ struct Dialer: Sendable {
     if ownListeners.containsWildcard(port: endpoint.port), stream.isConnectedToItsOwnHost {
       throw Failure(place, .connect, .ownListener)
     }
-    tell(place, .connect, since: start)
+    tell(place, of: upstream, .connect, since: start)
     return stream
   }
 

@@ -38,9 +38,12 @@ package final class Health: Sendable {
   func count(_ way: Way, by difference: Int) {
     state.withLock { state in
       switch way {
-      case .direct: state.standings.update(way.description) { $0.connections += difference }
+      case .direct: state.standings.directConnections += difference
       case .chain(let chain):
-        for hop in chain.hops { state.standings.update(hop.name) { $0.connections += difference } }
+        for hop in chain.hops {
+          // Two reloads, there and back, may have forgotten a connection that ends now.
+          state.standings.update(hop) { $0.connections = max(0, $0.connections + difference) }
+        }
       }
     }
   }
@@ -60,7 +63,7 @@ package final class Health: Sendable {
       let now = Deadline.now.nanoseconds
       let count = chain.hops.count
       for (index, hop) in chain.hops.enumerated() {
-        state.standings.update(hop.name) { standing in
+        state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
           let finding = Failure.Finding(of: failure, as: blame, at: index, of: count)
           standing.take(finding, of: failure, isLast: index == count - 1, for: request, purpose, at: now)
@@ -74,16 +77,30 @@ package final class Health: Sendable {
   /// What is known at this moment.
   var standings: Standings { state.withLock { $0.standings } }
 
-  /// Forgets all upstreams but these, and those through which something still goes.
-  func keep(_ names: Set<String>) {
-    state.withLock { $0.standings.keep(names) }
+  /// Forgets all but the upstreams and groups of a table that holds from now on, and upstreams that connections still
+  /// pass.
+  func keep(_ upstreams: [Upstream], _ groups: [Group]) {
+    state.withLock { state in
+      state.standings.keep(upstreams, groups)
+      for (name, subject) in state.subjects {
+        // The task that checks the group finds out what has become of it.
+        if let group = groups.first(where: { $0.name == name }) {
+          state.subjects[name]?.group = group
+        } else {
+          state.subjects[name] = nil
+        }
+        if !subject.before.allSatisfy({ hop in upstreams.contains { $0.isSameProxy(as: hop) } }) {
+          state.subjects[name] = nil
+        }
+      }
+    }
   }
 
   /// Notes that all hops of a chain were reached, and that the last admitted us and was asked for nothing yet.
   func noteAdmission(to chain: Chain, latencies: [Double?]) {
     state.withLock { state in
       for (index, hop) in chain.hops.enumerated() {
-        state.standings.update(hop.name) { standing in
+        state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
           standing.show(index < chain.hops.count - 1 ? .answer : .admission)
         }
@@ -95,7 +112,7 @@ package final class Health: Sendable {
   func pauseEnd(of chain: Chain) -> Deadline {
     state.withLock { state in
       let ends = chain.hops.map { hop in
-        let standing = state.standings[hop.name]
+        let standing = state.standings[hop]
         return standing.failures > 0 ? standing.pauseEnd : 0
       }
       return Deadline(nanoseconds: ends.max() ?? 0)

@@ -6,20 +6,21 @@ import Transport
 ///
 /// All that is kept is a random key for each upstream. With a new one, everybody has another identity there.
 final class Identities: Sendable {
-  private let hashes = Mutex<[String: SipHash]>([:])
+  private let hashes = Mutex(
+    UpstreamRecords { _ in
+      // The kernel's own, which nobody can foretell.
+      var generator = SystemRandomNumberGenerator()
+      return SipHash(key: (generator.next(), generator.next()))
+    })
 
   /// The chain with the credentials of the identity that `request` has at each hop: what is dialled, and nothing that is
   /// printed.
   func isolate(_ chain: Chain, for request: Request) -> Chain {
     guard chain.isIsolated else { return chain }
     return hashes.withLock { hashes in
-      chain.isolated(for: request, at: Deadline.now.nanoseconds) { name in
-        if let hash = hashes[name] { return hash }
-        // The kernel's own, which nobody can foretell.
-        var generator = SystemRandomNumberGenerator()
-        let hash = SipHash(key: (generator.next(), generator.next()))
-        hashes[name] = hash
-        return hash
+      chain.isolated(for: request, at: Deadline.now.nanoseconds) { upstream in
+        hashes.remember(upstream)
+        return hashes[upstream]
       }
     }
   }
@@ -27,8 +28,13 @@ final class Identities: Sendable {
   /// From now on requests have other identities at these upstreams; what is connected stays as it is.
   func rotate(_ names: [String]) {
     hashes.withLock { hashes in
-      for name in names { hashes[name] = nil }
+      for name in names { hashes.forget(name) }
     }
+  }
+
+  /// Forgets all but the upstreams of a table that holds from now on.
+  func keep(_ upstreams: [Upstream]) {
+    hashes.withLock { $0.keep(upstreams) }
   }
 }
 

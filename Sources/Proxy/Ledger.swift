@@ -1,20 +1,19 @@
 import Routing
 import Transport
 
-/// What the dials of one loop found out about each upstream, by its name, so that it survives a reload.
+/// What the dials of one loop found out about each upstream, over reloads.
 ///
 /// Unlike `Health`, it hears of fixed chains too, and decides nothing: it is read when somebody asks how things stand.
 ///
 /// `@unchecked` holds because its loop's tasks use it, and nobody else: neither lock nor atomic is in the way of a dial.
 final class Ledger: @unchecked Sendable {
-  private(set) var accounts: [String: Account] = [:]
+  private(set) var accounts = UpstreamRecords { _ in Account() }
   /// A hop was reached, or admitted us, after so long.
-  func note(_ place: Failure.Place, _ phase: Failure.Phase, _ duration: Duration) {
-    guard case .hop(_, _, let name) = place else { return }
+  func note(_ hop: Upstream, _ phase: Failure.Phase, _ duration: Duration) {
     switch phase {
-    case .connect: accounts[name, default: Account()].connect.add(duration)
-    case .tls: accounts[name, default: Account()].tls.add(duration)
-    case .greet, .authenticate: accounts[name, default: Account()].admission.add(duration)
+    case .connect: accounts.update(hop) { $0.connect.add(duration) }
+    case .tls: accounts.update(hop) { $0.tls.add(duration) }
+    case .greet, .authenticate: accounts.update(hop) { $0.admission.add(duration) }
     case .resolve, .request, .associate, .accept, .relay: break
     }
   }
@@ -25,23 +24,22 @@ final class Ledger: @unchecked Sendable {
     // Not the loop's idea of it: what came later must be known to be later.
     let now = Deadline.now
     for (index, hop) in chain.hops.enumerated() {
-      accounts[hop.name, default: Account()].note(
-        failure, as: blame, at: index, of: chain.hops.count, now)
+      accounts.update(hop) { $0.note(failure, as: blame, at: index, of: chain.hops.count, now) }
     }
   }
 
   /// Something goes through the chain from now on, until it `leaves`.
   func enter(_ chain: Chain) {
-    for hop in chain.hops { accounts[hop.name, default: Account()].connections += 1 }
+    for hop in chain.hops { accounts.update(hop) { $0.connections += 1 } }
   }
 
   func leave(_ chain: Chain) {
-    for hop in chain.hops { accounts[hop.name]?.connections -= 1 }
+    for hop in chain.hops { accounts.update(hop) { $0.connections = max(0, $0.connections - 1) } }
   }
 
-  /// Forgets all but these, and those through which something still goes.
-  func keep(_ names: Set<String>) {
-    accounts = accounts.filter { names.contains($0.key) || $0.value.connections > 0 }
+  /// Forgets all but the upstreams of a table that holds from now on, and those that connections still pass.
+  func keep(_ upstreams: [Upstream]) {
+    accounts.keep(upstreams) { $0.connections > 0 }
   }
 }
 

@@ -3,7 +3,7 @@ import Synchronization
 import Transport
 import Wire
 
-/// Which upstreams support pipelined handshakes, over all loops; by name, so that it survives a reload.
+/// Which upstreams support pipelined handshakes, over all loops; and over reloads.
 ///
 /// Clients only raise doubts. A trial, which Sockeye makes by itself, alone proves a hop or takes the privilege away: what
 /// becomes of a client's dial depends on the destination too, which the client chooses.
@@ -15,7 +15,7 @@ package final class Pipelining: Sendable {
     case unknown
   }
 
-  private let records = Mutex<[String: Record]>([:])
+  private let records = Mutex(UpstreamRecords { Record($0.pipeline) })
 
   package init() {}
 
@@ -32,7 +32,7 @@ package final class Pipelining: Sendable {
       var pace = Pace()
       var isTrialDue = false
       for (index, hop) in chain.hops.enumerated() where Self.mayPipeline(index, of: chain) {
-        let record = Self.record(of: hop, in: records)
+        let record = records[hop]
         // What `auto` does not know yet is found out when a tunnel is kept ready, or a group checked.
         if hop.pipeline == .yes || record.isDoubted, record.isOpen, record.isTrialDue(at: .now) {
           isTrialDue = true
@@ -54,13 +54,12 @@ package final class Pipelining: Sendable {
       var pace = Pace()
       var isWorthIt = false
       for (index, hop) in chain.hops.enumerated() where Self.mayPipeline(index, of: chain) {
-        var record = Self.record(of: hop, in: records)
+        let record = records[hop]
         // One that failed is not tried again with the others.
         if record.isTrialDue(at: now) || isContinued && record.isOpen && record.standing != .no {
           pace.insert(index)
           isWorthIt = true
-          record.begin(at: now)
-          records[hop.name] = record
+          records.update(hop) { $0.begin(at: now) }
         } else if record.isTrusted {
           pace.insert(index)
         }
@@ -74,16 +73,19 @@ package final class Pipelining: Sendable {
     index < chain.hops.count - 1 || chain.hops[index].kind == .socks5
   }
 
-  private static func record(of hop: Upstream, in records: [String: Record]) -> Record {
-    guard let record = records[hop.name], record.upstream.isSameProxy(as: hop) else { return Record(hop) }
-    return record
+  /// Forgets all but the upstreams of a table that holds from now on.
+  func keep(_ upstreams: [Upstream]) {
+    records.withLock { records in
+      records.keep(upstreams)
+      for upstream in upstreams { records.update(upstream) { $0.setting = upstream.pipeline } }
+    }
   }
 
   func isProven(_ hop: Upstream) -> Bool { standing(of: hop) == .yes }
 
   /// What `status` shows.
   package func standing(of hop: Upstream) -> Standing {
-    records.withLock { Self.record(of: hop, in: $0).standing }
+    records.withLock { $0[hop].standing }
   }
 
   /// Asks for a trial of the hop, which keeps its privilege until then.
@@ -96,11 +98,7 @@ package final class Pipelining: Sendable {
   func withdraw(_ hop: Upstream) { update(hop) { $0.withdraw(at: .now) } }
 
   private func update(_ hop: Upstream, _ change: (inout Record) -> Void) {
-    records.withLock { records in
-      var record = Self.record(of: hop, in: records)
-      change(&record)
-      records[hop.name] = record
-    }
+    records.withLock { $0.update(hop, change) }
   }
 }
 
@@ -109,8 +107,8 @@ package final class Pipelining: Sendable {
 extension Pipelining {
   /// What is known of one upstream.
   struct Record {
-    /// Whose record it is: another proxy by the same name has none.
-    let upstream: Upstream
+    /// As the table has it.
+    var setting: Upstream.Pipeline
     private(set) var standing = Standing.unknown
     /// A client's dial ended as those of hops do that do not support pipelining.
     var isDoubted = false
@@ -125,11 +123,11 @@ extension Pipelining {
     private static let firstPause = Duration.seconds(60)
     private static let doublings = 6
 
-    init(_ upstream: Upstream) { self.upstream = upstream }
+    init(_ setting: Upstream.Pipeline) { self.setting = setting }
 
     /// Whether clients' dials tell it everything at once.
     var isTrusted: Bool {
-      switch upstream.pipeline {
+      switch setting {
       case .yes: standing != .no
       case .no: false
       case .auto: standing == .yes
@@ -138,7 +136,7 @@ extension Pipelining {
 
     /// Whether a trial would find something out.
     var isOpen: Bool {
-      switch upstream.pipeline {
+      switch setting {
       case .yes: isDoubted || standing == .no
       case .no: false
       case .auto: isDoubted || standing != .yes
@@ -168,15 +166,4 @@ extension Pipelining {
 
     private var pause: Duration { Self.firstPause * (1 << min(max(withdrawals - 1, 0), Self.doublings)) }
   }
-}
-
-extension Upstream {
-  /// As far as what it supports goes.
-  fileprivate func isSameProxy(as other: Upstream) -> Bool {
-    kind == other.kind && endpoint == other.endpoint && tls == other.tls && pipeline == other.pipeline
-      && isToldWhoAsks == other.isToldWhoAsks
-  }
-
-  /// Also where the credentials of an identity have yet to be derived.
-  private var isToldWhoAsks: Bool { credentials != nil || isIsolated }
 }

@@ -20,7 +20,9 @@ extension Server {
         let known = warm[chain.hops.map(\.name)] ?? (0, 0)
         warm[chain.hops.map(\.name)] = (known.ready + ready, known.wanted + wanted)
       }
-      for (name, account) in part.accounts { accounts[name, default: Ledger.Account()].add(account) }
+      for upstream in configuration.upstreams {
+        accounts[upstream.name, default: Ledger.Account()].add(part.accounts[upstream])
+      }
     }
     let warmChains = warm.map {
       Status.WarmChain(hops: $0.key, ready: $0.value.ready, wanted: $0.value.wanted)
@@ -43,7 +45,7 @@ extension Server {
       },
       upstreams: configuration.upstreams.map { upstream in
         Status.Upstream(
-          upstream, accounts[upstream.name] ?? Ledger.Account(), standings[upstream.name],
+          upstream, accounts[upstream.name] ?? Ledger.Account(), standings[upstream],
           pipelining.standing(of: upstream),
           warm: warmChains.reduce(0) { $0 + ($1.hops.contains(upstream.name) ? $1.ready : 0) }, at: now)
       },

@@ -148,15 +148,17 @@ package final class Server: Sendable {
     configuration.log = running.log
     configuration.control = running.control
     let policy = Policy(configuration)
-    let names = Set(configuration.upstreams.map(\.name) + [Way.direct.description])
     let workers = state.withLock { state in
       state.configuration = configuration
       state.policy = policy
       state.loaded = .now
       return state.workers
     }
-    health.keep(names)
-    for worker in workers { Task(executorPreference: worker.loop) { worker.ledger.keep(names) } }
+    let upstreams = configuration.upstreams
+    health.keep(upstreams, configuration.groups)
+    pipelining.keep(upstreams)
+    identities.keep(upstreams)
+    for worker in workers { Task(executorPreference: worker.loop) { worker.ledger.keep(upstreams) } }
     return unchanged
   }
 

@@ -111,11 +111,11 @@ extension Chain {
 
   /// The same with the credentials of the identity that `request` belongs to, at each hop that has identities.
   ///
-  /// - Parameter hash: of an upstream by its name, with a key that is its own and secret.
+  /// - Parameter hash: of an upstream, with a key that is its own and secret.
   package func isolated(
-    for request: Request, at now: Moment, by hash: (String) -> SipHash
+    for request: Request, at now: Moment, by hash: (Upstream) -> SipHash
   ) -> Chain {
     Chain(
-      hops.map { $0.isIsolated ? $0.isolated(for: request, at: now, by: hash($0.name)) : $0 }, warm: warm)
+      hops.map { $0.isIsolated ? $0.isolated(for: request, at: now, by: hash($0)) : $0 }, warm: warm)
   }
 }

@@ -28,7 +28,7 @@ extension Standings {
     guard let (selection, turnsTaken) = found else { return nil }
     for (name, advance) in turnsTaken { turns[name, default: 0] &+= advance }
     if case .chain(let chain) = selection.way {
-      for hop in chain.hops { update(hop.name) { $0.begin(at: now) } }
+      for hop in chain.hops { update(hop) { $0.begin(at: now) } }
     }
     return selection
   }
@@ -53,7 +53,7 @@ extension Standings {
       .way
     var standbys: [Chain] = []
     if case .chain(let next)? = next,
-      next.hops.allSatisfy({ !detours.failed.contains($0.name) && !self[$0.name].isDown(at: now) })
+      next.hops.allSatisfy({ !detours.failed.contains($0.name) && !self[$0].isDown(at: now) })
     {
       standbys.append(next)
     }

@@ -61,7 +61,7 @@ extension Selector {
   private func latency(_ stop: Stop) -> Double {
     switch stop {
     case .upstream(let upstream):
-      let standing = standings[upstream.name]
+      let standing = standings[upstream]
       return standing.latency ?? (standing.connections > 0 ? .infinity : 0)
     case .direct: return .infinity
     case .group(let group): return group.members.lazy.map { latency($0.stop) }.min() ?? 0
@@ -74,8 +74,8 @@ extension Selector {
 
   private func connections(_ stop: Stop) -> Int {
     switch stop {
-    case .upstream(let upstream): standings[upstream.name].connections
-    case .direct: standings[Way.direct.description].connections
+    case .upstream(let upstream): standings[upstream].connections
+    case .direct: standings.directConnections
     case .group(let group): group.members.reduce(0) { $0 + connections($1.stop) }
     case .itinerary(let itinerary):
       itinerary.positions.lazy.flatMap(\.choices).map { connections($0) }.max() ?? 0

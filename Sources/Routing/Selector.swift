@@ -195,7 +195,7 @@ struct Selector<Generator: RandomNumberGenerator> {
 
   func grade(_ upstream: Upstream) -> Grade {
     if detours.failed.contains(upstream.name) { return .failed }
-    let standing = standings[upstream.name]
+    let standing = standings[upstream]
     if standing.isDown(at: now) { return .down }
     return standing.isDoubtful(to: request.client, at: now) ? .doubtful : .up
   }

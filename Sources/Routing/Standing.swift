@@ -105,7 +105,9 @@ package struct Standing: Hashable, Sendable {
 
 /// What is known of all upstreams, and whose turn it is where several take turns.
 package struct Standings: Sendable {
-  private var byName: [String: Standing] = [:]
+  private var records = UpstreamRecords { _ in Standing() }
+  /// Connections that go `direct` by a plan.
+  package var directConnections = 0
   /// Of groups and chains, by their names.
   var turns: [String: Int] = [:]
   /// What the checks of groups measured, by the groups' names.
@@ -114,26 +116,25 @@ package struct Standings: Sendable {
   package init() {}
 
   /// Of an upstream that nothing is known of: as good as any.
-  package subscript(name: String) -> Standing {
-    get { byName[name] ?? Standing() }
-    set { byName[name] = newValue }
-  }
+  package subscript(upstream: Upstream) -> Standing { records[upstream] }
 
   /// The same if nothing had ever failed.
   var withoutFailures: Standings {
     var standings = self
-    for name in standings.byName.keys { standings.update(name) { $0.show(.passage) } }
+    standings.records.updateAll { $0.show(.passage) }
     return standings
   }
 
-  /// Changes it in place.
-  package mutating func update(_ name: String, _ change: (inout Standing) -> Void) {
-    change(&byName[name, default: Standing()])
+  /// Changes it in place; does nothing when a reload gave the name to another proxy.
+  package mutating func update(_ upstream: Upstream, _ change: (inout Standing) -> Void) {
+    records.update(upstream, change)
   }
 
-  /// Forgets all but these, and those through which something still goes.
-  package mutating func keep(_ names: Set<String>) {
-    byName = byName.filter { names.contains($0.key) || $0.value.connections > 0 }
+  /// Forgets all but the upstreams and groups of a table that holds from now on, and upstreams that connections still
+  /// pass.
+  package mutating func keep(_ upstreams: [Upstream], _ groups: [Group]) {
+    records.keep(upstreams) { $0.connections > 0 }
+    surveys = surveys.filter { name, survey in groups.contains { $0.name == name && $0 == survey.group } }
   }
 
   // MARK: Checks

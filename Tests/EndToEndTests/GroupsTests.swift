@@ -286,6 +286,11 @@ struct GroupsTests {
     try sockeye.reload(table)
     try sockeye.process.line(containing: "reloaded")
     #expect(!(try pass(sockeye, number + 1).contains(" tried=")))
+    // The name of another proxy says nothing of this one.
+    let moved = try Sockeye("default: direct\n")
+    try sockeye.reload(table.replacing(mute.address, with: moved.address))
+    try eventually("it was not reloaded again") { sockeye.log.count { $0.contains("reloaded") } == 2 }
+    #expect(try way(pass(sockeye, number + 2)) == "a")
   }
 
   @Test func `trace and explain tell of a plan`() throws {

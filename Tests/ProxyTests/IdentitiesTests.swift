@@ -42,6 +42,19 @@ import Testing
     #expect(Set(all).count == 4)
   }
 
+  @Test func `another proxy by the same name gets other identities, and one that is gone leaves none`() {
+    let identities = Identities()
+    let first = names(identities, chain("a", "b"))
+    identities.keep(chain("a", "b").hops)
+    #expect(names(identities, chain("a", "b")) == first)
+    var moved = chain("a").hops[0]
+    moved.endpoint.port = 2
+    identities.keep([moved])
+    #expect(names(identities, Chain([moved])) != [first[0]])
+    identities.keep(chain("a", "b").hops)
+    #expect(Set(names(identities, chain("a", "b")) + first).count == 4)
+  }
+
   @Test func `a chain without identities is what it was`() {
     let plain = Chain([Upstream(name: "a", endpoint: Endpoint(.loopback4, port: 1))])
     #expect(Identities().isolate(plain, for: Request(to: Endpoint(.loopback4, port: 1))) == plain)

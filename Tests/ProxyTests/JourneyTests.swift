@@ -10,8 +10,10 @@ import Transport
   private let health = Health()
   private let request = Request(to: Endpoint(.loopback4, port: 80))
 
-  private func upstream(_ name: Character) -> Stop {
-    .upstream(Upstream(name: String(name), endpoint: Endpoint(.loopback4, port: 1)))
+  private func upstream(_ name: Character) -> Stop { .upstream(proxy(String(name))) }
+
+  private func proxy(_ name: String, port: UInt16 = 1) -> Upstream {
+    Upstream(name: name, endpoint: Endpoint(.loopback4, port: port))
   }
 
   /// A group whose members are chains of upstreams with names of one letter.
@@ -22,11 +24,11 @@ import Transport
   }
 
   private func isDown(_ name: String) -> Bool {
-    health.standings[name].isDown(at: Deadline.now.nanoseconds)
+    health.standings[proxy(name)].isDown(at: Deadline.now.nanoseconds)
   }
 
   private func connections(_ names: String) -> [Int] {
-    names.map { health.standings[String($0)].connections }
+    names.map { health.standings[proxy(String($0))].connections }
   }
 
   @Test func `every hop counts what goes through it for as long as that lasts`() {
@@ -184,7 +186,26 @@ import Transport
       journey.note(place, phase, .milliseconds(milliseconds))
     }
     journey.arrive()
-    #expect(health.standings["a"].latency == 30e6)
-    #expect(health.standings["b"].latency == 7e6)
+    #expect(health.standings[proxy("a")].latency == 30e6)
+    #expect(health.standings[proxy("b")].latency == 7e6)
+  }
+
+  @Test
+  func `a reload that gives a name to another proxy makes its health new, and old dials do not spoil it`() {
+    let old = [journey("a", "b"), journey("a")]
+    for journey in old { #expect(journey.next()?.description == "a") }
+    old[0].fail(Failure(.hop(0, of: 1, name: "a"), .connect, .closed))
+    #expect(isDown("a"))
+    health.keep([proxy("a"), proxy("b")], [])
+    #expect(isDown("a"))
+    health.keep([proxy("a", port: 2), proxy("b")], [])
+    let new = proxy("a", port: 2)
+    #expect(!health.standings[new].isDown(at: Deadline.now.nanoseconds))
+    // A dial that began before the reload fails after it.
+    old[1].fail(Failure(.hop(0, of: 1, name: "a"), .connect, .closed))
+    #expect(health.standings[new] == Standing())
+    // Back again, it is not what it was either.
+    health.keep([proxy("a"), proxy("b")], [])
+    #expect(!isDown("a"))
   }
 }

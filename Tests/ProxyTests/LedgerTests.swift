@@ -7,9 +7,10 @@ import Wire
 
 /// What is remembered of each upstream.
 @Suite struct LedgerTests {
-  private static func chain(_ names: String) -> Chain {
-    Chain(
-      names.map { Upstream(name: String($0), endpoint: Endpoint(.loopback4, port: 1)) })
+  private static func chain(_ names: String) -> Chain { Chain(names.map { upstream(String($0)) }) }
+
+  private static func upstream(_ name: String, port: UInt16 = 1) -> Upstream {
+    Upstream(name: name, endpoint: Endpoint(.loopback4, port: port))
   }
 
   private static func failure(
@@ -24,7 +25,7 @@ import Wire
     ledger.note(nil, of: chain)
     ledger.note(Self.failure(1, .connect, .reply(.connectionRefused)), of: chain)
     ledger.note(Self.failure(1, .greet, .closed), of: chain)
-    let (a, b) = try (#require(ledger.accounts["a"]), #require(ledger.accounts["b"]))
+    let (a, b) = (ledger.accounts[Self.upstream("a")], ledger.accounts[Self.upstream("b")])
     #expect(a.successes == 3 && a.failures.isEmpty && a.lastFailure == nil && !a.isDown)
     #expect(b.successes == 1 && b.failures == [.connect: 1, .greet: 1] && b.isDown)
     #expect(b.lastFailure?.failure.phase == .greet)
@@ -45,7 +46,7 @@ import Wire
   ) throws {
     let ledger = Ledger()
     ledger.note(Self.failure(1, phase, cause), of: Self.chain("ab"))
-    let last = try #require(ledger.accounts["b"])
+    let last = ledger.accounts[Self.upstream("b")]
     #expect(last.successes == successes)
     #expect(last.failures.values.reduce(0, +) == failures)
     #expect(!last.isDown)
@@ -54,22 +55,20 @@ import Wire
   @Test func `a hop that was not reached is not blamed`() throws {
     let ledger = Ledger()
     ledger.note(Self.failure(0, .connect, .system(.connectionRefused)), of: Self.chain("ab"))
-    #expect(ledger.accounts["a"]?.isDown == true)
-    #expect(ledger.accounts["b"]?.isUnused == true)
+    #expect(ledger.accounts[Self.upstream("a")].isDown == true)
+    #expect(ledger.accounts[Self.upstream("b")].isUnused == true)
   }
 
   @Test func `latency is what it takes to connect and to be admitted, smoothed`() throws {
     let ledger = Ledger()
-    let place = Failure.Place.hop(0, of: 1, name: "a")
+    let place = Self.upstream("a")
     ledger.note(place, .connect, .milliseconds(100))
-    #expect(ledger.accounts["a"]?.latency == .milliseconds(100))
+    #expect(ledger.accounts[Self.upstream("a")].latency == .milliseconds(100))
     ledger.note(place, .authenticate, .milliseconds(50))
     ledger.note(place, .request, .seconds(9))
-    ledger.note(.destination, .connect, .seconds(9))
-    #expect(ledger.accounts["a"]?.latency == .milliseconds(150))
+    #expect(ledger.accounts[Self.upstream("a")].latency == .milliseconds(150))
     ledger.note(place, .connect, .milliseconds(200))
-    #expect(ledger.accounts["a"]?.latency == .milliseconds(180))
-    #expect(ledger.accounts.count == 1)
+    #expect(ledger.accounts[Self.upstream("a")].latency == .milliseconds(180))
   }
 
   @Test func `what several loops know adds up`() throws {
@@ -80,11 +79,11 @@ import Wire
       for _ in 0..<number {
         ledger.enter(chain)
         ledger.note(nil, of: chain)
-        ledger.note(.hop(0, of: 1, name: "a"), .connect, .milliseconds(number * 30))
+        ledger.note(Self.upstream("a"), .connect, .milliseconds(number * 30))
       }
       ledger.note(Self.failure(0, .connect, .closed, of: 1), of: chain)
       if number == 2 { ledger.note(nil, of: chain) }
-      total.add(try #require(ledger.accounts["a"]))
+      total.add(ledger.accounts[Self.upstream("a")])
       #expect(total.isDown == (number == 1))
     }
     #expect(total.connections == 3)
@@ -93,19 +92,35 @@ import Wire
     #expect(total.latency == .milliseconds(50))
   }
 
-  @Test func `what is gone is forgotten once nothing goes through it`() throws {
+  @Test func `what is gone is forgotten once nothing goes through it`() {
     let ledger = Ledger()
+    let (a, b, c) = (Self.upstream("a"), Self.upstream("b"), Self.upstream("c"))
     ledger.enter(Self.chain("ab"))
     ledger.enter(Self.chain("b"))
     ledger.leave(Self.chain("ab"))
-    ledger.note(nil, of: Self.chain("c"))
-    ledger.keep(["c"])
-    #expect(Set(ledger.accounts.keys) == ["b", "c"])
+    for chain in ["a", "b", "c"] { ledger.note(nil, of: Self.chain(chain)) }
+    ledger.keep([c])
+    #expect(ledger.accounts[a].isUnused && !ledger.accounts[b].isUnused && !ledger.accounts[c].isUnused)
     ledger.leave(Self.chain("b"))
-    ledger.keep(["c"])
-    #expect(Set(ledger.accounts.keys) == ["c"])
-    // Who has been forgotten leaves nothing behind.
+    ledger.keep([c])
+    #expect(ledger.accounts[b].isUnused && !ledger.accounts[c].isUnused)
+    // What has been forgotten leaves nothing behind.
     ledger.leave(Self.chain("ab"))
-    #expect(Set(ledger.accounts.keys) == ["c"])
+    #expect(ledger.accounts[a].connections == 0)
+  }
+
+  @Test func `statistics are of a proxy, and not of whatever has its name`() {
+    let ledger = Ledger()
+    let moved = Self.upstream("a", port: 2)
+    ledger.enter(Self.chain("a"))
+    ledger.note(nil, of: Self.chain("a"))
+    ledger.keep([moved])
+    #expect(ledger.accounts[moved].isUnused && ledger.accounts[moved].connections == 0)
+    // The old one's dials and tunnels go on for a while.
+    ledger.note(Self.failure(0, .connect, .closed, of: 1), of: Self.chain("a"))
+    ledger.note(Self.upstream("a"), .connect, .seconds(9))
+    ledger.leave(Self.chain("a"))
+    #expect(ledger.accounts[moved].isUnused && ledger.accounts[moved].latency == nil)
+    #expect(ledger.accounts[moved].connections == 0)
   }
 }

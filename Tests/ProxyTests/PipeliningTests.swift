@@ -92,7 +92,7 @@ struct PipeliningTests {
 
   @Test func `a hop that lost the privilege is tried again, and comes back by that alone`() {
     for setting in [Upstream.Pipeline.auto, .yes] {
-      var record = Pipelining.Record(Self.hop("a", setting))
+      var record = Pipelining.Record(setting)
       record.prove(at: Self.at(0))
       record.withdraw(at: Self.at(10))
       #expect(!record.isTrusted && !record.isTrialDue(at: Self.at(69)))
@@ -104,7 +104,7 @@ struct PipeliningTests {
 
   @Test
   func `after trials that fail the pause grows to an hour, and a hop that has worked since begins anew`() {
-    var record = Pipelining.Record(Self.hop("a"))
+    var record = Pipelining.Record(.auto)
     func withdraw(at seconds: Int) -> Int {
       record.withdraw(at: Self.at(seconds))
       return Int(record.pauseEnd.since(Self.at(seconds)) / .seconds(60))
@@ -147,5 +147,15 @@ struct PipeliningTests {
     pipelining.prove(Self.hop("a"))
     #expect(pipelining.pace(for: Chain([Self.hop("a")])).pace == Self.pace(0))
     #expect(pipelining.pace(for: Chain([Self.hop("a", port: 2)])).pace == .lockstep)
+    // The same proxy with another setting is the same proxy, and obeys the setting.
+    pipelining.keep([Self.hop("a", .no)])
+    #expect(pipelining.pace(for: Chain([Self.hop("a", .no)])).pace == .lockstep)
+    pipelining.keep([Self.hop("a")])
+    #expect(pipelining.pace(for: Chain([Self.hop("a")])).pace == Self.pace(0))
+    pipelining.keep([Self.hop("a", port: 2)])
+    pipelining.prove(Self.hop("a"))
+    for port in [1, 2] as [UInt16] {
+      #expect(pipelining.pace(for: Chain([Self.hop("a", port: port)])).pace == .lockstep)
+    }
   }
 }

@@ -9,7 +9,7 @@ import Testing
 
   private func upstream(_ name: Character) throws -> Stop {
     .upstream(
-      Upstream(name: String(name), endpoint: Endpoint(.name(try DomainName("\(name).test")), port: 1)))
+      Upstream(name: String(name), endpoint: Endpoint(.name(try DomainName("\(name).test")), port: 1080)))
   }
 
   private func group(_ names: String, _ strategy: Group.Strategy, name: String = "g") throws -> Group {

@@ -171,9 +171,9 @@ import Testing
     ])
     var asked: [String] = []
     let request = try Request("a.test", client: .v4(1))
-    let isolated = chain.isolated(for: request, at: 0) { name in
-      asked.append(name)
-      return SipHash(key: (0, name == "a" ? 1 : 2))
+    let isolated = chain.isolated(for: request, at: 0) { upstream in
+      asked.append(upstream.name)
+      return SipHash(key: (0, upstream.name == "a" ? 1 : 2))
     }
     #expect(asked == ["a", "b"])
     #expect(isolated.hops[0] == plain)
