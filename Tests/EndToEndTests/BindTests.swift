@@ -104,6 +104,22 @@ struct BindTests {
     try sockeye.process.line(containing: "phase=accept error=(rejected by route 'stranger')")
   }
 
+  @Test func `a peer that is let through by its name needs no route for its address (F3)`() throws {
+    let sockeye = try Sockeye(
+      """
+      hosts: {peer.test: 127.0.0.2, inside.test: 127.0.0.3}
+      routes:
+        - {domain: test, via: direct}
+        - {ip: 127.0.0.3, via: reject}
+      default: reject
+
+      """)
+    let (client, bound) = try Self.bind(sockeye, for: "peer.test:0")
+    let peer = try Socket(to: bound, from: "127.0.0.2")
+    #expect(try client.receiveReply() == (0, peer.localAddress))
+    #expect(try refusal(sockeye, for: "inside.test:0") == 2)
+  }
+
   @Test func `one peer comes, and nobody after it (F6)`() throws {
     let sockeye = try Sockeye("default: direct\n")
     let (client, bound) = try Self.bind(sockeye, for: "127.0.0.1:0")
