@@ -45,12 +45,8 @@ extension Session {
     }
   }
 
-  /// What the routes say of the peer that came: with the name, if the client named one, and else with its address alone. So a
-  /// client that names no peer has not got around them.
+  /// Whoever names no peer has not got around the routes: they judge the one who comes.
   private func refusal(of peer: SocketAddress, for request: Request) -> Failure.Cause? {
-    if request.destination.host.name != nil {
-      return policy.table.refusal(of: peer.address, for: request).map { .rejected(route: $0.label) }
-    }
     var request = request
     request.destination = Endpoint(peer.address, port: peer.port)
     let verdict = policy.table.verdict(for: request)
