@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -111,15 +113,26 @@ int64_t linux_send(int socket, const void *buffer, size_t count) {
   return CHECKED(send(socket, buffer, count, MSG_NOSIGNAL));
 }
 
+int64_t linux_unacknowledged(int socket) {
+  int protocol, count;
+  socklen_t size = sizeof protocol;
+  if (getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0) return -errno;
+  // For a Unix-domain socket it would tell the memory in use.
+  if (protocol != IPPROTO_TCP) return 0;
+  return ioctl(socket, SIOCOUTQ, &count) < 0 ? -errno : count;
+}
+
 int64_t linux_splice(int source, int sink, size_t count) {
   return CHECKED(splice(source, NULL, sink, NULL, count, SPLICE_F_NONBLOCK | SPLICE_F_MOVE));
 }
 
-// The capacity is a wish: past pipe-user-pages-soft the kernel gives an unprivileged user less.
-int linux_pipe(int ends[2], int capacity) {
+int linux_pipe(int ends[2], int capacity, int least) {
   int result = CHECKED(pipe2(ends, O_CLOEXEC | O_NONBLOCK));
-  if (result == 0) fcntl(ends[1], F_SETPIPE_SZ, capacity);
-  return result;
+  if (result < 0) return result;
+  if (fcntl(ends[1], F_SETPIPE_SZ, capacity) >= capacity || fcntl(ends[1], F_GETPIPE_SZ) >= least) return 0;
+  close(ends[0]);
+  close(ends[1]);
+  return -ENOBUFS;
 }
 
 int linux_open_null(void) { return CHECKED(open("/dev/null", O_RDONLY | O_CLOEXEC)); }

@@ -22,6 +22,8 @@ final class TableReader {
   var ownListeners = OwnListeners()
   /// Those that were made; upstreams of which the same is demanded share one.
   var tlsContexts: [TLSContext.Demands: TLSContext] = [:]
+  /// One context for each set of authorities, which all others with the same share.
+  var tlsTrust: [TLSContext.Trust: TLSContext] = [:]
 
   init(file: String, isReadableByOthers: Bool, surroundings: Surroundings) {
     self.file = file

@@ -53,7 +53,8 @@ extension TableReader {
   func tlsContext(_ demands: TLSContext.Demands, at node: Node, _ fields: Fields? = nil) -> TLSContext? {
     if let context = tlsContexts[demands] { return context }
     do throws(TLSContext.Violation) {
-      let context = try TLSContext(demands)
+      let context = try TLSContext(demands, sharingTrustOf: tlsTrust[demands.trust])
+      tlsTrust[demands.trust] = context
       tlsContexts[demands] = context
       return context
     } catch {

@@ -33,7 +33,7 @@ extension Failure.Cause {
       switch failure {
       case .system(let error): .system(Errno(rawValue: error))
       case .truncated: .closed
-      case .alert, .certificate, .notTLS, .violation: .tls(failure)
+      case .alert, .certificate, .notTLS, .flood, .violation: .tls(failure)
       }
   }
 }

@@ -62,11 +62,18 @@ import CTLS
   // Written in `init` only, and then only read by OpenSSL, which counts its references by atomic operations.
   nonisolated(unsafe) let context: OpaquePointer
 
-  package init(_ demands: Demands = Demands()) throws(Violation) {
+  /// - Parameter other: a context with the same `trust`, if there is one: its certificates are shared, and not read again.
+  package init(_ demands: Demands = Demands(), sharingTrustOf other: TLSContext? = nil) throws(Violation) {
     guard let context = unsafe tls_context_create() else { throw .outOfMemory }
     self.demands = demands
     unsafe self.context = context
-    try setTrust()
+    if let other {
+      precondition(other.demands.trust == demands.trust, "contexts that trust others share nothing")
+      unsafe tls_context_share_trust(context, other.context)
+    } else {
+      try setTrust()
+    }
+    if demands.trust == .anything { unsafe tls_context_verify(context, false) }
     try setIdentity()
     let pins = demands.pins.flatMap(\.digest)
     if !pins.isEmpty {
@@ -87,8 +94,7 @@ import CTLS
       guard unsafe tls_context_trust_system(context) else { throw .outOfMemory }
     case .authorities(let pem):
       guard unsafe tls_context_trust(context, pem, pem.count) > 0 else { throw .authorities }
-    case .anything:
-      unsafe tls_context_verify(context, false)
+    case .anything: break
     }
   }
 

@@ -12,6 +12,8 @@ package enum TLSFailure: Error, Hashable, Sendable {
   case certificate(CertificateRefusal)
   /// What came first is no TLS.
   case notTLS
+  /// The peer sent too many tickets, new keys or the like in a row, without a byte of data.
+  case flood
   /// The peer sent what TLS does not allow, or cannot do what is demanded; OpenSSL's number for it.
   case violation(Int64)
 }
@@ -27,6 +29,8 @@ package enum CertificateRefusal: Hashable, Sendable {
   case wrongName
   /// The public key is none of those that are pinned.
   case notPinned
+  /// A public key of its chain has more than 8,192 bits, and would take the thread for long.
+  case keyTooLarge
   /// OpenSSL's number for anything else.
   case other(Int32)
 
@@ -40,6 +44,7 @@ package enum CertificateRefusal: Hashable, Sendable {
       case tls_no_issuer, tls_no_local_issuer, tls_unable_to_verify_leaf: .unknownIssuer
       case tls_wrong_name, tls_wrong_address: .wrongName
       case tls_not_pinned: .notPinned
+      case tls_key_too_large: .keyTooLarge
       default: .other(code)
       }
   }
@@ -58,6 +63,7 @@ extension TLSFailure: CustomStringConvertible {
     case .alert(let alert): unsafe "TLS alert: \(String(cString: tls_alert_text(Int32(alert))))"
     case .certificate(let refusal): refusal.description
     case .notTLS: "not TLS"
+    case .flood: "TLS: too many messages without data"
     case .violation(let error): unsafe "TLS: \(String(cString: tls_violation_text(error)))"
     }
   }
@@ -72,6 +78,7 @@ extension CertificateRefusal: CustomStringConvertible {
     case .unknownIssuer: "certificate of an unknown issuer"
     case .wrongName: "certificate for another name"
     case .notPinned: "public key not pinned"
+    case .keyTooLarge: "certificate with a key of more than 8,192 bits"
     case .other(let code): unsafe "certificate refused: \(String(cString: tls_certificate_text(code)))"
     }
   }

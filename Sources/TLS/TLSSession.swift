@@ -5,10 +5,14 @@ import CTLS
 ///
 /// Nothing here waits: each operation goes as far as it gets, and says what it awaits. To be used by one thread at a time.
 @safe package final class TLSSession {
-  /// What the socket has to become before an operation is tried again.
+  /// What has to happen before an operation is tried again.
   package enum Awaited: Hashable, Sendable {
+    /// The socket becomes readable.
     case readable
+    /// The socket becomes writable.
     case writable
+    /// Others on the thread have had a turn: more has come than one turn may take.
+    case turn
   }
 
   /// How far an operation got.
@@ -109,10 +113,12 @@ import CTLS
     case TLS_ENDED: return .moved(0)
     case TLS_AWAITS_INPUT: return .awaits(.readable)
     case TLS_AWAITS_OUTPUT: return .awaits(.writable)
+    case TLS_AWAITS_TURN: return .awaits(.turn)
     case TLS_TRUNCATED: reason = .truncated
     case TLS_ALERT: reason = .alert(UInt8(truncatingIfNeeded: answer.value))
     case TLS_CERTIFICATE: reason = .certificate(CertificateRefusal(code: answer.value))
     case TLS_NOT_TLS: reason = .notTLS
+    case TLS_FLOOD: reason = .flood
     case TLS_VIOLATION: reason = .violation(answer.value)
     default: reason = .system(Int32(truncatingIfNeeded: answer.value))
     }

@@ -131,12 +131,13 @@ package final class EventLoop: TaskExecutor {
       }
       state.now = .now
       state.waits.expire(at: state.now)
+      state.waits.finishDue()
     }
   }
 
   /// Rounded up: to wake a little early would mean to spin until the deadline.
   private func millisecondsToSleep() -> Int32 {
-    guard state.jobs.isEmpty else { return 0 }
+    guard state.jobs.isEmpty, !state.waits.hasDue else { return 0 }
     guard let earliest = state.waits.earliestDeadline else { return -1 }
     let now = Deadline.now
     guard earliest > now else { return 0 }
@@ -262,7 +263,10 @@ extension EventLoop {
   /// There is hardly any memory left that the program could get.
   var isShortOfMemory: Bool { own.memory.isShort(at: own.now) }
 
-  func takePipe() -> Pipe? { own.pipes.take() }
+  func takePipe() -> Pipe? {
+    let state = own
+    return state.pipes.take(at: state.now)
+  }
 
   func returnPipe(_ pipe: Pipe) { own.pipes.put(pipe) }
 

@@ -7,12 +7,18 @@ final class Pipe {
 
   /// What a pipe is asked to hold, in bytes. Larger ones measured no faster, and an unprivileged user gets few.
   static let capacity = 256 * 1024
+  /// What it must hold, in bytes: to copy moves as much at a time.
+  static let leastCapacity = EventLoop.scratchSize
 
+  /// - Throws: why there is none: `ENOBUFS` when the user's pipes hold so much that the kernel gives only small ones
+  ///   (pipe(7), pipe-user-pages-soft).
   init() throws(Errno) {
     var ends: (Int32, Int32) = (-1, -1)
     _ = try unsafe withUnsafeMutableBytes(of: &ends) { bytes throws(Errno) in
       try Errno.check(
-        unsafe linux_pipe(bytes.assumingMemoryBound(to: Int32.self).baseAddress, Int32(Self.capacity)))
+        unsafe linux_pipe(
+          bytes.assumingMemoryBound(to: Int32.self).baseAddress, Int32(Self.capacity),
+          Int32(Self.leastCapacity)))
     }
     readEnd = FileDescriptor(owning: ends.0)
     writeEnd = FileDescriptor(owning: ends.1)
@@ -24,12 +30,19 @@ struct PipePool {
   /// Enough for the directions that are busy at one moment on one loop; more are closed.
   private static let capacity = 16
 
+  /// How long the system is not asked again when it had none: to ask costs more than a pipe saves.
+  private static let pause = Deadline.Interval(.seconds(1))
+
   private var free: [Pipe] = []
+  private var pauseEnd = Deadline(nanoseconds: 0)
 
   /// `nil` when the system has no more to give: the direction is then copied.
-  mutating func take() -> Pipe? {
+  mutating func take(at now: Deadline) -> Pipe? {
     if let pipe = free.popLast() { return pipe }
-    return try? Pipe()
+    guard pauseEnd <= now else { return nil }
+    if let pipe = try? Pipe() { return pipe }
+    pauseEnd = now + Self.pause
+    return nil
   }
 
   /// The pipe must be empty.

@@ -26,6 +26,19 @@ package struct Signal: Hashable, Sendable {
 
 /// The process's own standing with the system.
 package enum OwnProcess {
+  /// Opens those of descriptors 0 to 2 that are closed on /dev/null, for reading only: else a socket would take the number, and
+  /// a log line or an answer would be written into it. What is written there fails, as without it.
+  package static func openStandardDescriptors() {
+    while true {
+      let descriptor = linux_open_null()
+      // Each takes the lowest number that is free.
+      guard (0...2).contains(descriptor) else {
+        if descriptor > 2 { _ = linux_close(descriptor) }
+        return
+      }
+    }
+  }
+
   /// Allows as many descriptors as the hard limit does: every tunnel takes two.
   package static func raiseDescriptorLimit() {
     _ = linux_raise_descriptor_limit()

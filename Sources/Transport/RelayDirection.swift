@@ -23,7 +23,7 @@ package struct RelayDirection {
     package let error: Errno
   }
 
-  /// Bytes the sink has taken.
+  /// Bytes the sink has taken, and that no reset took back.
   package private(set) var byteCount: UInt64 = 0
   private var pipe: Pipe?
   /// What the sink did not take of a read.
@@ -37,6 +37,8 @@ package struct RelayDirection {
   private var isLast = false
   /// The source ended, and the sink has still to be told.
   private var isEnding = false
+  /// Only what is held already goes out.
+  private var readsNoMore = false
 
   /// How much one step may move before others have a turn, in bytes.
   private static let turn = 1 << 20
@@ -77,12 +79,22 @@ package struct RelayDirection {
         }
       } else if !kept.isEmpty {
         try flush(to: sink)
+      } else if readsNoMore {
+        progress = .awaitsSource
       } else {
         try copyOnce(from: source, to: sink)
       }
     }
     // A trickle is cheaper to copy than to splice.
     if progress == .awaitsSource, byteCount - start < Self.trickle { isBusy = false }
+  }
+
+  /// Lets only that go out which was read before.
+  package mutating func stopReading() { readsNoMore = true }
+
+  /// Counts `count` bytes no more that the sink's kernel took, and that a reset is about to destroy.
+  package mutating func takeBack(_ count: Int) {
+    byteCount -= min(byteCount, UInt64(count))
   }
 
   /// Gives the pipe back; to be called when the relay ends.
@@ -171,6 +183,10 @@ extension RelayDirection {
       }
       byteCount += UInt64(moved)
       position -= Int32(moved)
+      return
+    }
+    if readsNoMore {
+      progress = .awaitsSource
       return
     }
 

@@ -24,7 +24,7 @@ package struct TCPStream: ~Copyable {
   package func interest(in readiness: Readiness) -> Interest {
     guard let session else { return descriptor.interest(in: readiness) }
     var interest = descriptor.interest(in: session.readiness(for: readiness))
-    interest.isReady = readiness.contains(.readable) && !session.isDrained
+    interest.isReady = session.isReady(for: readiness)
     return interest
   }
 
@@ -135,6 +135,13 @@ package struct TCPStream: ~Copyable {
 
   // MARK: Ending
 
+  /// How many bytes, with those that TLS adds, were written and have not been acknowledged by the peer's kernel: a reset
+  /// destroys them (tcp(7), SIOCOUTQ). 0 on a Unix-domain socket, where what was written has arrived.
+  package var unacknowledgedCount: Int { max(0, Int(linux_unacknowledged(descriptor.rawValue))) }
+
+  /// Whether the peer has reset the connection, or the kernel has given it up.
+  package var hasFailed: Bool { linux_send(descriptor.rawValue, nil, 0) < 0 }
+
   /// Probes the peer whenever it has been silent for `seconds`: after four that nobody answers, reading fails.
   package func keepAlive(seconds: Int) {
     _ = linux_keep_alive(descriptor.rawValue, Int32(seconds))
@@ -223,7 +230,9 @@ extension TCPStream {
         throw .tls(error)
       }
       do throws(Errno) {
-        try await descriptor.wait(for: Readiness(awaited), until: deadline)
+        var interest = descriptor.interest(in: Readiness(awaited))
+        interest.isReady = awaited == .turn
+        try await loop.wait(for: interest, until: deadline).check()
       } catch {
         throw .system(error)
       }

@@ -11,6 +11,11 @@ extension TLSSession {
     return readiness
   }
 
+  /// Whether there is no need to wait for the descriptor: the session may go on with what it has, or in its next turn.
+  func isReady(for wanted: Readiness) -> Bool {
+    wanted.contains(.readable) && !isDrained || wanted.contains(.writable) && writingAwaits == .turn
+  }
+
   func readNow(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
     try Self.count { () throws(TLSFailure) in try unsafe read(into: buffer) }
   }
@@ -35,7 +40,12 @@ extension TLSSession {
 
 extension Readiness {
   init(_ awaited: TLSSession.Awaited) {
-    self = awaited == .readable ? .readable : .writable
+    self =
+      switch awaited {
+      case .readable: .readable
+      case .writable: .writable
+      case .turn: []
+      }
   }
 }
 
@@ -46,7 +56,7 @@ extension Errno {
       switch failure {
       case .system(let error): Errno(rawValue: error)
       case .truncated: .connectionReset
-      case .alert, .certificate, .notTLS, .violation: .protocolError
+      case .alert, .certificate, .notTLS, .flood, .violation: .protocolError
       }
   }
 }

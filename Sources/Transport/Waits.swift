@@ -33,7 +33,7 @@ package struct Readiness: OptionSet, Hashable, Sendable {
 package struct Interest: Sendable {
   let slot: Int
   let readiness: Readiness
-  /// Whatever the descriptor says, there is no need to wait.
+  /// Whatever the descriptor says, it is ready in the loop's next turn.
   var isReady = false
 }
 
@@ -91,6 +91,8 @@ struct Waits {
   private var freeSlot: Int32 = -1
   private var freeWait: Int32 = -1
   private var deadlines = DeadlineHeap()
+  /// Waits that end in the loop's next turn, and the interests by which they do.
+  private var due: [(wait: WaitID, position: Int)] = []
   private var isInterrupted = false
 
   var earliestDeadline: Deadline? { deadlines.earliest }
@@ -168,10 +170,7 @@ extension Waits {
     precondition(slots[slot].wait < 0, "two tasks wait for one descriptor")
     // A wait that has ended reports one interest: the edges of the others stay for the next wait.
     guard waits[id.index].early == nil else { return }
-    if interest.isReady {
-      waits[id.index].early = .ready(position)
-      return
-    }
+    if interest.isReady { due.append((id, position)) }
     let ready = slots[slot].seen.intersection(interest.readiness)
     if !ready.isEmpty {
       consume(ready, of: slot)
@@ -213,6 +212,15 @@ extension Waits {
   mutating func interrupt() {
     isInterrupted = true
     for index in waits.indices { wake(WaitID(index: index, generation: waits[index].generation), .cancelled) }
+  }
+
+  var hasDue: Bool { !due.isEmpty }
+
+  /// Ends the waits that are due. To be called after those that are late have ended: what is always ready has deadlines, too.
+  mutating func finishDue() {
+    guard hasDue else { return }
+    for (wait, position) in due { wake(wait, .ready(position)) }
+    due.removeAll(keepingCapacity: true)
   }
 
   mutating func expire(at now: Deadline) {

@@ -1,4 +1,5 @@
 import Glibc
+import Transport
 
 /// What the program tells the shell.
 enum ExitStatus: Int32 {
@@ -45,13 +46,20 @@ struct Console: Sendable {
         let code = errno
         if code == EINTR { continue }
         // A pipe that another program made non-blocking.
-        guard code == EAGAIN else { return }
+        guard code == EAGAIN else { return fail(code) }
         var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         unsafe Glibc.poll(&poll, 1, -1)
         continue
       }
       rest = rest.dropFirst(count)
     }
+  }
+
+  /// Ends the program when what was asked for cannot be told, so that nobody takes a cut answer for a whole one.
+  private func fail(_ code: Int32) {
+    guard descriptor == STDOUT_FILENO else { return }
+    Console.error.write("sockeye: cannot write to standard output: \(Errno(rawValue: code))")
+    exit(.failed)
   }
 
   /// The text in bold or in a color, if the console shows colors.

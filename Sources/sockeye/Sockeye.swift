@@ -1,4 +1,5 @@
 import Glibc
+import Transport
 
 /// The program: reads the command line and hands over to the command.
 @main
@@ -7,6 +8,7 @@ struct Sockeye {
 
   // Not `async`: `serve` needs the main thread, before any other runs.
   static func main() {
+    OwnProcess.openStandardDescriptors()
     exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 

@@ -82,6 +82,24 @@ final class SecuredPeer: @unchecked Sendable {
   }
 }
 
+/// A stream on its way from one owner to the next; `@unchecked` holds because one task uses it at a time.
+final class StreamBox: @unchecked Sendable {
+  private var stream: TCPStream?
+
+  init(_ stream: consuming TCPStream) {
+    self.stream = consume stream
+  }
+
+  func secure(with context: TLSContext, to name: String) async throws {
+    try await stream?.secure(with: context, to: .name(try DomainName(name)), until: .after(patience))
+  }
+
+  func take() -> TCPStream {
+    guard let stream = stream.take() else { preconditionFailure("a stream was taken twice") }
+    return stream
+  }
+}
+
 /// A stream that two tasks of one loop share, one that reads and one that writes; `@unchecked` holds because both run on
 /// its thread.
 final class SharedStream: @unchecked Sendable {
@@ -101,6 +119,25 @@ final class SharedStream: @unchecked Sendable {
     return input
   }
 
+  func take(atLeast count: Int) async throws -> [UInt8] {
+    var input: [UInt8] = []
+    while input.count < count, try await incoming.read(into: &input, atMost: 65_536, until: .after(patience))
+    {}
+    return input
+  }
+
+  /// What still comes, and whether a reset follows it.
+  func rest() async throws(Errno) -> (bytes: [UInt8], isReset: Bool) {
+    var bytes: [UInt8] = []
+    do throws(Errno) {
+      while try await incoming.read(into: &bytes, atMost: 65_536, until: .after(patience)) {}
+      return (bytes, false)
+    } catch {
+      guard error == .connectionReset else { throw error }
+      return (bytes, true)
+    }
+  }
+
   func write(_ bytes: [UInt8]) async throws {
     try await outgoing.write(bytes, until: .after(patience))
   }
@@ -118,6 +155,20 @@ extension TCPStream {
     for option in [SO_SNDBUF, SO_RCVBUF] {
       setsockopt(descriptor.rawValue, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<CInt>.size))
     }
+  }
+}
+
+extension TCPStream {
+  /// Has the kernel hold little of what has come, so that the sender's holds the rest.
+  func holdLittle() {
+    var size: CInt = 4096
+    setsockopt(descriptor.rawValue, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+  }
+
+  /// Has the kernel hold much of what is to be sent.
+  func holdMuch() {
+    var size: CInt = 200_000
+    setsockopt(descriptor.rawValue, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
   }
 }
 

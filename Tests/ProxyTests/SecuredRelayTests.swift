@@ -134,6 +134,37 @@ import Testing
     }
   }
 
+  // The relay's socket towards the client holds most of it when the end comes.
+  @Test func `what came before a transfer was cut is delivered before the reset`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      let client = try #require(tunnel.client)
+      let sent = pattern(300_000)
+      client.outgoing.holdLittle()
+      async let ending = tunnel.run()
+      try await tunnel.peer?.write(sent)
+      tunnel.hangUp()
+      let rest = try await client.rest()
+      #expect(rest.bytes == sent && rest.isReset, "\(rest.bytes.count)")
+      #expect(await ending == .reset)
+      #expect(tunnel.counts == [0, UInt64(sent.count)])
+    }
+  }
+
+  @Test func `a peer that floods with new keys ends its own tunnel`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel.make(on: loop)
+      let (client, peer) = (try #require(tunnel.client), try #require(tunnel.peer))
+      async let ending = tunnel.run()
+      try await peer.write([1, 2, 3])
+      for _ in 0..<100 { peer.server.updateKeys() }
+      try await peer.flush()
+      #expect(await ending == .reset)
+      let rest = try await client.rest()
+      #expect(rest.bytes == [1, 2, 3] && rest.isReset)
+    }
+  }
+
   @Test func `a client that is cut off does not look finished`() async throws {
     try await onLoop { loop in
       let tunnel = try await Tunnel.make(on: loop)
@@ -340,23 +371,5 @@ private final class NestedPeer: @unchecked Sendable {
     server.end()
     try await outer.write(server.give())
     return received
-  }
-}
-
-/// A stream on its way from one owner to the next; `@unchecked` holds because one task uses it at a time.
-private final class StreamBox: @unchecked Sendable {
-  private var stream: TCPStream?
-
-  init(_ stream: consuming TCPStream) {
-    self.stream = consume stream
-  }
-
-  func secure(with context: TLSContext, to name: String) async throws {
-    try await stream?.secure(with: context, to: .name(try DomainName(name)), until: .after(patience))
-  }
-
-  func take() -> TCPStream {
-    guard let stream = stream.take() else { preconditionFailure("a stream was taken twice") }
-    return stream
   }
 }

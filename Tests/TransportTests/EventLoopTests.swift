@@ -31,6 +31,26 @@ private final class Waiting: Sendable {
     }
   }
 
+  @Test func `what is always ready lets others run, and has deadlines`() async throws {
+    try await onLoop { loop in
+      let busy = try TestPipe(on: loop)
+      let other = try TestPipe(on: loop)
+      var interest = busy.readable
+      interest.isReady = true
+      var turns = 0
+      async let wakeup = loop.wait(for: other.readable, until: .never)
+      let deadline = Deadline.after(.milliseconds(20))
+      while await loop.wait(for: interest, until: deadline) == .ready(0) {
+        turns += 1
+        if turns == 10 { other.put() }
+      }
+      #expect(turns > 10)
+      #expect(await wakeup == .ready(0))
+      loop.interrupt()
+      #expect(await loop.waitUntilInterrupted(for: interest, or: other.readable, until: .never) == .cancelled)
+    }
+  }
+
   @Test func `a task comes back to the loop from other threads`() async throws {
     try await onLoop { loop in
       for _ in 0..<100 {

@@ -51,8 +51,11 @@ int linux_close(int descriptor);
 int64_t linux_read(int descriptor, void *buffer, size_t count);
 int64_t linux_write(int descriptor, const void *buffer, size_t count);
 int64_t linux_send(int socket, const void *buffer, size_t count);
+// Octets written to a TCP socket that its peer has not acknowledged.
+int64_t linux_unacknowledged(int socket);
 int64_t linux_splice(int source, int sink, size_t count);
-int linux_pipe(int ends[2], int capacity);
+// -ENOBUFS when it would hold less than `least`: past pipe-user-pages-soft the kernel gives an unprivileged user two pages.
+int linux_pipe(int ends[2], int capacity, int least);
 int linux_open_null(void);
 int linux_make_temporary(char *path);
 int linux_raise_descriptor_limit(void);

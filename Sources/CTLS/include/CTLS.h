@@ -15,11 +15,13 @@ enum tls_outcome {
   TLS_ENDED,           // the peer said that no more will follow
   TLS_AWAITS_INPUT,    // try again once the descriptor is readable
   TLS_AWAITS_OUTPUT,   // try again once it is writable
+  TLS_AWAITS_TURN,     // try again when others on the thread had a turn: the peer sends without end
   TLS_SYSTEM,          // the value is an errno
   TLS_TRUNCATED,       // the stream ended without the peer saying so
   TLS_ALERT,           // the peer refused; the value is its alert
   TLS_CERTIFICATE,     // the peer was refused; the value is OpenSSL's X509_V_ERR
   TLS_NOT_TLS,         // what came first is no TLS
+  TLS_FLOOD,           // the peer sent too many tickets, new keys or the like in a row, without data
   TLS_VIOLATION,       // the value is OpenSSL's error
 };
 
@@ -42,6 +44,8 @@ enum tls_identity {
 struct tls_context *tls_context_create(void);
 void tls_context_free(struct tls_context *context);
 bool tls_context_trust_system(struct tls_context *context);
+// Trusts what `other` trusts, and keeps it once for both. `other` trusts something, and no more is added to it.
+void tls_context_share_trust(struct tls_context *context, const struct tls_context *other);
 // Trusts the certificates in PEM, and answers how many there are; -1 when one of them cannot be read.
 int tls_context_trust(struct tls_context *context, const uint8_t *pem, size_t count);
 enum tls_identity tls_context_identify(
@@ -80,6 +84,6 @@ const char *tls_violation_text(int64_t error);
 
 // X509_V_ERR_… that are told apart.
 extern const int tls_expired, tls_not_yet_valid, tls_self_signed, tls_self_signed_in_chain, tls_wrong_name,
-  tls_wrong_address, tls_not_pinned, tls_no_issuer, tls_no_local_issuer, tls_unable_to_verify_leaf;
+  tls_wrong_address, tls_not_pinned, tls_key_too_large, tls_no_issuer, tls_no_local_issuer, tls_unable_to_verify_leaf;
 
 #endif
