@@ -31,7 +31,6 @@ let package = Package(
     // C libraries.
     .target(name: "CLinux"),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-    .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
     .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -55,7 +54,7 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Import", dependencies: ["Addresses", "Printing", "Config"], swiftSettings: strict),
     .target(name: "Transport", dependencies: ["Addresses", "TLS", "CLinux"], swiftSettings: hot),
-    .target(name: "DNS", dependencies: ["Addresses", "Transport", "CAres"], swiftSettings: strict),
+    .target(name: "DNS", dependencies: ["Addresses", "Transport"], swiftSettings: strict),
     .target(
       name: "Proxy",
       dependencies: ["Addresses", "Wire", "Passwords", "TLS", "Routing", "Settings", "Transport", "DNS"],

@@ -1,3 +1,4 @@
+import Addresses
 import Transport
 
 /// Answers that are still true, and the most of them that memory is given to.
@@ -5,8 +6,14 @@ import Transport
 /// When it is full, an old one makes room: in the order they came, sparing once those used since (the "clock" of
 /// page replacement).
 struct AnswerCache {
-  private struct Entry {
+  /// An answer, and the name server it came from.
+  struct Known: Hashable {
     var answer: Question.Answer
+    var server: SocketAddress?
+  }
+
+  private struct Entry {
+    var known: Known
     var expiry: Deadline
     var wasUsed: Bool
   }
@@ -23,17 +30,21 @@ struct AnswerCache {
 
   var count: Int { entries.count }
 
-  mutating func answer(to question: Question, at now: Deadline) -> Question.Answer? {
+  mutating func answer(to question: Question, at now: Deadline) -> Known? {
     guard let place = entries.index(forKey: question), now < entries.values[place].expiry else { return nil }
     entries.values[place].wasUsed = true
-    return entries.values[place].answer
+    return entries.values[place].known
   }
 
-  mutating func insert(
-    _ answer: Question.Answer, to question: Question, until expiry: Deadline
-  ) {
+  mutating func removeAll() {
+    entries = [:]
+    order = []
+    hand = 0
+  }
+
+  mutating func insert(_ known: Known, to question: Question, until expiry: Deadline) {
     guard capacity > 0 else { return }
-    let entry = Entry(answer: answer, expiry: expiry, wasUsed: false)
+    let entry = Entry(known: known, expiry: expiry, wasUsed: false)
     guard entries.updateValue(entry, forKey: question) == nil else { return }
     guard order.count == capacity else {
       order.append(question)

@@ -1,11 +1,14 @@
 import Addresses
 
 /// What name servers are asked, and answers are known by.
-enum Question: Hashable {
+enum Question: Hashable, Sendable {
   case addresses(of: DomainName, Family)
   case name(of: IPAddress)
 
   typealias Answer = Result<Finding, ResolutionFailure>
+
+  /// CLASS IN (RFC 1035 §3.2.4).
+  static let internet: UInt16 = 1
 
   /// QNAME, which is absolute.
   var recordName: String {
@@ -16,17 +19,33 @@ enum Question: Hashable {
   }
 
   /// QTYPE: A or PTR (RFC 1035 §3.2.2), or AAAA (RFC 3596 §2.1).
-  var recordType: Int32 {
+  var recordType: UInt16 {
     switch self {
     case .addresses(_, .v4): 1
     case .addresses(_, .v6): 28
     case .name: 12
     }
   }
+
+  /// QNAME as it travels, without the final zero. Its letters are lower-case already.
+  var wireName: MessageReader.Name {
+    var name: MessageReader.Name = []
+    for label in recordName.utf8.split(separator: UInt8(ascii: ".")) {
+      name.append(UInt8(label.count))
+      name += label
+    }
+    return name
+  }
+
+  /// The message that asks this (RFC 1035 §4.1), and asks the server to ask others (RD).
+  func message(id: UInt16) -> [UInt8] {
+    [UInt8(id >> 8), UInt8(id & 255), 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0] + wireName
+      + [0, UInt8(recordType >> 8), UInt8(recordType & 255), 0, UInt8(Self.internet)]
+  }
 }
 
 /// What was found: addresses if they were asked for, at least one; or a name.
-enum Finding: Hashable {
+enum Finding: Hashable, Sendable {
   case addresses([IPAddress])
   case name(DomainName)
 }

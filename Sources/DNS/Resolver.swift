@@ -3,56 +3,75 @@ import Transport
 
 /// Finds the addresses of names, and the names of addresses, for the connections of one loop.
 ///
-/// Start `run` on the loop (`addTask(executorPreference: loop)`) and cancel it to end: it drives c-ares, and what is
-/// open when it ends fails with `cancelled`. Everything but `init` is to be called on the loop's thread.
+/// Start `run` on the loop (`addTask(executorPreference: loop)`) and cancel it to end: what is open then fails with
+/// `cancelled`. Everything but `init` is to be called on the loop's thread.
 package final class Resolver: Sendable {
-  private let loop: EventLoop
-  private let state: ThreadState
+  let loop: EventLoop
+  let shared: SharedNames
+  private let patience: Duration
+  private let state = ThreadState()
 
   /// What only the loop's own thread touches: `@unchecked` holds because every access passes through `own`, which
   /// asserts the thread.
   private final class ThreadState: @unchecked Sendable {
-    var cache: AnswerCache
-    var hosts: HostsFile
-    let channel: Channel
-    /// Questions not answered yet, and those of them that `run` has still to hand to the channel.
     var open: [Question: Query] = [:]
-    var unsent: [Question] = []
-    /// Where `run` waits.
-    var driver: WaitID?
+    /// Open questions that no lookup awaits, in the order in which they were given up.
+    var unawaited: [Query] = []
+    /// How many open questions the lookups of each owner await.
+    var shares: [Owner: Int] = [:]
     var hasEnded = false
-
-    init(cache: AnswerCache, hosts: HostsFile, channel: Channel) {
-      self.cache = cache
-      self.hosts = hosts
-      self.channel = channel
-    }
   }
 
   /// How many questions may be open: more fail with `overloaded`.
   static let openLimit = 4096
-  /// However long a zone says.
-  static let longestLifetime = Duration.seconds(3600)
-  /// For "no such name" and "no address".
-  static let negativeLifetime = Duration.seconds(10)
-  /// For every other failure (RFC 9520 §3.2 asks for at least a second).
-  static let failureLifetime = Duration.seconds(1)
+  /// How many of them the lookups of one owner may await.
+  static let shareLimit = openLimit / 4
+  /// How many may go on, for the cache, when no lookup awaits them any more. They make room for any that is awaited.
+  static let unawaitedLimit = 64
 
-  /// Asks `servers`, or those of resolv.conf(5) when there are none. The cache holds about `cacheCapacity` names.
-  package convenience init(
-    servers: [SocketAddress], cacheCapacity: Int, on loop: EventLoop
-  ) throws(SetupFailure) {
-    try self.init(servers: servers, cacheCapacity: cacheCapacity, hosts: HostsFile(), on: loop)
+  /// For whom a lookup is made.
+  package struct Owner: Hashable, Sendable {
+    private let client: IPAddress?
+    private let isProgram: Bool
+
+    /// The program itself, for its checks and for connections to come.
+    package static let program = Owner(client: nil, isProgram: true)
+
+    private init(client: IPAddress?, isProgram: Bool) {
+      self.client = client
+      self.isProgram = isProgram
+    }
+
+    /// A client, by its address. In IPv6 its network counts (/64), of which it may have any address.
+    ///
+    /// - Parameter client: `nil` for those over Unix-domain sockets.
+    package init(client: IPAddress?) {
+      self.isProgram = false
+      if case .v6(let bits)? = client {
+        self.client = .v6((bits.value >> 64) << 64)
+      } else {
+        self.client = client
+      }
+    }
   }
 
-  init(
-    servers: [SocketAddress], cacheCapacity: Int, hosts: HostsFile, patience: Duration = .seconds(2),
-    on loop: EventLoop
-  ) throws(SetupFailure) {
+  /// What a name is to whoever looks it up.
+  package enum Role: Sendable {
+    /// Meant in a domain of `search` (resolv.conf(5)) only when it has no dot.
+    case destination
+    /// Meant as any program of this machine would mean it.
+    case hop
+  }
+
+  package convenience init(_ shared: SharedNames, on loop: EventLoop) {
+    self.init(shared, patience: .seconds(2), on: loop)
+  }
+
+  /// - Parameter patience: how long a name server may take before another, or it again, is asked.
+  init(_ shared: SharedNames, patience: Duration, on loop: EventLoop) {
     self.loop = loop
-    state = ThreadState(
-      cache: AnswerCache(capacity: Family.allCases.count * cacheCapacity), hosts: hosts,
-      channel: try Channel(servers: servers, patience: patience, on: loop))
+    self.shared = shared
+    self.patience = patience
   }
 
   private var own: ThreadState {
@@ -62,121 +81,155 @@ package final class Resolver: Sendable {
 
   // MARK: Asking
 
-  /// Begins to look up `name`, which is taken as absolute, in both families.
+  /// Begins to look up `name` in both families.
   ///
   /// `localhost` and the names below it are loopback (RFC 6761 §6.3), and what /etc/hosts mentions is answered from
   /// there alone. These and what the cache holds are answered at once.
   ///
-  /// - Parameter asksServers: false to have no more than that: all else fails as `overloaded`.
-  package func lookup(_ name: DomainName, asksServers: Bool = true) -> Lookup {
-    let state = own
-    let now = Deadline.now
-    if let addresses = Self.localAddresses(of: name) ?? state.hosts.addresses(of: name, at: now) {
-      return Lookup(
-        v4: Query(answer: addresses.answer(in: .v4)), v6: Query(answer: addresses.answer(in: .v6)), on: loop)
+  /// - Parameters:
+  ///   - owner: fails with `overloaded` when its lookups await as many questions as `shareLimit`.
+  ///   - role: whether the name may be meant in a domain of `search` (resolv.conf(5)).
+  package func lookup(_ name: DomainName, for owner: Owner, as role: Role = .destination) -> Lookup {
+    guard role == .hop || !name.text.utf8.contains(UInt8(ascii: ".")) else {
+      return lookup(absolute: name, for: owner)
     }
-    return Lookup(
-      v4: query(.addresses(of: name, .v4), at: now, asksServers: asksServers),
-      v6: query(.addresses(of: name, .v6), at: now, asksServers: asksServers), on: loop)
+    return search(for: name, for: owner, searchesAlways: role == .hop)
   }
 
-  private static func localAddresses(of name: DomainName) -> [IPAddress]? {
-    guard name.text == "localhost" || name.text.hasSuffix(".localhost") else { return nil }
-    return [.loopback4, .loopback6]
+  /// Looks up a name that is absolute.
+  func lookup(absolute name: DomainName, for owner: Owner) -> Lookup {
+    let v4 = query(.addresses(of: name, .v4), for: owner)
+    let v6 = query(.addresses(of: name, .v6), for: owner)
+    return Lookup(v4: v4, v6: v6, claim: claim(on: [v4, v6], for: owner), on: loop)
   }
 
   /// The name of `address` (PTR, RFC 1035 §3.5).
   ///
   /// What /etc/hosts mentions is answered from there, with the first name it has, and loopback is otherwise
-  /// `localhost`: neither is asked of a server. Only failures are kept, since c-ares does not tell how long a name is
-  /// true.
+  /// `localhost`: neither is asked of a server.
   package func name(
-    of address: IPAddress, until deadline: Deadline
-  ) async throws(ResolutionFailure) -> DomainName {
-    let address = address.unmapped
-    let now = Deadline.now
-    if let name = own.hosts.name(of: address, at: now) { return name }
-    if address.isLoopback, let name = try? DomainName("localhost") { return name }
-    let query = query(.name(of: address), at: now)
-    while true {
-      switch query.answer {
-      case nil: try await loop.waitForAnswer(to: query, until: deadline)
-      case .success(.name(let name)): return name
-      case .success(.addresses): throw .noData
-      case .failure(let failure): throw failure
-      }
+    of address: IPAddress, for owner: Owner, until deadline: Deadline
+  ) async throws(Unresolved) -> DomainName {
+    let query = query(.name(of: address.unmapped), for: owner)
+    let claim = claim(on: [query], for: owner)
+    defer { withExtendedLifetime(claim) {} }
+    do throws(ResolutionFailure) {
+      while query.answer == nil { try await loop.waitForAnswer(to: query, until: deadline) }
+      guard case .name(let name)? = try query.answer?.get() else { throw .noData }
+      return name
+    } catch {
+      throw Unresolved(reason: error, server: query.server)
     }
   }
 
-  private func query(_ question: Question, at now: Deadline, asksServers: Bool = true) -> Query {
+  /// An answered query, or an open one, which is still to be claimed.
+  private func query(_ question: Question, for owner: Owner) -> Query {
     let state = own
-    if let answer = state.cache.answer(to: question, at: now) { return Query(answer: answer) }
-    guard asksServers else { return Query(answer: .failure(.overloaded)) }
+    if case .answered(let answer, let server) = shared.knowledge(of: question, at: .now) {
+      return Query(question, answer: answer, server: server)
+    }
     if let query = state.open[question] { return query }
-    guard !state.hasEnded else { return Query(answer: .failure(.cancelled)) }
-    guard state.open.count < Self.openLimit else { return Query(answer: .failure(.overloaded)) }
-    let query = Query()
+    guard !state.hasEnded else { return Query(question, answer: .failure(.cancelled)) }
+    guard state.shares[owner, default: 0] < Self.shareLimit, makeRoom() else {
+      return Query(question, answer: .failure(.overloaded))
+    }
+    let query = Query(question)
     state.open[question] = query
-    state.unsent.append(question)
-    if let driver = state.driver { loop.wake(driver) }
+    query.task = Task(executorPreference: loop) { await self.ask(query) }
     return query
   }
 
-  // MARK: Driving
+  private func ask(_ query: Query) async {
+    // It may have been given up before it began.
+    guard own.open[query.question] === query else { return }
+    var knowledge = shared.knowledge(of: query.question, at: .now)
+    while case .outdated(let reading) = knowledge {
+      await reading.value
+      knowledge = shared.knowledge(of: query.question, at: .now)
+    }
+    if case .answered(let answer, let server) = knowledge {
+      query.server = server
+      return close(query, with: answer)
+    }
+    let servers = shared.servers()
+    let exchange = Exchange(query: query, patience: patience, loop: loop)
+    let response = await exchange.run(asking: servers.addresses)
+    shared.keep(response, to: query.question, from: query.server, generation: servers.generation)
+    close(query, with: response.answer)
+  }
+
+  // MARK: Places
+
+  /// How many questions are open.
+  var openCount: Int { own.open.count }
+
+  /// Keeps those of `queries` that are open for as long as the claim exists, and counts them for `owner`.
+  private func claim(on queries: [Query], for owner: Owner) -> Lookup.Claim? {
+    let state = own
+    let queries = queries.filter { $0.answer == nil }
+    guard !queries.isEmpty else { return nil }
+    for query in queries {
+      query.lookups += 1
+      state.unawaited.removeAll { $0 === query }
+    }
+    state.shares[owner, default: 0] += queries.count
+    return Lookup.Claim { [self] in release(queries, of: owner) }
+  }
+
+  private func release(_ queries: [Query], of owner: Owner) {
+    let state = own
+    let rest = state.shares[owner, default: 0] - queries.count
+    state.shares[owner] = rest > 0 ? rest : nil
+    for query in queries {
+      query.lookups -= 1
+      guard !query.isAwaited, query.answer == nil else { continue }
+      state.unawaited.append(query)
+      if state.unawaited.count > Self.unawaitedLimit { _ = giveUpOldest() }
+    }
+  }
+
+  /// False when all places are taken by questions that are awaited.
+  private func makeRoom() -> Bool {
+    own.open.count < Self.openLimit || giveUpOldest()
+  }
+
+  /// Ends the question that no lookup has awaited for longest; false when there is none.
+  private func giveUpOldest() -> Bool {
+    let state = own
+    guard !state.unawaited.isEmpty else { return false }
+    close(state.unawaited.removeFirst(), with: .failure(.cancelled))
+    return true
+  }
+
+  private func close(_ query: Query, with answer: Question.Answer) {
+    let state = own
+    guard state.open[query.question] === query else { return }
+    state.open[query.question] = nil
+    state.unawaited.removeAll { $0 === query }
+    query.task?.cancel()
+    query.finish(with: answer, on: loop)
+  }
+
+  // MARK: Life
 
   /// Serves the lookups until the task is cancelled. To be called once, by a task on the loop.
   package func run() async {
-    let state = own
-    defer { end() }
-    while true {
-      // Reading comes first: to send may take a socket's error away, and its edge would be waited for in vain.
-      let isDone = state.channel.process()
-      let unsent = state.unsent
-      state.unsent = []
-      for question in unsent { state.channel.ask(question) }
-      takeAnswers()
-      let deadline = isDone ? state.channel.deadline : .now
-      let wakeup = await loop.wait(for: state.channel.interests, until: deadline) { state.driver = $0 }
-      state.driver = nil
-      guard wakeup != .cancelled else { return }
-    }
-  }
-
-  private func end() {
+    _ = await loop.wait(for: [], until: .never)
     let state = own
     state.hasEnded = true
-    state.channel.close()
-    takeAnswers()
-    for (_, query) in state.open { query.finish(with: .failure(.cancelled), on: loop) }
-    state.open = [:]
-    state.unsent = []
-  }
-
-  private func takeAnswers() {
-    let state = own
-    let now = Deadline.now
-    for response in state.channel.takeAnswers() {
-      if let lifetime = Self.lifetime(of: response), lifetime > .zero {
-        state.cache.insert(response.answer, to: response.question, until: now + lifetime)
-      }
-      state.open.removeValue(forKey: response.question)?.finish(with: response.answer, on: loop)
-    }
-  }
-
-  /// How long to keep an answer; `nil` for one that says nothing about the name.
-  private static func lifetime(of response: Channel.Response) -> Duration? {
-    switch response.answer {
-    case .success: min(response.lifetime ?? .zero, longestLifetime)
-    case .failure(.notFound), .failure(.noData): negativeLifetime
-    case .failure(.cancelled), .failure(.overloaded): nil
-    case .failure: failureLifetime
-    }
+    let queries = state.open.values.map { $0 }
+    for query in queries { close(query, with: .failure(.cancelled)) }
+    for query in queries { await query.task?.value }
   }
 }
 
-extension [IPAddress] {
-  fileprivate func answer(in family: Family) -> Question.Answer {
-    let addresses = filter { $0.family == family }
-    return addresses.isEmpty ? .failure(.noData) : .success(.addresses(addresses))
+/// Why a name or an address was not resolved, and the name server that was asked last; `nil` when none was.
+package struct Unresolved: Error, Hashable, Sendable {
+  package let reason: ResolutionFailure
+  package let server: SocketAddress?
+
+  package init(reason: ResolutionFailure, server: SocketAddress?) {
+    self.reason = reason
+    self.server = server
   }
 }

@@ -11,9 +11,15 @@ struct ConnectRace {
   private static let attemptDelay = Duration.milliseconds(250)
   /// RFC 8305 §3, "Resolution Delay": how long an IPv4 address waits for IPv6 ones.
   private static let resolutionDelay = Duration.milliseconds(50)
+  /// How many attempts may be under way at once.
+  private static let attemptLimit = 6
+  /// How long an attempt is left alone when another address waits for its place: longer than the kernel takes to send a
+  /// lost SYN again.
+  private static let attemptLifetime = Duration.seconds(2)
 
   private final class Attempt {
     let address: SocketAddress
+    let start = Deadline.now
     var stream: TCPStream?
 
     init(to address: SocketAddress, on loop: EventLoop) throws(Errno) {
@@ -41,7 +47,7 @@ struct ConnectRace {
   private var resolvedAt: Deadline?
   private var lastFamily = Family.v4
   private var attempts: [Attempt] = []
-  private var verdict: (phase: Failure.Phase, cause: Failure.Cause)?
+  private var verdict: ConnectFailure?
 
   init(port: UInt16, on loop: EventLoop, refusing refusal: @escaping (IPAddress) -> Failure.Cause?) {
     self.port = port
@@ -75,7 +81,8 @@ struct ConnectRace {
       if let stream = collectAttempts(&mayStartAt) { return stream }
 
       let now = Deadline.now
-      if now >= mayStartAt, let address = nextCandidate(at: now) {
+      if now >= mayStartAt, now >= fullUntil ?? now, let address = nextCandidate(at: now) {
+        giveUpOldest()
         start(address)
         mayStartAt = attempts.isEmpty ? now : now + Self.attemptDelay
         continue
@@ -95,7 +102,7 @@ struct ConnectRace {
   private func nextTurn(_ mayStartAt: Deadline) -> Deadline {
     var turn = awaited.isEmpty ? Deadline.never : lookupDeadline
     guard !candidates.isEmpty else { return turn }
-    turn = min(turn, mayStartAt)
+    turn = min(turn, max(mayStartAt, fullUntil ?? mayStartAt))
     guard turn <= .now, let resolvedAt else { return turn }
     return resolvedAt + Self.resolutionDelay
   }
@@ -117,14 +124,14 @@ struct ConnectRace {
       }
     }
     if awaited.isEmpty {
-      if let failure = lookup.failure { note(.resolve, .resolution(failure)) }
+      if let failure = lookup.failure { note(.resolve, .resolution(failure), by: lookup.server) }
       self.lookup = nil
     }
   }
 
   /// The name server took too long: what it has not told by now is not waited for.
   private mutating func endLookup() {
-    if !awaited.isEmpty { note(.resolve, .resolution(.timedOut)) }
+    if !awaited.isEmpty { note(.resolve, .resolution(.timedOut), by: lookup?.server) }
     awaited = []
     lookup = nil
     lookupDeadline = .never
@@ -149,6 +156,18 @@ struct ConnectRace {
 
   // MARK: Attempts
 
+  /// When the next attempt may take the place of the oldest; `nil` when there is one for it.
+  private var fullUntil: Deadline? {
+    guard attempts.count >= Self.attemptLimit, let oldest = attempts.first else { return nil }
+    return oldest.start + Self.attemptLifetime
+  }
+
+  private mutating func giveUpOldest() {
+    guard attempts.count >= Self.attemptLimit else { return }
+    attempts.removeFirst()
+    note(.connect, .system(.timedOut))
+  }
+
   private mutating func start(_ address: IPAddress) {
     do {
       attempts.append(try Attempt(to: SocketAddress(address, port: port), on: loop))
@@ -172,19 +191,19 @@ struct ConnectRace {
 
   // MARK: Failing
 
-  /// Keeps the cause that says most: an address that could not even be tried says least.
-  private mutating func note(_ phase: Failure.Phase, _ cause: Failure.Cause) {
+  /// Keeps the cause that says most: a shortage of ours, since then not all was tried; an address that could not even be
+  /// tried says least.
+  private mutating func note(_ phase: Failure.Phase, _ cause: Failure.Cause, by server: SocketAddress? = nil)
+  {
     let untried: [Failure.Cause] = [
-      .system(.networkUnreachable), .system(.addressNotAvailable), .system(.addressFamilyNotSupported),
-      .notDialable,
+      .system(.networkUnreachable), .system(.addressFamilyNotSupported), .notDialable,
     ]
-    if let verdict, !untried.contains(verdict.cause) { return }
-    verdict = (phase, cause)
+    if let verdict, !untried.contains(verdict.cause), verdict.cause.isOurs || !cause.isOurs { return }
+    verdict = ConnectFailure(phase: phase, cause: cause, server: server)
   }
 
   private var failure: ConnectFailure {
-    guard let verdict else { return ConnectFailure(phase: .resolve, cause: .resolution(.noData)) }
-    return ConnectFailure(phase: verdict.phase, cause: verdict.cause)
+    verdict ?? ConnectFailure(phase: .resolve, cause: .resolution(.noData))
   }
 }
 
@@ -192,4 +211,6 @@ struct ConnectRace {
 struct ConnectFailure: Error {
   var phase: Failure.Phase
   var cause: Failure.Cause
+  /// The name server that was asked last, if one was.
+  var server: SocketAddress?
 }

@@ -33,7 +33,8 @@ extension Dialer {
     let expected = isAnybody ? [] : try await admittedAddresses(of: request, until: deadline)
     do throws(Errno) {
       let address = isAnybody ? reached : try Self.localAddress(towards: expected)
-      guard let address else { throw .addressNotAvailable }
+      // Who comes over a Unix-domain socket has reached us at no address.
+      guard let address else { throw .addressFamilyNotSupported }
       let listener = try TCPListener(
         bindingTo: address.at(port: 0), ports: service.ports, on: loop)
       guard var bound = listener.localAddress else { throw .addressNotAvailable }

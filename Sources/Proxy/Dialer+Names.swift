@@ -6,13 +6,16 @@ import Wire
 
 extension Dialer {
   /// The addresses of a name, looked up here: all of them, IPv4 first.
-  func addresses(of name: DomainName, until deadline: Deadline) async throws(ResolutionFailure) -> [IPAddress]
-  {
+  func addresses(of name: DomainName, until deadline: Deadline) async throws(Unresolved) -> [IPAddress] {
     if let addresses = policy.hosts.addresses(for: name) { return addresses }
-    let lookup = resolver.lookup(name)
+    let lookup = resolver.lookup(name, for: owner)
     let deadline = min(deadline, .after(policy.timeouts.dns))
-    while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }
-    if let failure = lookup.failure { throw failure }
+    do throws(ResolutionFailure) {
+      while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }
+      if let failure = lookup.failure { throw failure }
+    } catch {
+      throw Unresolved(reason: error, server: lookup.server)
+    }
     return Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
   }
 
@@ -25,10 +28,10 @@ extension Dialer {
     case .name(let destination): name = destination
     }
     let all: [IPAddress]
-    do throws(ResolutionFailure) {
+    do throws(Unresolved) {
       all = try await addresses(of: name, until: deadline)
     } catch {
-      throw Failure(.destination, .resolve, .resolution(error))
+      throw Failure(.destination, resolving: request.destination.host, error)
     }
     let admitted = all.filter { policy.table.refusal(of: $0, for: request) == nil }
     if admitted.isEmpty, let address = all.first,

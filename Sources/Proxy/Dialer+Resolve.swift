@@ -27,10 +27,11 @@ extension Dialer {
     guard let address = destination.host.address else {
       throw Failure(.destination, .resolve, .system(.addressFamilyNotSupported))
     }
-    do throws(ResolutionFailure) {
-      return try await resolver.name(of: address, until: min(deadline, .after(policy.timeouts.dns)))
+    do throws(Unresolved) {
+      return try await resolver.name(
+        of: address, for: owner, until: min(deadline, .after(policy.timeouts.dns)))
     } catch {
-      throw Failure(.destination, .resolve, .resolution(error))
+      throw Failure(.destination, resolving: destination.host, error)
     }
   }
 }

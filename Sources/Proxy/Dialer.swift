@@ -24,6 +24,10 @@ struct Dialer: Sendable {
   let ownListeners: OwnListeners
   let pipelining: Pipelining
   let identities: Identities
+  /// For whom names are looked up.
+  var owner = Resolver.Owner.program
+  /// Told when this machine runs short of something.
+  var shortages: Shortages?
   /// Told what becomes of each dial through a chain.
   var ledger: Ledger?
   /// Told each phase when it is over, with its hop; for `trace`.
@@ -117,9 +121,9 @@ struct Dialer: Sendable {
     }
     if let addresses = policy.hosts.addresses(for: name) {
       if let address = addresses.first(where: { families.contains($0.family) }) { return address }
-      throw Failure(place, .resolve, .resolution(.noData))
+      throw Failure(place, resolving: host, .resolution(.noData), askedOf: nil)
     }
-    let lookup = resolver.lookup(name)
+    let lookup = resolver.lookup(name, for: owner, as: place.nameRole)
     do throws(ResolutionFailure) {
       while true {
         for family in families {
@@ -131,7 +135,7 @@ struct Dialer: Sendable {
         try await lookup.waitForAnswer(until: deadline)
       }
     } catch {
-      throw Failure(place, .resolve, .resolution(error))
+      throw Failure(place, resolving: host, .resolution(error), askedOf: lookup.server)
     }
   }
 
@@ -147,9 +151,12 @@ struct Dialer: Sendable {
     let start = Deadline.now
     let stream: TCPStream
     do throws(ConnectFailure) {
-      stream = try await race(to: endpoint, until: deadline, refusing: refusal)
+      stream = try await race(to: endpoint, place: place, until: deadline, refusing: refusal)
     } catch {
-      throw Failure(place, error.phase, error.cause)
+      shortages?.note(error.cause, towards: endpoint)
+      throw error.phase == .resolve
+        ? Failure(place, resolving: endpoint.host, error.cause, askedOf: error.server)
+        : Failure(place, error.phase, error.cause)
     }
     // A listener on every address is reached by any of this host's, and then both ends have the same.
     if ownListeners.containsWildcard(port: endpoint.port), stream.isConnectedToItsOwnHost {
@@ -160,7 +167,8 @@ struct Dialer: Sendable {
   }
 
   private func race(
-    to endpoint: Endpoint, until deadline: Deadline, refusing refusal: @escaping (IPAddress) -> Failure.Cause?
+    to endpoint: Endpoint, place: Failure.Place, until deadline: Deadline,
+    refusing refusal: @escaping (IPAddress) -> Failure.Cause?
   ) async throws(ConnectFailure) -> TCPStream {
     switch endpoint.host {
     case .address(let address):
@@ -175,7 +183,8 @@ struct Dialer: Sendable {
       if let addresses = policy.hosts.addresses(for: name) {
         race.add(addresses)
       } else {
-        race.add(resolver.lookup(name), until: min(deadline, .after(policy.timeouts.dns)))
+        let lookup = resolver.lookup(name, for: owner, as: place.nameRole)
+        race.add(lookup, until: min(deadline, .after(policy.timeouts.dns)))
       }
       return try await race.run(until: deadline)
     }
@@ -191,4 +200,9 @@ struct Dialer: Sendable {
       throw ConnectFailure(phase: .connect, cause: .system(error))
     }
   }
+}
+
+extension Failure.Place {
+  /// How a name that stands there is meant.
+  fileprivate var nameRole: Resolver.Role { hopIndex == nil ? .destination : .hop }
 }

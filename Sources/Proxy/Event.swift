@@ -105,6 +105,9 @@ package enum Notice: Sendable {
   case pathFailed(Outcome, Failure)
   /// The client of a UDP association, with this control connection, sends from another port after a pause.
   case clientMoved(SocketAddress, from: UInt16, to: UInt16)
+  /// This machine ran short of something when it was to connect to that endpoint, or to resolve its name. Told once a
+  /// minute for each kind of shortage.
+  case shortage(Failure.Cause, towards: Endpoint)
 }
 
 /// Takes what the server tells. Called on the loops' threads: it must not block.

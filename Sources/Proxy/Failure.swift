@@ -93,12 +93,30 @@ package struct Failure: Error, Hashable, Sendable {
   /// The client's request had left, together with what the hop did not answer (pipelining): whatever the request made
   /// the hop or the network do, it did in this phase.
   var hasRequestUnderway = false
+  /// What was looked up when the phase is `resolve`.
+  package var inquiry: Inquiry?
+
+  /// A name, or an address whose name was asked for, and the name server that was asked last; `nil` when none was.
+  package struct Inquiry: Hashable, Sendable {
+    package let host: Host
+    package let server: SocketAddress?
+  }
 
   package init(_ place: Place, _ phase: Phase, _ cause: Cause, elapsed: Duration = .zero) {
     self.place = place
     self.phase = phase
     self.cause = cause
     self.elapsed = elapsed
+  }
+
+  /// A host that was not resolved.
+  init(_ place: Place, resolving host: Host, _ cause: Cause, askedOf server: SocketAddress?) {
+    self.init(place, .resolve, cause)
+    inquiry = Inquiry(host: host, server: server)
+  }
+
+  init(_ place: Place, resolving host: Host, _ unresolved: Unresolved) {
+    self.init(place, resolving: host, .resolution(unresolved.reason), askedOf: unresolved.server)
   }
 }
 
@@ -134,7 +152,7 @@ extension SOCKS5.ReplyCode {
     case (.destination, _, .rejected), (.destination, _, .ownListener), (.destination, _, .notDialable),
       (.destination, _, .wrongPeer):
       self = .notAllowed
-    case (.destination, _, .resolution(.overloaded)), (.destination, _, .resolution(.cancelled)):
+    case (.destination, _, let cause) where cause.isOurs || cause == .resolution(.cancelled):
       self = .generalFailure
     case (.destination, _, .resolution):
       self = .hostUnreachable
@@ -164,7 +182,7 @@ extension SOCKS5.ReplyCode {
       case .networkUnreachable, .networkDown: .networkUnreachable
       case .hostUnreachable, .hostDown: .hostUnreachable
       case .timedOut: .ttlExpired
-      case .addressFamilyNotSupported, .addressNotAvailable: .addressTypeNotSupported
+      case .addressFamilyNotSupported: .addressTypeNotSupported
       default: .generalFailure
       }
   }
@@ -180,14 +198,8 @@ extension Failure {
     self.init(.hop(index, of: hops.count, name: hop.name), .associate, .withoutUDP)
   }
 
-  /// This program ran short of something: that says nothing of the hop.
-  var isOurs: Bool {
-    switch cause {
-    case .system(let error): error.isShortage
-    case .resolution(let failure): failure == .overloaded
-    default: false
-    }
-  }
+  /// This machine ran short of something: that says nothing of the hop, nor of the destination.
+  var isOurs: Bool { cause.isOurs }
 
   /// A hop is known to carry no UDP, or was reached, and said so.
   ///
@@ -198,7 +210,25 @@ extension Failure {
   }
 }
 
+extension Failure.Cause {
+  /// This machine ran short of something.
+  var isOurs: Bool {
+    switch self {
+    case .system(let error): error.isOurs
+    case .resolution(let failure): failure.isOurs
+    default: false
+    }
+  }
+}
+
 // MARK: - Text
+
+extension Failure.Inquiry: CustomStringConvertible {
+  /// `host=www.test server=192.0.2.53:53`
+  package var description: String {
+    "host=\(host)" + (server.map { " server=\($0)" } ?? "")
+  }
+}
 
 extension Failure.Place: CustomStringConvertible {
   package var description: String {
@@ -258,6 +288,7 @@ extension Failure: CustomStringConvertible {
       case .status(let status): "reply=\(status)"
       default: "error=(\(cause))"
       }
-    return "\(place) phase=\(phase.rawValue) \(what)"
+    let inquiry = inquiry.map { "\($0) " } ?? ""
+    return "\(place) phase=\(phase.rawValue) \(inquiry)\(what)"
   }
 }

@@ -65,9 +65,8 @@ extension HTTP.Status {
     case (.hop(let index, let count, _), .reply(.notAllowed)),
       (.hop(let index, let count, _), .status(.forbidden)):
       self = failure.phase == .request && index == count - 1 ? .forbidden : .badGateway
-    case (_, .resolution(.overloaded)), (_, .resolution(.cancelled)),
-      (_, .system(.tooManyOpenFiles)), (_, .system(.tooManyOpenFilesInSystem)),
-      (_, .system(.noBufferSpace)), (_, .system(.cancelled)):
+    case (_, let cause)
+    where cause.isOurs || cause == .resolution(.cancelled) || cause == .system(.cancelled):
       self = .serviceUnavailable
     default:
       self = .badGateway

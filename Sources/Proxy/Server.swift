@@ -15,9 +15,11 @@ package final class Server: Sendable {
   let health = Health()
   let pipelining = Pipelining()
   let identities = Identities()
+  let shortages: Shortages
   let drainBell: Bell
   let haltBell: Bell
   private let loops: [EventLoop]
+  private let names: SharedNames
   private let state: Mutex<State>
   /// How often the program was asked to stop.
   private let drains = Atomic(0)
@@ -49,6 +51,9 @@ package final class Server: Sendable {
     for _ in 0..<workers { loops.append(try EventLoop()) }
     self.loops = loops
     self.sink = sink
+    shortages = Shortages(sink)
+    names = SharedNames(
+      servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
     state = Mutex(State(configuration: configuration, policy: Policy(configuration)))
   }
 
@@ -67,7 +72,9 @@ package final class Server: Sendable {
 
   /// Opens the listeners, tells where they are, and serves until the last session after `drain` has ended.
   package func run(onListening: ([Listener.Address]) -> Void) async throws {
-    let workers = try makeWorkers()
+    let workers = loops.enumerated().map { index, loop in
+      Worker(self, index: index, on: loop, resolver: Resolver(names, on: loop))
+    }
     let addresses = try await open(workers)
     state.withLock { state in
       state.workers = workers
@@ -83,17 +90,6 @@ package final class Server: Sendable {
       try await group.waitForAll()
     }
     for loop in loops { loop.stop() }
-  }
-
-  private func makeWorkers() throws(SetupFailure) -> [Worker] {
-    let nameServers = state.withLock { $0.configuration.nameServers }
-    var workers: [Worker] = []
-    for (index, loop) in loops.enumerated() {
-      let resolver = try Resolver(
-        servers: nameServers.servers, cacheCapacity: nameServers.cacheCapacity, on: loop)
-      workers.append(Worker(self, index: index, on: loop, resolver: resolver))
-    }
-    return workers
   }
 
   /// One worker after the other, since all share the port that the first was given.
@@ -154,6 +150,7 @@ package final class Server: Sendable {
       state.loaded = .now
       return state.workers
     }
+    names.checkFiles()
     let upstreams = configuration.upstreams
     health.keep(upstreams, configuration.groups)
     pipelining.keep(upstreams)

@@ -1,4 +1,5 @@
 import Addresses
+import DNS
 import Routing
 import Settings
 import Transport
@@ -215,7 +216,7 @@ final class Session: @unchecked Sendable {
   ) async throws(Refusal) -> Reached {
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
-    var dialer = worker.dialer(policy)
+    var dialer = worker.dialer(policy, for: Resolver.Owner(client: peer?.address))
     if case .plan(let plan) = verdict.outcome {
       journey = worker.journey(by: plan, for: request)
       dialer.journey = journey

@@ -87,9 +87,9 @@ package struct Tracer: Sendable {
   ) async throws -> Report {
     let loop = try EventLoop()
     defer { loop.stop() }
-    let resolver = try Resolver(
-      servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity,
-      on: loop)
+    let names = SharedNames(
+      servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
+    let resolver = Resolver(names, on: loop)
     return await withTaskGroup(of: Report?.self) { group in
       group.addTask(executorPreference: loop) {
         await resolver.run()
@@ -217,7 +217,7 @@ package struct Tracer: Sendable {
   private func lookUp(
     _ name: DomainName, for request: Request, by dialer: Dialer
   ) async throws(Failure) -> [IPAddress] {
-    let lookup = dialer.resolver.lookup(name)
+    let lookup = dialer.resolver.lookup(name, for: dialer.owner)
     let deadline = Deadline.after(dialer.policy.timeouts.dns)
     do throws(ResolutionFailure) {
       while !lookup.suffices(for: request, by: dialer.policy.table) {
@@ -225,7 +225,7 @@ package struct Tracer: Sendable {
       }
       if let failure = lookup.failure { throw failure }
     } catch {
-      throw Failure(.destination, .resolve, .resolution(error))
+      throw Failure(.destination, resolving: .name(name), .resolution(error), askedOf: lookup.server)
     }
     return Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
   }

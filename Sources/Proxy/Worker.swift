@@ -14,7 +14,6 @@ final class Worker: @unchecked Sendable {
   unowned let server: Server
   /// Among the server's workers, from 0.
   private let index: Int
-  let awaitedNames = AwaitedNames()
   let ledger = Ledger()
   var census: Census
   private var listeners: [OpenListener] = []
@@ -159,10 +158,11 @@ final class Worker: @unchecked Sendable {
   // MARK: Dialling
 
   /// Dials from this loop, for somebody who obeys `policy`.
-  func dialer(_ policy: Policy) -> Dialer {
+  func dialer(_ policy: Policy, for owner: Resolver.Owner = .program) -> Dialer {
     Dialer(
       loop: loop, resolver: resolver, policy: policy, ownListeners: server.ownListeners,
-      pipelining: server.pipelining, identities: server.identities, ledger: ledger)
+      pipelining: server.pipelining, identities: server.identities, owner: owner,
+      shortages: server.shortages, ledger: ledger)
   }
 
   /// Has the other loops keep their parts of a fixed number of tunnels.

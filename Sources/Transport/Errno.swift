@@ -13,6 +13,7 @@ package struct Errno: Error, Hashable, Sendable {
   package static let notPermitted = Errno(rawValue: 1)
   package static let wouldBlock = Errno(rawValue: 11)
   package static let outOfMemory = Errno(rawValue: 12)
+  package static let noSpace = Errno(rawValue: 28)
   package static let tooManyOpenFilesInSystem = Errno(rawValue: 23)
   package static let tooManyOpenFiles = Errno(rawValue: 24)
   package static let brokenPipe = Errno(rawValue: 32)
@@ -33,10 +34,14 @@ package struct Errno: Error, Hashable, Sendable {
   package static let inProgress = Errno(rawValue: 115)
   package static let cancelled = Errno(rawValue: 125)
 
-  /// The process or the system has no room for another descriptor or buffer: nobody's fault but ours.
+  /// The process or the system has no room for another descriptor or buffer, or to watch one (`noSpace`, epoll_ctl(2)).
   package var isShortage: Bool {
-    [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .outOfMemory].contains(self)
+    [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .outOfMemory, .noSpace].contains(self)
   }
+
+  /// The system call that opens a socket or connects it failed for want of something on this machine: memory,
+  /// descriptors, or local ports (`addressNotAvailable`, or `wouldBlock`, from connect(2)). That says nothing of the peer.
+  package var isOurs: Bool { isShortage || self == .addressNotAvailable || self == .wouldBlock }
 
   /// The answer of a `CLinux` call, of which negative ones are errors.
   @inline(__always)
@@ -54,6 +59,7 @@ extension Errno: CustomStringConvertible {
     case .permissionDenied: "permission denied"
     case .notPermitted: "operation not permitted"
     case .outOfMemory: "out of memory"
+    case .noSpace: "too many watched descriptors"
     case .tooManyOpenFilesInSystem, .tooManyOpenFiles: "too many open files"
     case .brokenPipe: "broken pipe"
     case .protocolError: "protocol error"

@@ -38,13 +38,25 @@ package struct TCPStream: ~Copyable {
   /// Begins to connect; `isConnected` tells how it goes, whenever the descriptor is writable.
   ///
   /// The socket is not bound first: that would take a local port away from every other destination.
+  ///
+  /// - Throws: `addressNotAvailable` when no local port is left towards `address`; `networkUnreachable` also when this
+  ///   machine has no address to reach it from, for which connect(2) has the same error.
   package static func beginConnecting(
     to address: SocketAddress, on loop: EventLoop
   ) throws(Errno) -> TCPStream {
     var linux = address.linux
     let socket = FileDescriptor(owning: try Errno.check(linux_tcp_socket(Int32(linux.family))))
     let result = unsafe linux_connect(socket.rawValue, &linux)
-    guard result == 0 || -result == Errno.inProgress.rawValue else { throw Errno(rawValue: -result) }
+    guard result == 0 || -result == Errno.inProgress.rawValue else {
+      let error = Errno(rawValue: -result)
+      guard error == .addressNotAvailable else { throw error }
+      do {
+        _ = try UDPSocket.localAddress(towards: address.address)
+      } catch .addressNotAvailable {
+        throw .networkUnreachable
+      } catch {}
+      throw error
+    }
     return TCPStream(try PolledDescriptor(socket, on: loop))
   }
 

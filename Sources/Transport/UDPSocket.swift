@@ -44,6 +44,19 @@ package struct UDPSocket: ~Copyable {
   /// What it is bound to: unspecified, or port 0, before the kernel had to choose.
   package var localAddress: SocketAddress? { SocketAddress(localOf: descriptor.descriptor) }
 
+  /// Receives one datagram from the peer that the socket is connected to, at most 64 KiB of it; `nil` when none has
+  /// arrived.
+  package func receive() throws(Errno) -> [UInt8]? {
+    let scratch = unsafe descriptor.loop.scratch
+    do {
+      let count = Int(
+        try Errno.check(unsafe linux_read(descriptor.rawValue, scratch.baseAddress, scratch.count)))
+      return unsafe Array(scratch[..<count])
+    } catch .wouldBlock {
+      return nil
+    }
+  }
+
   /// Sends one datagram, to where the socket is connected to if `address` is `nil`.
   ///
   /// An error left by an earlier datagram is not taken for this one's.

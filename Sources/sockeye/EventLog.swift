@@ -35,6 +35,8 @@ struct EventLog: EventSink {
           ("client", .text(client.description)), ("port", .number(Int(port))),
           ("port_before", .number(Int(before))),
         ])
+    case .shortage(let cause, let endpoint):
+      say(.warning, cause.shortageText(towards: endpoint))
     }
   }
 

@@ -3,10 +3,16 @@ import Proxy
 
 extension Failure {
   /// For programs: `{"hop":2,"of":2,"name":"tor","phase":"request","reply":5,"error":"…"}`; `reply` only when there was
-  /// one, and `at` in the place of the hop when it was none.
+  /// one, `host` and `server` when a name was looked up, and `at` in the place of the hop when it was none.
   var json: JSON {
     var members = place.jsonMembers
     members.append(JSON.Member(key: "phase", value: .string(phase.rawValue)))
+    if let inquiry {
+      members.append(JSON.Member(key: "host", value: .string(inquiry.host.description)))
+      if let server = inquiry.server {
+        members.append(JSON.Member(key: "server", value: .string(server.description)))
+      }
+    }
     if let reply { members.append(JSON.Member(key: "reply", value: .int(reply))) }
     members.append(JSON.Member(key: "error", value: .string(cause.description)))
     return .object(members)

@@ -6,7 +6,8 @@ import Transport
 
 @Suite struct AnswerCacheTests {
   private let start = Deadline(nanoseconds: 1_000_000_000)
-  private let found = Question.Answer.success(.addresses([.loopback4]))
+  private let found = AnswerCache.Known(
+    answer: .success(.addresses([.loopback4])), server: SocketAddress(.loopback4, port: 53))
 
   private func question(_ name: String, _ family: Family = .v4) throws -> Question {
     .addresses(of: try DomainName(name), family)
@@ -31,7 +32,7 @@ import Transport
   @Test func `a later answer replaces the earlier one`() throws {
     var cache = AnswerCache(capacity: 10)
     let asked = try question("a.test")
-    cache.insert(.failure(.notFound), to: asked, until: start)
+    cache.insert(.init(answer: .failure(.notFound)), to: asked, until: start)
     cache.insert(found, to: asked, until: .never)
     #expect(cache.answer(to: asked, at: start) == found)
     #expect(cache.count == 1)

@@ -1,16 +1,17 @@
 import Addresses
+import Glibc
 import Testing
 import Transport
 
 @testable import DNS
 
-/// For tests of a datagram that is sent again. c-ares gives up after seven times as long, and no machine may be so busy
-/// that the server's thread does not run for so long.
+/// For tests of a datagram that is sent again. The resolver gives up after seven times as long, and no machine may be so
+/// busy that the server's thread does not run for so long.
 let resendTime = Duration.milliseconds(500)
 
 /// Runs `body` on a loop of its own, with a resolver that asks a name server of that script.
 func withResolver(
-  _ script: [String: NameServer.Behaviour], hosts: HostsFile = HostsFile(path: "/dev/null"),
+  _ script: [String: NameServer.Behaviour], hosts: String = "/dev/null",
   patience: Duration = .seconds(10), _ body: @escaping @Sendable (Resolver, NameServer) async throws -> Void
 ) async throws {
   let server = NameServer(script)
@@ -22,14 +23,70 @@ func withResolver(
 
 /// Runs `body` on a loop of its own, with a resolver and what ends it.
 func withResolver(
-  asking server: SocketAddress, hosts: HostsFile = HostsFile(path: "/dev/null"),
+  asking server: SocketAddress, search: [String] = [], ndots: Int = 1, hosts: String = "/dev/null",
   patience: Duration = .seconds(10),
   _ body: @escaping @Sendable (Resolver, _ end: @Sendable () -> Void) async throws -> Void
 ) async throws {
   let loop = try EventLoop()
   defer { loop.stop() }
-  let resolver = try Resolver(
-    servers: [server], cacheCapacity: 100, hosts: hosts, patience: patience, on: loop)
+  var configuration = ResolverConfiguration(servers: [server])
+  configuration.search = try search.map { try DomainName($0) }
+  configuration.ndots = ndots
+  let names = SharedNames(
+    configuration, cacheCapacity: 100, hostsPath: hosts, configurationPath: "/dev/null")
+  try await withResolver(of: names, on: loop, patience: patience, body)
+}
+
+/// What is known of `name` once the files were read.
+func known(_ name: String, to names: SharedNames) async throws -> SharedNames.Knowledge {
+  let question = Question.addresses(of: try DomainName(name), .v4)
+  while true {
+    let knowledge = names.knowledge(of: question, at: .now)
+    guard case .outdated(let reading) = knowledge else { return knowledge }
+    await reading.value
+  }
+}
+
+/// A file of the system, as a test has it.
+final class TestFile: Sendable {
+  let path: String
+
+  /// - Parameter text: `nil` for a file that does not exist.
+  init(_ text: String?) throws {
+    var template = Array("/tmp/sockeye-names-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&template)
+    try #require(descriptor >= 0)
+    close(descriptor)
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    if let text { try write(text) } else { remove() }
+  }
+
+  deinit { remove() }
+
+  func remove() {
+    unlink(path)
+  }
+
+  func write(_ text: String, to other: String? = nil) throws {
+    let descriptor = open(other ?? path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    try #require(Glibc.write(descriptor, text, text.utf8.count) == text.utf8.count)
+  }
+
+  /// Puts another file in its place.
+  func replace(with text: String) throws {
+    try write(text, to: path + ".new")
+    try #require(rename(path + ".new", path) == 0)
+  }
+}
+
+/// Runs `body` on `loop`, with a resolver and what ends it.
+func withResolver(
+  of names: SharedNames, on loop: EventLoop, patience: Duration = .seconds(10),
+  _ body: @escaping @Sendable (Resolver, _ end: @Sendable () -> Void) async throws -> Void
+) async throws {
+  let resolver = Resolver(names, patience: patience, on: loop)
   let (ends, end) = AsyncStream<Void>.makeStream()
   try await withThrowingTaskGroup { group in
     group.addTask(executorPreference: loop) {
@@ -50,7 +107,7 @@ func withResolver(
 extension Resolver {
   /// Both answers, once they came.
   func answers(_ name: String, within limit: Duration = .seconds(60)) async throws -> Answers {
-    let lookup = lookup(try DomainName(name))
+    let lookup = lookup(try DomainName(name), for: .program)
     let deadline = Deadline.after(limit)
     while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }
     return Answers(v4: try #require(lookup.v4), v6: try #require(lookup.v6), failure: lookup.failure)
@@ -62,7 +119,7 @@ extension Resolver {
   func expect(
     _ name: String, of address: IPAddress, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
-    let found = try await self.name(of: address, until: .after(.seconds(60)))
+    let found = try await self.name(of: address, for: .program, until: .after(.seconds(60)))
     #expect(found.text == name, sourceLocation: sourceLocation)
   }
 }

@@ -1,5 +1,4 @@
 import Addresses
-import Glibc
 import Testing
 import Transport
 
@@ -7,8 +6,8 @@ import Transport
 
 @Suite struct HostsFileTests {
   @Test func `a line gives names to an address`() throws {
-    let entries = HostsFile.parse(
-      Array(
+    let hosts = HostsFile(
+      parsing: Array(
         """
         # comment
         192.0.2.1   One.Test one # alias.test
@@ -21,38 +20,76 @@ import Transport
         192.0.2.4 bad..name good.test\r
         """.utf8))
     #expect(
-      entries.addresses == [
+      hosts.addresses == [
         "one.test": addresses("192.0.2.1", "2001:db8::1"), "one": addresses("192.0.2.1"),
         "two.test": addresses("192.0.2.2"), "good.test": addresses("192.0.2.4"),
       ])
     #expect(
-      entries.names.mapValues(\.text) == [
+      hosts.names.mapValues(\.text) == [
         .v4(0xc000_0201): "one.test", .v6(0x2001_0db8 << 96 | 1): "one.test", .v4(0xc000_0202): "two.test",
         .v4(0xc000_0204): "good.test",
       ])
   }
 
-  @Test func `a changed file is read again, and a missing one is empty`() throws {
-    let path = try temporaryFile("192.0.2.1 one.test\n")
-    var hosts = HostsFile(path: path)
-    let one = try DomainName("one.test")
-    let start = Deadline.now
-    #expect(hosts.addresses(of: one, at: start) == addresses("192.0.2.1"))
-    #expect(hosts.name(of: .v4(0xc000_0201), at: start) == one)
-    try write("192.0.2.22 one.test\n", to: path)
-    #expect(hosts.name(of: .v4(0xc000_0201), at: start + .seconds(2)) == nil)
-    #expect(hosts.addresses(of: one, at: start + .seconds(2)) == addresses("192.0.2.22"))
-    unlink(path)
-    #expect(hosts.addresses(of: one, at: start + .seconds(4)) == nil)
+  @Test func `a changed hosts file is read again, and a missing one is empty`() async throws {
+    let file = try TestFile("192.0.2.1 one.test\n")
+    let names = sharedNames(file)
+    #expect(try await found(names) == addresses("192.0.2.1"))
+    try file.write("192.0.2.2 one.test\n")
+    names.checkFiles()
+    #expect(try await found(names) == addresses("192.0.2.2"))
+    try file.replace(with: "192.0.2.3 one.test\n")
+    names.checkFiles()
+    #expect(try await found(names) == addresses("192.0.2.3"))
+    file.remove()
+    names.checkFiles()
+    #expect(try await found(names) == nil)
+    try file.write("192.0.2.4 one.test\n")
+    names.checkFiles()
+    #expect(try await found(names) == addresses("192.0.2.4"))
+  }
+
+  @Test func `a changed hosts file is seen a second later without being told`() async throws {
+    let file = try TestFile("192.0.2.1 one.test\n")
+    let names = sharedNames(file)
+    let question = Question.addresses(of: try DomainName("one.test"), .v4)
+    _ = names.knowledge(of: question, at: .now)
+    try file.replace(with: "192.0.2.2 one.test\n")
+    guard case .outdated(let reading) = names.knowledge(of: question, at: .after(.seconds(2))) else {
+      Issue.record("the change was not seen")
+      return
+    }
+    await reading.value
+    #expect(try await found(names) == addresses("192.0.2.2"))
+  }
+
+  @Test func `a hosts file of 100,000 lines is read once for all loops, and by none of them`() async throws {
+    let file = try TestFile("192.0.2.1 one.test\n")
+    let names = sharedNames(file)
+    let filler = (0..<100_000).map { "0.0.0.0 n\($0).test\n" }.joined()
+    try file.write(filler + "192.0.2.2 one.test\n")
+    names.checkFiles()
+    let question = Question.addresses(of: try DomainName("one.test"), .v4)
+    // Both calls come back before the file was read.
+    guard case .outdated(let one) = names.knowledge(of: question, at: .now),
+      case .outdated(let other) = names.knowledge(of: question, at: .now)
+    else {
+      Issue.record("the file was read at once")
+      return
+    }
+    #expect(one == other)
+    try await withResolver(of: names, on: try EventLoop()) { resolver, _ in
+      let found = try await resolver.answers("one.test")
+      #expect(found.v4 == .success(addresses("192.0.2.2")))
+    }
   }
 
   @Test func `what the file names is not asked for, in the other family either`() async throws {
-    let path = try temporaryFile("192.0.2.1 one.test\n")
-    defer { unlink(path) }
+    let file = try TestFile("192.0.2.1 one.test\n")
     try await withResolver(
-      ["one.test": .addresses(addresses("2001:db8::1"), ttl: 60)], hosts: HostsFile(path: path)
+      ["one.test": .addresses(addresses("2001:db8::1"), ttl: 60)], hosts: file.path
     ) { resolver, server in
-      let lookup = resolver.lookup(try DomainName("one.test"))
+      let lookup = resolver.lookup(try DomainName("one.test"), for: .program)
       #expect(lookup.v4 == .success(addresses("192.0.2.1")))
       #expect(lookup.v6 == .failure(.noData))
       #expect(server.asked.isEmpty)
@@ -60,9 +97,9 @@ import Transport
   }
 
   @Test func `an address is called by its first name in the file, and nobody is asked`() async throws {
-    let path = try temporaryFile("192.0.2.1 one.test alias.test\n192.0.2.1 two.test\n127.0.1.1 host.test\n")
-    defer { unlink(path) }
-    try await withResolver([:], hosts: HostsFile(path: path)) { resolver, server in
+    let file = try TestFile(
+      "192.0.2.1 one.test alias.test\n192.0.2.1 two.test\n127.0.1.1 host.test\n")
+    try await withResolver([:], hosts: file.path) { resolver, server in
       try await resolver.expect("one.test", of: .v4(0xc000_0201))
       try await resolver.expect("one.test", of: .v6(0xffff_c000_0201))
       try await resolver.expect("host.test", of: .v4(0x7f00_0101))
@@ -70,20 +107,16 @@ import Transport
     }
   }
 
-  private func temporaryFile(_ text: String) throws -> String {
-    var template = Array("/tmp/sockeye-hosts-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    try #require(descriptor >= 0)
-    close(descriptor)
-    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    try write(text, to: path)
-    return path
+  private func sharedNames(_ file: TestFile) -> SharedNames {
+    SharedNames(
+      ResolverConfiguration(servers: []), cacheCapacity: 100, hostsPath: file.path,
+      configurationPath: "/dev/null")
   }
 
-  private func write(_ text: String, to path: String) throws {
-    let descriptor = open(path, O_WRONLY | O_TRUNC)
-    try #require(descriptor >= 0)
-    defer { close(descriptor) }
-    try #require(Glibc.write(descriptor, text, text.utf8.count) == text.utf8.count)
+  /// `nil` when the file does not mention it.
+  private func found(_ names: SharedNames) async throws -> [IPAddress]? {
+    guard case .answered(.success(.addresses(let found)), by: nil) = try await known("one.test", to: names)
+    else { return nil }
+    return found
   }
 }

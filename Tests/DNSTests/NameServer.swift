@@ -11,6 +11,9 @@ final class NameServer: Sendable {
     case alias(String, ttl: UInt32, [IPAddress], addressTTL: UInt32)
     /// A PTR record with these labels, behind a CNAME record that leads to it if there is one.
     case pointer([String], via: String? = nil)
+    /// Nothing but a SOA record, with this TTL and MINIMUM: a code of 0 says that there is no such record, 3 that there is
+    /// no such name (RFC 2308).
+    case nothing(code: UInt8, ttl: UInt32, minimum: UInt32)
     /// A response code: 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED.
     case code(UInt8)
     case silence
@@ -36,6 +39,7 @@ final class NameServer: Sendable {
   private let report: AsyncStream<Asked>.Continuation
   private let script: [String: Behaviour]
   private let received = Mutex<[Asked]>([])
+  private let receivedPorts = Mutex<[UInt16]>([])
   private let stopPipe: (read: Int32, write: Int32)
 
   init(_ script: [String: Behaviour]) {
@@ -58,6 +62,9 @@ final class NameServer: Sendable {
 
   /// Everything asked so far, in order.
   var asked: [Asked] { received.withLock { $0 } }
+
+  /// The port from which each datagram came.
+  var ports: [UInt16] { receivedPorts.withLock { $0 } }
 
   func count(of name: String) -> Int { asked.count { $0.name == name } }
 
@@ -84,6 +91,8 @@ final class NameServer: Sendable {
       }
     }
     guard count > 12 else { return }
+    let port = withUnsafeBytes(of: peer) { UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self)) }
+    receivedPorts.withLock { $0.append(port) }
     for message in answers(to: Array(query[..<count]), overTCP: false) {
       withUnsafePointer(to: peer) {
         _ = $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -146,6 +155,11 @@ extension NameServer {
       records.append(
         record(owner: alias.map(encoded) ?? [0xc0, 12], type: 12, ttl: 60, data: encoded(labels)))
       return [message(id, question, answers: records)]
+    case .nothing(let code, let ttl, let minimum):
+      let data =
+        encoded("ns.test") + encoded("root.test") + [UInt8](repeating: 1, count: 16) + octets(minimum)
+      let authority = record(owner: encoded("test"), type: 6, ttl: ttl, data: data)
+      return [message(id, question, code: code, authorities: [authority])]
     case .code(let code): return [message(id, question, code: code)]
     case .silence: return []
     case .answersAfter(let silent, let addresses): return earlier < silent ? [] : [truth(addresses)]
@@ -162,11 +176,12 @@ extension NameServer {
   }
 
   private func message(
-    _ id: [UInt8], _ question: [UInt8], code: UInt8 = 0, truncated: Bool = false, answers: [[UInt8]] = []
+    _ id: [UInt8], _ question: [UInt8], code: UInt8 = 0, truncated: Bool = false, answers: [[UInt8]] = [],
+    authorities: [[UInt8]] = []
   ) -> [UInt8] {
-    // QR, TC and RD; RA and the code; the counts: one question, the answers, nothing else.
-    id + [truncated ? 0x83 : 0x81, 0x80 | code, 0, 1] + octets(UInt16(answers.count)) + [0, 0, 0, 0]
-      + question + answers.flatMap { $0 }
+    // QR, TC and RD; RA and the code; the counts: one question, the answers, the authorities, nothing else.
+    id + [truncated ? 0x83 : 0x81, 0x80 | code, 0, 1] + octets(UInt16(answers.count))
+      + octets(UInt16(authorities.count)) + [0, 0] + question + (answers + authorities).flatMap { $0 }
   }
 
   /// An owner of `c0 0c` points to the name in the question.

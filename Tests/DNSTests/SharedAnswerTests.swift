@@ -10,7 +10,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   @Test func `a hundred lookups of one name are one question for each family`() async throws {
     try await withResolver(["good.test": .addresses(both, ttl: 0)]) { resolver, server in
       let name = try DomainName("good.test")
-      let lookups = (0..<100).map { _ in resolver.lookup(name) }
+      let lookups = (0..<100).map { _ in resolver.lookup(name, for: .program) }
       for lookup in lookups {
         while !lookup.isComplete { try await lookup.waitForAnswer(until: .never) }
         #expect(lookup.v6 == .success(addresses("2001:db8::1")))
@@ -48,7 +48,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   @Test func `a kept answer is there at once`() async throws {
     try await withResolver(["kept.test": .addresses(both, ttl: 60)]) { resolver, _ in
       _ = try await resolver.answers("kept.test")
-      #expect(resolver.lookup(try DomainName("kept.test")).isComplete)
+      #expect(resolver.lookup(try DomainName("kept.test"), for: .program).isComplete)
     }
   }
 
@@ -60,20 +60,48 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
     }
   }
 
-  @Test func `that a name does not exist is kept for a while, too`() async throws {
-    try await withResolver([:]) { resolver, server in
+  // RFC 2308 §5: the lesser of the SOA record's TTL and its MINIMUM; nothing without such a record.
+  @Test(
+    arguments: [
+      (.nothing(code: 3, ttl: 60, minimum: 60), .notFound, 2),
+      (.nothing(code: 0, ttl: 60, minimum: 60), .noData, 2),
+      (.nothing(code: 3, ttl: 0, minimum: 60), .notFound, 6),
+      (.nothing(code: 3, ttl: 60, minimum: 0), .notFound, 6),
+      (.code(3), .notFound, 6), (.addresses([], ttl: 60), .noData, 6),
+    ] as [(NameServer.Behaviour, ResolutionFailure, Int)])
+  func `that there is nothing is kept as long as the zone's SOA record says`(
+    behaviour: NameServer.Behaviour, failure: ResolutionFailure, count: Int
+  ) async throws {
+    try await withResolver(["missing.test": behaviour]) { resolver, server in
       for _ in 0..<3 {
         let found = try await resolver.answers("missing.test")
-        #expect(found.failure == .notFound)
+        #expect(found.failure == failure)
       }
-      #expect(server.count(of: "missing.test") == 2)
+      #expect(server.count(of: "missing.test") == count)
     }
+  }
+
+  @Test func `what one loop was told all loops know`() async throws {
+    let server = NameServer(["good.test": .addresses(both, ttl: 60)])
+    defer { server.stop() }
+    let names = SharedNames(
+      ResolverConfiguration(servers: [server.address]), cacheCapacity: 100, hostsPath: "/dev/null",
+      configurationPath: "/dev/null")
+    for _ in 0..<3 {
+      let loop = try EventLoop()
+      defer { loop.stop() }
+      try await withResolver(of: names, on: loop) { resolver, _ in
+        let found = try await resolver.answers("good.test")
+        #expect(found.v6 == .success(addresses("2001:db8::1")))
+      }
+    }
+    #expect(server.count(of: "good.test") == 2)
   }
 
   @Test func `one who gives up does not take the answer from the others`() async throws {
     let script = ["late.test": NameServer.Behaviour.answersAfter(1, both)]
     try await withResolver(script, patience: resendTime) { resolver, _ in
-      let patient = resolver.lookup(try DomainName("late.test"))
+      let patient = resolver.lookup(try DomainName("late.test"), for: .program)
       await #expect(throws: ResolutionFailure.timedOut) {
         try await resolver.answers("late.test", within: .milliseconds(1))
       }
@@ -102,18 +130,11 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
     let server = NameServer(["silent.test": .silence])
     defer { server.stop() }
     try await withResolver(asking: server.address) { resolver, end in
-      let lookup = resolver.lookup(try DomainName("silent.test"))
+      let lookup = resolver.lookup(try DomainName("silent.test"), for: .program)
       end()
       while !lookup.isComplete { try await lookup.waitForAnswer(until: .never) }
       #expect(lookup.failure == .cancelled)
-      #expect(resolver.lookup(try DomainName("other.test")).failure == .cancelled)
-    }
-  }
-
-  @Test func `more open questions than the resolver holds are refused`() async throws {
-    try await withResolver(["n0.test": .silence]) { resolver, _ in
-      for index in 0..<(Resolver.openLimit / 2) { _ = resolver.lookup(try DomainName("n\(index).test")) }
-      #expect(resolver.lookup(try DomainName("one-more.test")).failure == .overloaded)
+      #expect(resolver.lookup(try DomainName("other.test"), for: .program).failure == .cancelled)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// Names that are resolved here, because their destination is dialled directly.
@@ -47,7 +48,52 @@ struct NamesTests {
     let names = try NameServer(["silent.test": .held(Gate(), then: [])])
     let sockeye = try Sockeye(names.table + "timeouts: {dns: 600s, dial: 1s}\ndefault: direct\n")
     #expect(try code(sockeye, "silent.test:80") == 4)
-    #expect(try sockeye.session(to: "silent.test:80").contains("phase=resolve error=(timed out)"))
+    #expect(
+      try sockeye.session(to: "silent.test:80").contains(
+        " failed destination phase=resolve host=silent.test server=\(names.address) error=(timed out)"))
+  }
+
+  @Test func `a name that was not resolved is told with the name server, a hop's too`() throws {
+    let names = try NameServer(["broken.test": .failure])
+    let sockeye = try Sockeye(
+      """
+      \(names.table)upstreams: {de: "socks5://hop.test:1"}
+      routes: [{host: by-hop.test, via: de}]
+      default: direct
+
+      """)
+    let json = try Sockeye(names.table + "log: {format: json}\ndefault: direct\n")
+    #expect(try code(sockeye, "broken.test:80") == 4)
+    #expect(
+      try sockeye.session(to: "broken.test:80").contains(
+        " failed destination phase=resolve host=broken.test server=\(names.address) error=(server failure)"))
+    #expect(try code(sockeye, "by-hop.test:80") == 1)
+    #expect(
+      try sockeye.session(to: "by-hop.test:80").contains(
+        " failed hop=1/1 de phase=resolve host=hop.test server=\(names.address) error=(no such name)"))
+    #expect(try code(json, "missing.test:80") == 4)
+    let line = try json.process.line(containing: "missing.test:80")
+    let event = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    #expect(
+      event["failed"] as? [String: String] == [
+        "at": "destination", "phase": "resolve", "host": "missing.test", "server": names.address,
+        "error": "no such name",
+      ])
+  }
+
+  @Test func `names that a client's associations asked for hold nobody up once these have ended`() throws {
+    let target = try Server.silent()
+    let names = try NameServer(["good.test": .addresses(["127.0.0.1"])], otherwise: .never)
+    let sockeye = try Sockeye(names.table + "default: direct\n", arguments: ["--workers", "1"])
+    // Each name is two questions: more than the 4,096 that one loop can have open.
+    for round in 0..<20 {
+      let association = try Association(through: sockeye.address)
+      for index in 0..<256 { try association.send("?", to: "n\(round)-\(index).test:53") }
+      association.control.hangUp()
+    }
+    #expect(
+      try Socket(to: sockeye.address, from: "127.0.0.9").requestConnect(to: "good.test:\(target.port)").code
+        == 0)
   }
 
   @Test func `an answer is remembered as long as it may be`() throws {

@@ -165,38 +165,6 @@ struct AssociationTests {
     }
   }
 
-  @Test func `a client has no more names looked up at a time than it may have connections`() async throws {
-    try await onLoop { loop in
-      var limits = Limits()
-      limits.perClient = 3
-      // A name server that never answers.
-      let names = try Peer(on: loop)
-      try await withServer(limits: limits, nameServers: [names.address]) { _ in
-        RouteTable(.direct)
-      } _: { server in
-        let association = try await TestAssociation(server)
-        for index in 0..<5 {
-          try association.send("?", to: Endpoint(.name(try DomainName("name\(index).test")), port: 53))
-        }
-        let echo = try Peer(on: server.loop)
-        try association.send("hello", to: echo.address)
-        _ = try await echo.receive()
-        association.close()
-        let event = try await server.record.nextEvent()
-        #expect(try #require(event.datagrams).drops.entries.map(\.count) == [2])
-        #expect(try #require(event.datagrams).drops[.queue] == 2)
-
-        // Whoever comes next has all the room.
-        let next = try await TestAssociation(server)
-        try next.send("?", to: Endpoint(.name(try DomainName("name5.test")), port: 53))
-        try next.send("hello", to: echo.address)
-        _ = try await echo.receive()
-        next.close()
-        #expect(try #require(try await server.record.nextEvent().datagrams).drops.entries.isEmpty)
-      }
-    }
-  }
-
   @Test func `a datagram is wrapped once per hop, and an answer counts only in the same headers`()
     async throws
   {

@@ -89,6 +89,11 @@ struct BlameTests {
   @Test(
     arguments: [
       Failure(firstHop, .connect, .system(.tooManyOpenFiles)),
+      Failure(firstHop, .connect, .system(.tooManyOpenFilesInSystem)),
+      Failure(firstHop, .connect, .system(.addressNotAvailable)),
+      Failure(firstHop, .connect, .system(.noBufferSpace)),
+      Failure(firstHop, .connect, .system(.outOfMemory)), Failure(firstHop, .connect, .system(.noSpace)),
+      Failure(firstHop, .resolve, .resolution(.shortage(.tooManyOpenFiles))),
       Failure(firstHop, .connect, .system(.cancelled)),
       Failure(firstHop, .resolve, .resolution(.overloaded)),
       Failure(.destination, .connect, .system(.timedOut)),

@@ -16,7 +16,7 @@ struct ReplyCodeTests {
       (.hostUnreachable, .hostUnreachable), (.hostDown, .hostUnreachable),
       (.timedOut, .ttlExpired),
       (.addressFamilyNotSupported, .addressTypeNotSupported),
-      (.addressNotAvailable, .addressTypeNotSupported),
+      (.addressNotAvailable, .generalFailure), (.outOfMemory, .generalFailure),
       (.permissionDenied, .generalFailure), (.notPermitted, .generalFailure),
       (.tooManyOpenFiles, .generalFailure), (.tooManyOpenFilesInSystem, .generalFailure),
       (.noBufferSpace, .generalFailure), (.cancelled, .generalFailure),
@@ -37,7 +37,7 @@ struct ReplyCodeTests {
     #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .resolve, .resolution(failure))) == .generalFailure)
   }
 
-  @Test(arguments: [.overloaded, .cancelled] as [ResolutionFailure])
+  @Test(arguments: [.overloaded, .cancelled, .shortage(.tooManyOpenFiles)] as [ResolutionFailure])
   func `a name that we had no time for is no fault of its own: 01`(failure: ResolutionFailure) {
     #expect(SOCKS5.ReplyCode(Failure(.destination, .resolve, .resolution(failure))) == .generalFailure)
   }
@@ -98,7 +98,9 @@ struct ReplyCodeTests {
       (.destination, .resolve, .resolution(.notFound), .badGateway),
       (.destination, .resolve, .resolution(.timedOut), .gatewayTimeout),
       (.destination, .resolve, .resolution(.overloaded), .serviceUnavailable),
+      (.destination, .resolve, .resolution(.shortage(.outOfMemory)), .serviceUnavailable),
       (.destination, .connect, .system(.tooManyOpenFiles), .serviceUnavailable),
+      (.destination, .connect, .system(.addressNotAvailable), .serviceUnavailable),
       (.destination, .connect, .rejected(route: "private"), .forbidden),
       (.destination, .connect, .ownListener, .forbidden), (.destination, .connect, .notDialable, .forbidden),
       (lastHop, .request, .reply(.notAllowed), .forbidden),

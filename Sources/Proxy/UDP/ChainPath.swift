@@ -1,4 +1,5 @@
 import Addresses
+import DNS
 import Routing
 import Transport
 
@@ -57,7 +58,8 @@ final class ChainPath: @unchecked Sendable {
 
   /// Opens it, within the time for a whole dial.
   func open() async throws(Failure) {
-    var dialer = association.worker.dialer(association.terms.policy)
+    var dialer = association.worker.dialer(
+      association.terms.policy, for: Resolver.Owner(client: association.client))
     dialer.journey = journey
     dialer.warm = association.worker.warm
     do throws(Failure) {

@@ -146,11 +146,9 @@ final class Dispatch: @unchecked Sendable {
       if let addresses = terms.policy.hosts.addresses(for: name) {
         return direct.decide(request, among: addresses)
       }
-      let worker = association.worker
-      let mayAsk = worker.awaitedNames.count(of: association.client) < terms.policy.limits.perClient
-      let lookup = worker.resolver.lookup(name, asksServers: mayAsk)
+      let lookup = association.worker.resolver.lookup(name, for: Resolver.Owner(client: association.client))
       if suffices(lookup, for: request) { return decide(request, lookup) }
-      return wait(for: AwaitedName(lookup, by: association.client, in: worker.awaitedNames), of: request)
+      return wait(for: AwaitedName(lookup), of: request)
     }
   }
 
@@ -162,7 +160,7 @@ final class Dispatch: @unchecked Sendable {
   private func decide(_ request: Request, _ lookup: Lookup) -> Flow.Decision {
     let addresses = Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
     guard !addresses.isEmpty else {
-      let drop = lookup.failure == .overloaded ? Drop.queue : .unresolved
+      let drop = lookup.failure?.isOurs == true ? Drop.queue : .unresolved
       return .nowhere(drop, until: loop.now + Self.failureLifetime)
     }
     var decision = direct.decide(request, among: addresses)

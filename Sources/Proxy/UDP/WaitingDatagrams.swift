@@ -30,34 +30,8 @@ final class WaitingDatagrams {
 final class AwaitedName: @unchecked Sendable {
   let lookup: Lookup
   let waiting = WaitingDatagrams()
-  private let names: AwaitedNames
-  private let client: IPAddress
 
-  init(_ lookup: Lookup, by client: IPAddress, in names: AwaitedNames) {
+  init(_ lookup: Lookup) {
     self.lookup = lookup
-    self.names = names
-    self.client = client
-    names.add(client)
-  }
-
-  deinit {
-    names.remove(client)
-  }
-}
-
-/// How many names are being looked up for each client's datagrams: the resolver is there for all of them, and a datagram
-/// that asks for one more costs its sender next to nothing.
-final class AwaitedNames {
-  private var counts: [IPAddress: Int] = [:]
-
-  func count(of client: IPAddress) -> Int { counts[client, default: 0] }
-
-  fileprivate func add(_ client: IPAddress) {
-    counts[client, default: 0] += 1
-  }
-
-  fileprivate func remove(_ client: IPAddress) {
-    guard let count = counts[client] else { return }
-    counts[client] = count > 1 ? count - 1 : nil
   }
 }

@@ -31,7 +31,8 @@ final class NameServer: Sendable {
   let address: String
   private let socket: Socket
 
-  init(_ answers: [String: Answer] = [:]) throws {
+  /// - Parameter otherwise: the answer for every other name.
+  init(_ answers: [String: Answer] = [:], otherwise: Answer = .noSuchName) throws {
     socket = try withSocketAddress("127.0.0.1:0") { pointer, length in
       let descriptor = Glibc.socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
       guard bind(descriptor, pointer, length) == 0 else { throw SocketError("bind") }
@@ -55,7 +56,7 @@ final class NameServer: Sendable {
         guard let question = NameServer.question(in: query) else { continue }
         questions.record(question)
         let earlier = questions.all.filter { $0 == question }.count - 1
-        let answer = answers[question.name] ?? .noSuchName
+        let answer = answers[question.name] ?? otherwise
         let recipient = peer
         if case .held(let gate, let type, _) = answer, type ?? question.type == question.type {
           Thread.detachNewThread {

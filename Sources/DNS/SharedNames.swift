@@ -1,0 +1,169 @@
+import Addresses
+import Synchronization
+import Transport
+
+/// What the resolvers of all loops share: /etc/hosts, resolv.conf(5), and the answers that are still true. So a name has
+/// the same addresses for every connection, whichever loop serves it.
+///
+/// Once a second at most, a question looks whether the files have changed. They are read again by a thread that is no
+/// loop's, once for all loops, and who asks meanwhile waits for that.
+package final class SharedNames: Sendable {
+  private struct State {
+    var cache: AnswerCache
+    var hosts = HostsFile()
+    var configuration: ResolverConfiguration
+    /// How often the configuration has changed.
+    var generation = 0
+    var versions: Versions?
+    var nextCheck = Deadline(nanoseconds: 0)
+    /// Reads the files.
+    var reading: Task<Void, Never>?
+  }
+
+  private struct Versions: Equatable {
+    var hosts: SystemFile.Version?
+    var configuration: SystemFile.Version?
+  }
+
+  /// How long a change may go unseen.
+  private static let checkInterval = Duration.seconds(1)
+  /// However long a zone says.
+  static let longestLifetime = Duration.seconds(3600)
+  /// For a failure that says nothing of the name (RFC 9520 §3.2 asks for at least a second).
+  static let failureLifetime = Duration.seconds(1)
+
+  private let hostsFile: SystemFile
+  /// `nil` when the servers were given: then nothing of it holds.
+  private let configurationFile: SystemFile?
+  private let state: Mutex<State>
+
+  /// Reads /etc/hosts and, when no `servers` are given, /etc/resolv.conf.
+  ///
+  /// - Parameters:
+  ///   - servers: the name servers to ask; empty for those of /etc/resolv.conf.
+  ///   - cacheCapacity: how many names are kept.
+  package convenience init(servers: [SocketAddress], cacheCapacity: Int) {
+    self.init(
+      servers.isEmpty ? nil : ResolverConfiguration(servers: servers), cacheCapacity: cacheCapacity,
+      hostsPath: "/etc/hosts", configurationPath: "/etc/resolv.conf")
+  }
+
+  /// - Parameter configuration: `nil` for that of the file.
+  init(
+    _ configuration: ResolverConfiguration?, cacheCapacity: Int, hostsPath: String, configurationPath: String
+  ) {
+    hostsFile = SystemFile(path: hostsPath)
+    configurationFile = configuration == nil ? SystemFile(path: configurationPath) : nil
+    state = Mutex(
+      State(
+        cache: AnswerCache(capacity: Family.allCases.count * cacheCapacity),
+        configuration: configuration ?? ResolverConfiguration(servers: [])))
+    let versions = versions
+    read(versions, replacing: nil)
+    state.withLock { $0.versions = versions }
+  }
+
+  // MARK: Asking
+
+  /// Has the next question look whether the files have changed, however short ago one did.
+  package func checkFiles() {
+    state.withLock { $0.nextCheck = Deadline(nanoseconds: 0) }
+  }
+
+  /// What is known without asking a name server.
+  enum Knowledge {
+    /// The answer, and the name server it came from; `nil` when /etc/hosts has it.
+    case answered(Question.Answer, by: SocketAddress?)
+    case unknown
+    /// The files have changed. Ask again when they were read, which is when the task ends.
+    case outdated(Task<Void, Never>)
+  }
+
+  func knowledge(of question: Question, at now: Deadline) -> Knowledge {
+    state.withLock { state in
+      check(&state, at: now)
+      if let reading = state.reading { return .outdated(reading) }
+      if let answer = state.hosts.answer(to: question) { return .answered(answer, by: nil) }
+      guard let known = state.cache.answer(to: question, at: now) else { return .unknown }
+      return .answered(known.answer, by: known.server)
+    }
+  }
+
+  /// Whom a question asks, and what `keep` is told of the answer.
+  func servers() -> (addresses: [SocketAddress], generation: Int) {
+    state.withLock { ($0.configuration.serversInTurn, $0.generation) }
+  }
+
+  /// The absolute names that `name` may mean, in the order in which they are to be tried: `search` and `ndots` of
+  /// resolv.conf(5). `nil` when the file has changed, and was not read yet.
+  ///
+  /// - Parameter searchesAlways: whether a name with a dot in it may be meant in a domain of `search`.
+  func names(for name: DomainName, searchesAlways: Bool, at now: Deadline) -> [DomainName]? {
+    state.withLock { state in
+      check(&state, at: now)
+      guard state.reading == nil else { return nil }
+      return state.configuration.names(for: name, searchesAlways: searchesAlways)
+    }
+  }
+
+  /// Returns when the files were read, if they are being read.
+  func waitForFiles() async {
+    await state.withLock(\.reading)?.value
+  }
+
+  /// Keeps an answer for as long as its zone and RFC 2308 say, for all loops.
+  ///
+  /// - Parameter generation: as `servers` told it. What servers said that are not asked any more is forgotten.
+  func keep(
+    _ response: Exchange.Response, to question: Question, from server: SocketAddress?, generation: Int
+  ) {
+    guard let lifetime = Self.lifetime(of: response), lifetime > .zero else { return }
+    state.withLock { state in
+      guard state.generation == generation else { return }
+      state.cache.insert(
+        .init(answer: response.answer, server: server), to: question, until: .after(lifetime))
+    }
+  }
+
+  /// `nil` for an answer that is not to be kept.
+  private static func lifetime(of response: Exchange.Response) -> Duration? {
+    switch response.answer {
+    case .success, .failure(.notFound), .failure(.noData): response.lifetime.map { min($0, longestLifetime) }
+    case .failure(.cancelled), .failure(.overloaded), .failure(.shortage): nil
+    case .failure: failureLifetime
+    }
+  }
+
+  // MARK: Files
+
+  private var versions: Versions {
+    Versions(hosts: hostsFile.version, configuration: configurationFile?.version)
+  }
+
+  private func check(_ state: inout State, at now: Deadline) {
+    guard now >= state.nextCheck else { return }
+    state.nextCheck = now + Self.checkInterval
+    let versions = versions
+    // A change while the files are read is found by the next check.
+    guard state.reading == nil, versions != state.versions else { return }
+    let old = state.versions
+    state.versions = versions
+    state.reading = Task.detached { [self] in read(versions, replacing: old) }
+  }
+
+  private func read(_ versions: Versions, replacing old: Versions?) {
+    let hosts = versions.hosts == old?.hosts && old != nil ? nil : HostsFile(parsing: hostsFile.read())
+    let configuration = configurationFile.map {
+      ResolverConfiguration(parsing: $0.read(), hostName: hostName)
+    }
+    state.withLock { state in
+      state.reading = nil
+      if let hosts { state.hosts = hosts }
+      guard let configuration, configuration != state.configuration else { return }
+      // Other servers, as those of a VPN, may know other names.
+      state.configuration = configuration
+      state.generation += 1
+      state.cache.removeAll()
+    }
+  }
+}

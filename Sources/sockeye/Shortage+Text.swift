@@ -1,0 +1,41 @@
+import Addresses
+import DNS
+import Proxy
+import Transport
+
+extension Failure.Cause {
+  /// What this machine has run short of, and what is to be done.
+  func shortageText(towards endpoint: Endpoint) -> String {
+    switch self {
+    case .system(let error): "\(error.shortage) towards \(endpoint): \(error.advice)"
+    case .resolution(.shortage(let error)):
+      "\(error.shortage) to ask a name server for \(endpoint.host): \(error.advice)"
+    case .resolution(.overloaded):
+      "too many names are being looked up, \(endpoint.host) was refused: a client asks for too many at once, or the name "
+        + "servers do not answer"
+    default: "\(self) towards \(endpoint)"
+    }
+  }
+}
+
+extension Errno {
+  fileprivate var shortage: String {
+    switch self {
+    case .addressNotAvailable, .wouldBlock: "no local port is left"
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem: "no descriptor is left"
+    case .noSpace: "no more descriptors can be watched"
+    default: "no memory is left"
+    }
+  }
+
+  fileprivate var advice: String {
+    switch self {
+    case .addressNotAvailable, .wouldBlock:
+      "widen net.ipv4.ip_local_port_range or set net.ipv4.tcp_tw_reuse=1 (sysctl), or open fewer connections"
+    case .tooManyOpenFiles: "raise the limit of open files (LimitNOFILE= in systemd, ulimit -n in a shell)"
+    case .tooManyOpenFilesInSystem: "raise fs.file-max (sysctl)"
+    case .noSpace: "raise fs.epoll.max_user_watches (sysctl)"
+    default: "free memory, or raise net.ipv4.tcp_mem (sysctl) or the limit of the service's cgroup"
+    }
+  }
+}

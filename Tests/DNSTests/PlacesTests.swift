@@ -1,0 +1,96 @@
+import Addresses
+import Testing
+import Transport
+
+@testable import DNS
+
+/// The places of open questions. None of these is ever answered.
+@Suite struct PlacesTests {
+  private static let client = Resolver.Owner(client: .v4(0xc000_0201))
+  private static let others = (0..<4).map { Resolver.Owner(client: .v4(0xc633_6400 + $0)) }
+
+  private func withSilence(_ body: @escaping @Sendable (Resolver, NameServer) async throws -> Void)
+    async throws
+  {
+    let script = Dictionary(
+      uniqueKeysWithValues: (0..<Resolver.openLimit).map { ("n\($0).test", NameServer.Behaviour.silence) })
+    try await withResolver(script, body)
+  }
+
+  @Test func `a client can take no more than a quarter of the places, and others find theirs`() async throws {
+    try await withSilence { resolver, _ in
+      var lookups: [Lookup] = []
+      for index in 0..<(Resolver.openLimit / 4 / 2) {
+        lookups.append(resolver.lookup(try DomainName("n\(index).test"), for: Self.client))
+        #expect(lookups.last?.failure == nil)
+      }
+      let next = try DomainName("next.test")
+      #expect(resolver.lookup(next, for: Self.client).failure == .overloaded)
+      #expect(resolver.lookup(next, for: Self.others[0]).failure == nil)
+      #expect(resolver.lookup(next, for: .program).failure == nil)
+      #expect(resolver.lookup(next, for: Resolver.Owner(client: nil)).failure == nil)
+      // What others ask already takes no place.
+      #expect(resolver.lookup(try DomainName("n0.test"), for: Self.client).failure == nil)
+      lookups.removeFirst()
+      #expect(resolver.lookup(next, for: Self.client).failure == nil)
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true), ("2001:db8::1", "2001:db8:0:1::1", false),
+      ("192.0.2.1", "192.0.2.2", false),
+    ])
+  func `addresses of one IPv6 network are one client`(one: String, other: String, isOne: Bool) {
+    #expect((Resolver.Owner(client: IPAddress(one)) == Resolver.Owner(client: IPAddress(other))) == isOne)
+  }
+
+  @Test func `when all places are taken by questions that are awaited, more are refused`() async throws {
+    try await withSilence { resolver, _ in
+      var lookups: [Lookup] = []
+      for index in 0..<(Resolver.openLimit / 2) {
+        lookups.append(resolver.lookup(try DomainName("n\(index).test"), for: Self.others[index % 4]))
+      }
+      #expect(lookups.allSatisfy { $0.failure == nil })
+      let next = try DomainName("next.test")
+      #expect(resolver.lookup(next, for: .program).failure == .overloaded)
+      await #expect(throws: Unresolved(reason: .overloaded, server: nil)) {
+        try await resolver.name(of: .v4(1), for: .program, until: .never)
+      }
+      lookups.removeLast()
+      #expect(resolver.lookup(next, for: .program).failure == nil)
+    }
+  }
+
+  @Test func `questions that nobody awaits any more hold no place`() async throws {
+    try await withSilence { resolver, _ in
+      // Ten times as many as there are places, by one client, as long as it sees the answer to none.
+      for index in 0..<(Resolver.openLimit * 5) {
+        let lookup = resolver.lookup(try DomainName("n\(index).test"), for: Self.client)
+        #expect(lookup.failure == nil)
+      }
+    }
+  }
+
+  @Test func `a question that nobody awaits any more is still answered, for the cache`() async throws {
+    let script = ["good.test": NameServer.Behaviour.addresses(addresses("192.0.2.1"), ttl: 60)]
+    try await withResolver(script) { resolver, server in
+      let name = try DomainName("good.test")
+      _ = resolver.lookup(name, for: Self.client)
+      for await _ in server.questions.prefix(2) {}
+      let found = try await resolver.answers("good.test")
+      #expect(found.v4 == .success(addresses("192.0.2.1")))
+      #expect(server.count(of: "good.test") == 2)
+    }
+  }
+
+  @Test func `a question that nobody awaits any more is not sent again`() async throws {
+    try await withResolver(["silent.test": .silence], patience: .milliseconds(10)) { resolver, server in
+      _ = resolver.lookup(try DomainName("silent.test"), for: Self.client)
+      for await _ in server.questions.prefix(2) {}
+      // Both end at their first timeout: then they are asked anew.
+      while resolver.openCount > 0 { try await resolver.loop.sleep(until: .after(.milliseconds(1))) }
+      #expect(server.count(of: "silent.test") == 2)
+    }
+  }
+}

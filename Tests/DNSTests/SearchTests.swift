@@ -1,0 +1,79 @@
+import Addresses
+import Testing
+import Transport
+
+@testable import DNS
+
+private let found = NameServer.Behaviour.addresses(addresses("192.0.2.1"), ttl: 60)
+
+/// Names that are no absolute ones.
+@Suite struct SearchTests {
+  /// Expects `name` to be asked for by these names in turn, each in both families, and what comes of it.
+  private func expect(
+    _ name: String, as role: Resolver.Role = .destination, _ script: [String: NameServer.Behaviour],
+    ndots: Int = 1, asks names: [String], _ answer: Answer
+  ) async throws {
+    let server = NameServer(script)
+    defer { server.stop() }
+    try await withResolver(asking: server.address, search: ["a.example", "b.example"], ndots: ndots) {
+      resolver, _ in
+      // The second time all is known.
+      for _ in 0..<2 {
+        let lookup = resolver.lookup(try DomainName(name), for: .program, as: role)
+        while !lookup.isComplete { try await lookup.waitForAnswer(until: .after(.seconds(60))) }
+        #expect(lookup.v4 == answer)
+      }
+      #expect(server.asked.filter { $0.type == 1 }.map(\.name) == names)
+    }
+  }
+
+  @Test func `a name without a dot is found in a domain of the search list`() async throws {
+    try await expect(
+      "wiki", ["wiki.b.example": found, "wiki.a.example": .nothing(code: 3, ttl: 60, minimum: 60)],
+      asks: ["wiki.a.example", "wiki.b.example"], .success(addresses("192.0.2.1")))
+  }
+
+  @Test func `a name that is in no domain is asked for as it is`() async throws {
+    let nothing = NameServer.Behaviour.nothing(code: 3, ttl: 60, minimum: 60)
+    try await expect(
+      "wiki", ["wiki.a.example": nothing, "wiki.b.example": nothing, "wiki": found],
+      asks: ["wiki.a.example", "wiki.b.example", "wiki"], .success(addresses("192.0.2.1")))
+  }
+
+  @Test func `a destination's name with a dot is absolute, whatever ndots says`() async throws {
+    try await expect(
+      "wiki.test", ["wiki.test": .nothing(code: 3, ttl: 60, minimum: 60)], ndots: 5, asks: ["wiki.test"],
+      .failure(.notFound))
+  }
+
+  @Test func `a hop's name with fewer dots than ndots is first meant in the domains`() async throws {
+    try await expect(
+      "proxy.team", as: .hop, ["proxy.team.a.example": found], ndots: 5, asks: ["proxy.team.a.example"],
+      .success(addresses("192.0.2.1")))
+    try await expect(
+      "proxy.team", as: .hop, ["proxy.team": found], asks: ["proxy.team"], .success(addresses("192.0.2.1")))
+  }
+
+  @Test func `a domain whose server fails ends the search`() async throws {
+    try await expect(
+      "wiki", ["wiki.a.example": .code(2), "wiki.b.example": found], asks: ["wiki.a.example"],
+      .failure(.serverFailure))
+  }
+
+  @Test func `a search that nobody awaits asks no more`() async throws {
+    let server = NameServer(["wiki.a.example": .silence])
+    defer { server.stop() }
+    try await withResolver(asking: server.address, search: ["a.example"]) { resolver, end in
+      do {
+        let lookup = resolver.lookup(try DomainName("wiki"), for: .program)
+        await #expect(throws: ResolutionFailure.timedOut) {
+          try await lookup.waitForAnswer(until: .after(.milliseconds(20)))
+        }
+      }
+      let next = resolver.lookup(try DomainName("next.test"), for: .program)
+      while !next.isComplete { try await next.waitForAnswer(until: .after(.seconds(60))) }
+      #expect(!server.asked.contains { $0.name == "wiki" })
+      end()
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+/// What this machine runs short of is no fault of a hop, nor of a destination, and the log says what to do.
+@Suite(.blocking)
+struct ShortagesTests {
+  /// A client that has greeted, so that no more than its request is missing.
+  private func greeted(_ sockeye: Sockeye) throws -> Socket {
+    let client = try Socket(to: sockeye.address)
+    try client.send(SOCKS.noAuthentication)
+    #expect(try client.receive(exactly: 2) == [5, 0])
+    return client
+  }
+
+  private func code(_ client: Socket, _ destination: String) throws -> UInt8 {
+    try client.request(SOCKS.request(command: 1, to: destination)).code
+  }
+
+  @Test func `out of descriptors no hop is blamed, and the log says what to do`() throws {
+    let target = try Server.silent()
+    let hop = try Sockeye("default: direct\n")
+    // Whoever finds the hop down goes on without it.
+    let sockeye = try Sockeye(
+      """
+      upstreams: {de: {url: "socks5://\(hop.address)", pipeline: no}}
+      groups: {home: {members: [de, direct]}}
+      default: home
+
+      """, arguments: ["--workers", "1"])
+    let (first, second) = (try greeted(sockeye), try greeted(sockeye))
+    try sockeye.process.limitDescriptors(to: try sockeye.process.lowestFreeDescriptor)
+    #expect(try code(first, target.address) == 1)
+    let said = try sockeye.process.line(containing: "no descriptor is left towards")
+    #expect(said.contains(" \(hop.address): raise the limit of open files (LimitNOFILE= in systemd"))
+    try sockeye.process.limitDescriptors(to: 1000)
+    #expect(try code(second, target.address) == 0)
+    #expect(try sockeye.log.last { $0.contains("way=direct") || $0.contains("via=direct") } == nil)
+    #expect(hop.log.count { $0.contains(" warning ") } == 0)
+    second.hangUp()
+    #expect(try sockeye.process.line(matching: #/info connect .* via=de /#) != "")
+  }
+
+  @Test func `out of descriptors no name is taken for a missing one, and the next is found`() throws {
+    let target = try Server.silent()
+    let names = try NameServer(["good.test": .addresses(["127.0.0.1"])])
+    let sockeye = try Sockeye(names.table + "default: direct\n", arguments: ["--workers", "1"])
+    let (first, second) = (try greeted(sockeye), try greeted(sockeye))
+    try sockeye.process.limitDescriptors(to: try sockeye.process.lowestFreeDescriptor)
+    #expect(try code(first, "good.test:\(target.port)") == 1)
+    let said = try sockeye.process.line(containing: "no descriptor is left to ask a name server")
+    #expect(said.contains(" for good.test: raise the limit of open files (LimitNOFILE= in systemd"))
+    try sockeye.process.limitDescriptors(to: 1000)
+    #expect(try code(second, "good.test:\(target.port)") == 0)
+  }
+
+  @Test func `where no local port is left towards a hop, it is not blamed, and the log says what to do`()
+    throws
+  {
+    let network = try Network()
+    let target = try Sockeye("default: reject\n", in: network)
+    let hop = try Sockeye("default: direct\n", in: network)
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(
+      """
+      listen: unix:\(directory.path)/socks
+      upstreams: {de: {url: "socks5://\(hop.address)", pipeline: no}}
+      groups: {home: {members: [de, direct]}}
+      default: home
+
+      """, in: network)
+    try network.useLocalPorts(40_000...40_001)
+    // Each takes a port, of which there are two, and that of the hop's own connection is towards elsewhere.
+    let tunnels = try (0..<2).map { _ in
+      let client = try greeted(sockeye)
+      #expect(try code(client, target.address) == 0)
+      return client
+    }
+    #expect(try code(try greeted(sockeye), target.address) == 1)
+    let said = try sockeye.process.line(containing: "no local port is left")
+    #expect(said.contains("towards \(hop.address): widen net.ipv4.ip_local_port_range"))
+    // It is told once, however many there are.
+    for _ in 0..<5 { #expect(try code(try greeted(sockeye), target.address) == 1) }
+    #expect(sockeye.log.count { $0.contains("no local port is left") } == 1)
+
+    try network.useLocalPorts(40_000...40_999)
+    let client = try greeted(sockeye)
+    #expect(try code(client, target.address) == 0)
+    for tunnel in tunnels + [client] { tunnel.hangUp() }
+    try eventually("the log of three tunnels: \(sockeye.log)") {
+      sockeye.log.count { $0.contains(" info connect ") && $0.contains(" via=de ") } == 3
+    }
+    #expect(!sockeye.log.contains { $0.contains(" via=direct ") })
+  }
+
+  @Test func `a name with 64 addresses is dialled at no more than six at a time`() throws {
+    let full = try FullListener(on: "0.0.0.0")
+    let port = portNumber(of: full.address)
+    let addresses = (1...64).map { "127.0.2.\($0)" }.joined(separator: ", ")
+    let sockeye = try Sockeye(
+      "hosts: {many.test: [\(addresses)]}\ntimeouts: {dial: 3s}\ndefault: direct\n",
+      arguments: ["--workers", "1"])
+    let client = try greeted(sockeye)
+    let before = try sockeye.process.openDescriptors
+    try client.send(SOCKS.request(command: 1, to: "many.test:\(port)"))
+    var most = 0
+    try eventually("the end of the dial") {
+      most = max(most, try sockeye.process.openDescriptors - before)
+      return sockeye.log.contains { $0.contains(" to=many.test:") }
+    }
+    #expect(most == 6)
+    #expect(try client.receive(exactly: 2) == [5, 6])
+    withExtendedLifetime(full) {}
+  }
+}
+
+extension ChildProcess {
+  /// What the next file it opens will be called.
+  fileprivate var lowestFreeDescriptor: Int {
+    get throws {
+      let open = Set(
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").compactMap { Int($0) })
+      return (0...).first { !open.contains($0) } ?? 0
+    }
+  }
+
+  /// From now on it can open no descriptor of this number, or above.
+  fileprivate func limitDescriptors(to count: Int) throws {
+    let exit = try ChildProcess.run(
+      try Program("prlimit", package: "util-linux"), ["--pid", "\(identifier)", "--nofile=\(count):"])
+    guard exit.status == 0 else { throw NeverHappened(description: "prlimit: \(exit)") }
+  }
+}
+
+extension Network {
+  /// Has connections leave from these ports only.
+  fileprivate func useLocalPorts(_ ports: ClosedRange<Int>) throws {
+    let words = "echo \(ports.lowerBound) \(ports.upperBound) > /proc/sys/net/ipv4/ip_local_port_range"
+    let exit = try ChildProcess.run(Program(path: "/bin/sh"), ["-c", words], in: self)
+    guard exit.status == 0 else { throw NeverHappened(description: "\(words): \(exit)") }
+  }
+}
