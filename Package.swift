@@ -23,7 +23,11 @@ let packed: [LinkerSetting] = [
 
 let package = Package(
   name: "sockeye",
-  products: [.executable(name: "sockeye", targets: ["sockeye"])],
+  products: [
+    .executable(name: "sockeye", targets: ["sockeye"]),
+    // Not installed: the tests preload it into the program, whose system calls it makes fail.
+    .library(name: "faults", type: .dynamic, targets: ["CFaults"]),
+  ],
 
   // Bottom-up: a target may import only what stands above it and is named in its line.
   // `swift build --explicit-target-dependency-import-check error` holds the sources to this picture.
@@ -97,6 +101,7 @@ let package = Package(
         "Chance",
       ]),
     .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Proxy", "Routing", "Addresses"]),
+    .target(name: "CFaults", path: "Tests/Faults"),
     .testTarget(name: "EndToEndTests", dependencies: ["sockeye", "TLSPeer", "Chance"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,0 +1,1 @@
+// Nothing: the library is preloaded, and nobody links with it.
