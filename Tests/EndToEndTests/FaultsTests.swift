@@ -1,3 +1,4 @@
+import Chance
 import Foundation
 import TLSPeer
 import Testing
@@ -11,8 +12,6 @@ struct FaultsTests {
   private static let isWhole = environment["SOCKEYE_FAULTS"] == "all"
   private static let count = environment["SOCKEYE_FAULTS"].flatMap(Int.init) ?? 40
   private static let only = environment["SOCKEYE_FAULTS_CALL"]
-  private static let seed =
-    environment["SOCKEYE_FAULTS_SEED"].flatMap(UInt64.init) ?? .random(in: 1...UInt64.max)
 
   private static func chosen(seed: UInt64) -> [Fault] {
     let all = Fault.all.filter { only == nil || $0.call == only }
@@ -23,7 +22,8 @@ struct FaultsTests {
 
   // The sanitizers' own libraries must be the first, and take the same calls' places.
   @Test(
-    .enabled(if: environment["TSAN_OPTIONS"] == nil && environment["ASAN_OPTIONS"] == nil), arguments: [seed])
+    .enabled(if: environment["TSAN_OPTIONS"] == nil && environment["ASAN_OPTIONS"] == nil),
+    arguments: [freshSeed])
   func `a system call that fails costs what it was for and nothing else`(seed: UInt64) throws {
     let faults = Self.chosen(seed: seed)
     var bench = try FaultBench()
@@ -43,7 +43,8 @@ struct FaultsTests {
   }
 
   @Test(
-    .enabled(if: environment["TSAN_OPTIONS"] == nil && environment["ASAN_OPTIONS"] == nil), arguments: [seed])
+    .enabled(if: environment["TSAN_OPTIONS"] == nil && environment["ASAN_OPTIONS"] == nil),
+    arguments: [freshSeed])
   func `a system call that fails at the start ends the program with an error, or harms nothing`(seed: UInt64)
     throws
   {
