@@ -88,7 +88,7 @@ let package = Package(
     .target(name: "Chance", path: "Tests/Chance"),
     .target(name: "TLSPeer", dependencies: ["COpenSSL"], path: "Tests/TLSPeer"),
     .testTarget(name: "TLSTests", dependencies: ["TLS", "TLSPeer", "Addresses", "Chance"]),
-    .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "Addresses", "Chance"]),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "TLS", "Addresses", "Chance"]),
     .testTarget(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
