@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -94,6 +97,11 @@ int linux_epoll_remove(int epoll, int descriptor) {
 int linux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds) {
   int count = epoll_wait(epoll, events, capacity, milliseconds);
   return count < 0 ? -errno : count;
+}
+
+int linux_wait_readable(int descriptor) {
+  struct pollfd wait = {.fd = descriptor, .events = POLLIN};
+  return CHECKED(poll(&wait, 1, -1));
 }
 
 int linux_eventfd(void) { return CHECKED(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
@@ -282,6 +290,13 @@ int64_t linux_peer_user(int socket) {
 
 int linux_unlink(const char *path) { return unlink(path) < 0 ? -errno : 0; }
 
+// A filter of one instruction that passes no octet of any packet: socket(7), SO_ATTACH_FILTER.
+int linux_drop_packets(int socket) {
+  struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+  struct sock_fprog filter = {.len = 1, .filter = &none};
+  return CHECKED(setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter));
+}
+
 int linux_accept(int listener, struct linux_address *peer) {
   union ip_address system = {0};
   socklen_t length = sizeof system;
@@ -300,6 +315,45 @@ int linux_connect(int socket, const struct linux_address *address) {
   union ip_address system;
   socklen_t length = to_system(address, &system);
   return connect(socket, &system.generic, length) < 0 ? -errno : 0;
+}
+
+// Whether bind(2) takes an address: this host has it, or is let to take any (ip_nonlocal_bind).
+static int can_bind(const struct linux_address *address) {
+  struct linux_address any_port = *address;
+  any_port.port = 0;
+  union ip_address system;
+  socklen_t length = to_system(&any_port, &system);
+  int probe = socket(system.generic.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return 0;
+  int result = bind(probe, &system.generic, length) == 0;
+  close(probe);
+  return result;
+}
+
+// Whether an interface has the address.
+static int is_on_interface(const struct linux_address *address) {
+  struct ifaddrs *list;
+  if (getifaddrs(&list) < 0) return 0;
+  int result = 0;
+  for (struct ifaddrs *entry = list; entry && !result; entry = entry->ifa_next) {
+    if (!entry->ifa_addr) continue;
+    if (address->family == 4 && entry->ifa_addr->sa_family == AF_INET)
+      result = !memcmp(&((struct sockaddr_in *)(void *)entry->ifa_addr)->sin_addr, address->octets, 4);
+    else if (address->family == 6 && entry->ifa_addr->sa_family == AF_INET6)
+      result = !memcmp(&((struct sockaddr_in6 *)(void *)entry->ifa_addr)->sin6_addr, address->octets, 16);
+  }
+  freeifaddrs(list);
+  return result;
+}
+
+int linux_is_own_address(const struct linux_address *address) {
+  if (!can_bind(address)) return 0;
+  // 0.0.0.1 and 100::1 (RFC 6666) belong to nobody: where they can be bound too, binding tells nothing. The list of
+  // interfaces comes last, since a service may be kept from asking for it (RestrictAddressFamilies of systemd).
+  struct linux_address nobody = {.family = address->family};
+  nobody.octets[0] = address->family == 6;
+  nobody.octets[address->family == 6 ? 15 : 3] = 1;
+  return can_bind(&nobody) ? is_on_interface(address) : 1;
 }
 
 int linux_local_address(int socket, struct linux_address *address) {

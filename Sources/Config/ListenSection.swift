@@ -136,7 +136,7 @@ extension TableReader {
       guard path.hasPrefix("/"), path.utf8.count <= 107, !path.utf8.contains(0) else { return nil }
       return .unix(path: String(path))
     }
-    guard let endpoint = Endpoint(text), let address = endpoint.host.address,
+    guard let endpoint = Endpoint(text), let address = endpoint.host.address?.unmapped,
       !address.isMulticast, !address.isBroadcast
     else { return nil }
     return .tcp(SocketAddress(address, port: endpoint.port))
@@ -155,17 +155,39 @@ extension Listener.Address {
 
 /// Finds two listeners that would be in each other's way.
 private struct ListenersSeen {
-  private var addresses: Set<Listener.Address> = []
+  private var listeners: [Listener] = []
   private var names: Set<String> = []
 
   mutating func fault(of listener: Listener) -> String? {
-    let isAnyPort = if case .tcp(let socket) = listener.address { socket.port == 0 } else { false }
-    if !isAnyPort, !addresses.insert(listener.address).inserted {
-      return "'\(listener.id.address)' is listened on twice (remove one)"
+    defer { listeners.append(listener) }
+    if let other = listeners.first(where: { $0.address.collides(with: listener.address) }) {
+      return other.id.address == listener.id.address
+        ? "'\(listener.id.address)' is listened on twice (remove one)"
+        : "'\(listener.id.address)' is '\(other.id.address)', which is listened on already (remove one)"
     }
     if let name = listener.id.name, !names.insert(name).inserted {
       return "two listeners have the name '\(name)' (choose another for this one)"
     }
     return nil
   }
+}
+
+extension Listener.Address {
+  /// Whether both are the same. An address and the one that stands for all (`0.0.0.0`) are two: a client comes to the
+  /// listener that names the address it has reached.
+  fileprivate func collides(with other: Listener.Address) -> Bool {
+    switch (self, other) {
+    case (.tcp(let one), .tcp(let other)):
+      return one == other && one.port != 0
+    case (.unix(let one), .unix(let other)):
+      return one.splitPath == other.splitPath
+    default:
+      return false
+    }
+  }
+}
+
+extension String {
+  /// The parts of a path but those that mean nothing.
+  fileprivate var splitPath: [Substring] { split(separator: "/").filter { $0 != "." } }
 }

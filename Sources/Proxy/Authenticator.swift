@@ -27,16 +27,17 @@ struct Authenticator: Sendable {
       } ?? .password([])
   }
 
-  /// Whether the listener knows this name with this password.
+  /// Why a name and a password are not admitted; `nil` if they are.
   ///
   /// A crypt(3) hash costs milliseconds: it is computed off the loop, which serves others meanwhile.
-  func admits(_ username: [UInt8], password: [UInt8]) async -> Bool {
+  func refusal(of username: [UInt8], password: [UInt8]) async -> Event.LoginFailure? {
     let known = secrets[username]
     let matches =
       switch known ?? decoy {
       case .password(let secret): areEqualInConstantTime(secret, password)
       case .hash(let hash): await Task.detached { hash.matches(password) }.value
       }
-    return matches && known != nil
+    guard known != nil else { return .unknownUser }
+    return matches ? nil : .wrongPassword
   }
 }

@@ -11,21 +11,25 @@ struct Census: Sendable {
     case association
   }
 
-  /// By the index of the listener.
-  private(set) var present: [Int]
-  private(set) var total: [Int]
+  /// Sessions now, and since the start.
+  struct Visits: Sendable {
+    var present = 0
+    var total = 0
+  }
+
+  /// By the number of the listener.
+  private var visits: [Visits] = []
   private var stages = [Int](repeating: 0, count: Stage.allCases.count)
 
-  init(listeners: Int) {
-    present = [Int](repeating: 0, count: listeners)
-    total = present
-  }
+  /// Those of one listener.
+  func visits(of listener: Int) -> Visits { listener < visits.count ? visits[listener] : Visits() }
 
   func count(_ stage: Stage) -> Int { stages[stage.rawValue] }
 
   mutating func enter(_ listener: Int) {
-    present[listener] += 1
-    total[listener] += 1
+    while visits.count <= listener { visits.append(Visits()) }
+    visits[listener].present += 1
+    visits[listener].total += 1
     stages[Stage.handshake.rawValue] += 1
   }
 
@@ -35,15 +39,16 @@ struct Census: Sendable {
   }
 
   mutating func leave(_ listener: Int, in stage: Stage) {
-    present[listener] -= 1
+    visits[listener].present -= 1
     stages[stage.rawValue] -= 1
   }
 
   /// Adds those of another loop.
   mutating func add(_ other: Census) {
-    for index in present.indices {
-      present[index] += other.present[index]
-      total[index] += other.total[index]
+    while visits.count < other.visits.count { visits.append(Visits()) }
+    for index in other.visits.indices {
+      visits[index].present += other.visits[index].present
+      visits[index].total += other.visits[index].total
     }
     for index in stages.indices { stages[index] += other.stages[index] }
   }

@@ -27,7 +27,7 @@ extension ClientHandshake {
   }
 
   /// The user's name, if one was given.
-  private func authenticate(
+  private mutating func authenticate(
     _ client: borrowing TCPStream, _ credentials: HTTP.BasicCredentials?
   ) async throws(Refusal) -> String? {
     switch listener.authentication {
@@ -37,11 +37,12 @@ extension ClientHandshake {
       let challenge = HTTP.Refusal(
         .proxyAuthenticationRequired, "This proxy asks for a user name and a password.")
       guard let credentials else {
-        throw Refusal(ending: .unauthenticated, answer: challenge.bytes)
+        throw Refusal(ending: .unauthenticated(.noCredentials), answer: challenge.bytes)
       }
-      guard await authenticator.admits(credentials.username, password: credentials.password) else {
+      note(credentials.username)
+      if let reason = await authenticator.refusal(of: credentials.username, password: credentials.password) {
         try? await client.loop.sleep(until: .after(Self.refusalDelay))
-        throw Refusal(ending: .unauthenticated, answer: challenge.bytes)
+        throw Refusal(ending: .unauthenticated(reason), answer: challenge.bytes)
       }
     }
     guard let name = credentials?.username, !name.isEmpty else { return nil }

@@ -8,6 +8,8 @@ struct ClientHandshake {
   let listener: Listener
   let authenticator: Authenticator
   let deadline: Deadline
+  /// Who the client says it is, admitted or not.
+  private(set) var claimedUser: String?
   /// Bytes received and not yet read as a message.
   private(set) var input: [UInt8] = []
 
@@ -77,7 +79,7 @@ struct ClientHandshake {
   private mutating func runSOCKS4(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
     let rejection = SOCKS4.Reply(.rejected).bytes
     guard listener.authentication != .required else {
-      throw Refusal(ending: .unauthenticated, answer: rejection)
+      throw Refusal(ending: .unauthenticated(.socks4), answer: rejection)
     }
     let message: SOCKS4.Request = try await receive(client) { _ in rejection }
     let command: SOCKS5.Command
@@ -101,7 +103,8 @@ struct ClientHandshake {
   ) async throws(Refusal) -> String? {
     let method = choose(from: methods)
     guard method != .noneAcceptable else {
-      throw Refusal(ending: .unauthenticated, answer: SOCKS5.MethodSelection(method).bytes)
+      let reason: Event.LoginFailure = listener.authentication == .required ? .noCredentials : .noMethod
+      throw Refusal(ending: .unauthenticated(reason), answer: SOCKS5.MethodSelection(method).bytes)
     }
     try await send(SOCKS5.MethodSelection(method).bytes, client)
     guard method == .usernamePassword else { return nil }
@@ -109,13 +112,19 @@ struct ClientHandshake {
     let denial = SOCKS5.UsernamePasswordStatus.failure.bytes
     let claim: SOCKS5.UsernamePassword = try await receive(client) { _ in denial }
     if listener.authentication == .required {
-      guard await authenticator.admits(claim.username, password: claim.password) else {
+      note(claim.username)
+      if let reason = await authenticator.refusal(of: claim.username, password: claim.password) {
         try? await client.loop.sleep(until: .after(Self.refusalDelay))
-        throw Refusal(ending: .unauthenticated, answer: denial)
+        throw Refusal(ending: .unauthenticated(reason), answer: denial)
       }
     }
     try await send(SOCKS5.UsernamePasswordStatus.success.bytes, client)
     return claim.username.isEmpty ? nil : String(decoding: claim.username, as: UTF8.self)
+  }
+
+  /// Keeps the name for the log.
+  mutating func note(_ username: [UInt8]) {
+    claimedUser = username.isEmpty ? nil : String(decoding: username, as: UTF8.self)
   }
 
   /// Only ever one of those offered; with `required`, never "no authentication".

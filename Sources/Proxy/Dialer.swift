@@ -158,10 +158,6 @@ struct Dialer: Sendable {
         ? Failure(place, resolving: endpoint.host, error.cause, askedOf: error.server)
         : Failure(place, error.phase, error.cause)
     }
-    // A listener on every address is reached by any of this host's, and then both ends have the same.
-    if ownListeners.containsWildcard(port: endpoint.port), stream.isConnectedToItsOwnHost {
-      throw Failure(place, .connect, .ownListener)
-    }
     tell(place, of: upstream, .connect, since: start)
     return stream
   }

@@ -27,6 +27,18 @@ package struct Event: Sendable {
     }
   }
 
+  /// Why a client was not let in.
+  package enum LoginFailure: String, Hashable, Sendable {
+    case unknownUser = "unknown user"
+    case wrongPassword = "wrong password"
+    /// It offered no method that proves who it is, or sent no credentials.
+    case noCredentials = "no user name and password were offered"
+    /// SOCKS4 has no password.
+    case socks4 = "SOCKS4 has no password"
+    /// The listener asks for no user, and the client offers nothing but to be one.
+    case noMethod = "no acceptable method was offered"
+  }
+
   package enum Ending: Sendable {
     /// Both directions ended.
     case finished
@@ -47,10 +59,10 @@ package struct Event: Sendable {
     /// A destination that nobody can be connected to, such as port 0.
     case refused(SOCKS5.ReplyCode)
     /// The client could not say who it is.
-    case unauthenticated
+    case unauthenticated(LoginFailure)
     /// The client sent no request: it spoke something else, left, or took too long.
     case noRequest(Failure.Cause)
-    /// The client of a BIND did not wait for its peer.
+    /// The client did not wait for its destination to be reached, or the client of a BIND for its peer.
     case left
     /// The program was asked to stop.
     case stopped

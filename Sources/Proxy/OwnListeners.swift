@@ -1,5 +1,6 @@
 import Addresses
 import Synchronization
+import Transport
 
 /// Where this program itself listens: to dial it there would be to go in circles.
 package final class OwnListeners: Sendable {
@@ -7,23 +8,19 @@ package final class OwnListeners: Sendable {
 
   package init() {}
 
-  func add(_ address: SocketAddress) {
-    addresses.withLock { _ = $0.insert(address) }
+  func replace(with addresses: [SocketAddress]) {
+    self.addresses.withLock { $0 = Set(addresses) }
   }
 
-  /// Whether dialling `address` reaches one of our listeners for certain.
+  /// Whether dialling `address` reaches one of our listeners.
+  ///
+  /// A listener on all addresses is reached by each of this host's: of these the kernel is asked, but only for the ports
+  /// of such listeners.
   func contains(_ address: SocketAddress) -> Bool {
-    addresses.withLock { own in
-      own.contains(address)
-        || (address.address.isLoopback || address.address.isUnspecified) && own.contains(address.everywhere)
+    let (isListedOn, isCovered) = addresses.withLock { own in
+      (own.contains(address), own.contains(address.everywhere))
     }
-  }
-
-  /// Whether we listen on that port of every address, so that any address of this host reaches us.
-  func containsWildcard(port: UInt16) -> Bool {
-    addresses.withLock { own in
-      own.contains { $0.port == port && $0.address.isUnspecified }
-    }
+    return isListedOn || isCovered && address.address.isOfThisHost
   }
 }
 

@@ -7,18 +7,34 @@ final class Policy: Sendable {
   let hosts: HostOverrides
   let timeouts: Timeouts
   let limits: Limits
-  /// By the index of the listener.
-  let listeners: [Listener]
-  let authenticators: [Authenticator]
+  /// By the number of the listener; `nil` for one that the table has no more.
+  private let entries: [Entry?]
 
-  init(_ configuration: Configuration) {
+  struct Entry: Sendable {
+    let listener: Listener
+    let authenticator: Authenticator
+  }
+
+  /// - Parameter numbers: of the table's listeners, in its order.
+  init(_ configuration: Configuration, numbers: [Int]) {
     table = configuration.table
     hosts = configuration.hosts
     timeouts = configuration.timeouts
     limits = configuration.limits
-    listeners = configuration.listeners
-    authenticators = configuration.listeners.map { Authenticator($0.users) }
+    var entries = [Entry?](repeating: nil, count: (numbers.max() ?? -1) + 1)
+    for (listener, number) in zip(configuration.listeners, numbers) {
+      entries[number] = Entry(listener: listener, authenticator: Authenticator(listener.users))
+    }
+    self.entries = entries
   }
+
+  /// For one that only dials.
+  convenience init(_ configuration: Configuration) {
+    self.init(configuration, numbers: Array(configuration.listeners.indices))
+  }
+
+  /// The listener of that number, if the table has it.
+  subscript(listener number: Int) -> Entry? { entries.indices.contains(number) ? entries[number] : nil }
 
   /// All that its routes lead through.
   var upstreams: Set<Upstream> {

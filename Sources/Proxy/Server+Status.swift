@@ -7,8 +7,9 @@ extension Server {
   ///
   /// Only between the start of `run` and its end.
   package func status() async -> Status {
-    let (configuration, addresses, workers, loaded) = running
-    var census = Census(listeners: addresses.count)
+    let running = running
+    let (configuration, workers) = (running.configuration, running.workers)
+    var census = Census()
     var accounts: [String: Ledger.Account] = [:]
     var warm: [[String]: (ready: Int, wanted: Int)] = [:]
     for worker in workers {
@@ -32,11 +33,12 @@ extension Server {
     let standings = health.standings
     let refused = occupancy.refused
     return Status(
-      uptime: now.since(started), tableAge: now.since(loaded), isDraining: isDraining,
-      listeners: addresses.indices.map { index in
-        Status.Listener(
-          address: addresses[index].description, name: configuration.listeners[index].id.name,
-          sessions: census.present[index], total: census.total[index])
+      uptime: now.since(started), tableAge: now.since(running.loaded), isDraining: isDraining,
+      listeners: zip(configuration.listeners, running.places).map { listener, place in
+        let visits = census.visits(of: place.number)
+        return Status.Listener(
+          address: place.address.description, name: listener.id.name, sessions: visits.present,
+          total: visits.total)
       },
       sessions: Status.Sessions(census),
       limits: Limit.allCases.map { limit in

@@ -20,20 +20,32 @@ package final class Server: Sendable {
   let haltBell: Bell
   private let loops: [EventLoop]
   private let names: SharedNames
-  private let state: Mutex<State>
+  let state: Mutex<State>
   /// How often the program was asked to stop.
   private let drains = Atomic(0)
 
   let started = Deadline.now
 
-  private struct State {
+  struct State {
     var configuration: Configuration
     var policy: Policy
     /// When the configuration was taken over.
     var loaded = Deadline.now
-    /// Those that serve, and where they listen.
+    /// Those that serve; none before `run` has opened the listeners, and after its end.
     var workers: [Worker] = []
-    var addresses: [Listener.Address] = []
+    /// Where the configuration's listeners are, in its order.
+    var places: [Place] = []
+    /// The next number that no listener has had.
+    var nextNumber = 0
+  }
+
+  /// An open listener.
+  struct Place: Sendable {
+    /// It belongs to the listener as long as this is open, over all tables.
+    let number: Int
+    /// As the configuration says, and the real one: they differ where port 0 was asked for.
+    let wanted: Listener.Address
+    let address: Listener.Address
   }
 
   /// Why a listener could not be opened.
@@ -54,17 +66,13 @@ package final class Server: Sendable {
     shortages = Shortages(sink)
     names = SharedNames(
       servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
-    state = Mutex(State(configuration: configuration, policy: Policy(configuration)))
+    state = Mutex(State(configuration: configuration, policy: Policy(configuration, numbers: [])))
   }
 
   var loopCount: Int { loops.count }
   var policy: Policy { state.withLock { $0.policy } }
-  /// The table that holds and since when, and those who serve it.
-  var running:
-    (configuration: Configuration, addresses: [Listener.Address], workers: [Worker], loaded: Deadline)
-  {
-    state.withLock { ($0.configuration, $0.addresses, $0.workers, $0.loaded) }
-  }
+  /// The table that holds, since when, where its listeners are, and those who serve it.
+  var running: State { state.withLock { $0 } }
   var isDraining: Bool { drains.load(ordering: .acquiring) > 0 }
   var isHalting: Bool { drains.load(ordering: .acquiring) > 1 }
 
@@ -75,12 +83,7 @@ package final class Server: Sendable {
     let workers = loops.enumerated().map { index, loop in
       Worker(self, index: index, on: loop, resolver: Resolver(names, on: loop))
     }
-    let addresses = try await open(workers)
-    state.withLock { state in
-      state.workers = workers
-      state.addresses = addresses
-    }
-    onListening(addresses)
+    onListening(try change(to: running.configuration, on: workers).opened)
     // What is left of it is asked nothing any more.
     defer { state.withLock { $0.workers = [] } }
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -92,27 +95,6 @@ package final class Server: Sendable {
     for loop in loops { loop.stop() }
   }
 
-  /// One worker after the other, since all share the port that the first was given.
-  private func open(_ workers: [Worker]) async throws -> [Listener.Address] {
-    var addresses = policy.listeners.map(\.address)
-    var opened: [Worker] = []
-    do {
-      for worker in workers {
-        let wanted = addresses
-        let isFirst = opened.isEmpty
-        addresses = try await Task(executorPreference: worker.loop) {
-          try worker.open(wanted, isFirst: isFirst)
-        }.value
-        opened.append(worker)
-      }
-    } catch {
-      for worker in opened { await Task(executorPreference: worker.loop) { worker.close() }.value }
-      throw error
-    }
-    for case .tcp(let address) in addresses { ownListeners.add(address) }
-    return addresses
-  }
-
   /// Returns when each of the other loops has ended what it was doing at the moment of the call.
   func passTurns(besides loop: EventLoop) async {
     for other in loops where other !== loop {
@@ -122,41 +104,42 @@ package final class Server: Sendable {
 
   // MARK: Changing
 
-  /// Gives new sessions another table; those that run keep theirs.
+  /// Gives new sessions another table; those that run keep theirs. Listeners follow the table: of each that runs, users,
+  /// clients and the like are taken over from the one with the same address; others are closed, and new ones opened.
   ///
-  /// Listeners are opened once: of each that runs, users, clients and the like are taken over from its namesake.
+  /// To be called by one thread at a time, and by none of a worker's loop: it blocks for as long as these are busy.
   ///
-  /// - Returns: the parts that differ from what runs, and take a restart to change.
-  package func reload(_ configuration: Configuration) -> [String] {
+  /// - Throws: why a listener could not be opened; then nothing has changed.
+  package func reload(_ configuration: Configuration) throws -> Reload {
     var configuration = configuration
-    let running = state.withLock { $0.configuration }
-    var others = configuration.listeners
-    let namesakes = running.listeners.map { old in
-      others.firstIndex { $0.address == old.address }.map { others.remove(at: $0) }
-    }
+    let running = running
+    guard !running.workers.isEmpty, !isDraining else { throw NotServing() }
     var unchanged: [String] = []
-    if namesakes.contains(nil) || !others.isEmpty { unchanged.append("listen") }
-    if configuration.nameServers != running.nameServers { unchanged.append("dns") }
-    if configuration.log != running.log { unchanged.append("log") }
-    if configuration.control != running.control { unchanged.append("control") }
-    configuration.listeners = zip(running.listeners, namesakes).map { $1 ?? $0 }
-    configuration.nameServers = running.nameServers
-    configuration.log = running.log
-    configuration.control = running.control
-    let policy = Policy(configuration)
-    let workers = state.withLock { state in
-      state.configuration = configuration
-      state.policy = policy
-      state.loaded = .now
-      return state.workers
-    }
+    if configuration.nameServers != running.configuration.nameServers { unchanged.append("dns") }
+    if configuration.log != running.configuration.log { unchanged.append("log") }
+    if configuration.control != running.configuration.control { unchanged.append("control") }
+    configuration.nameServers = running.configuration.nameServers
+    configuration.log = running.configuration.log
+    configuration.control = running.configuration.control
+    let (opened, closed) = try change(to: configuration, on: running.workers)
     names.checkFiles()
     let upstreams = configuration.upstreams
     health.keep(upstreams, configuration.groups)
     pipelining.keep(upstreams)
     identities.keep(upstreams)
-    for worker in workers { Task(executorPreference: worker.loop) { worker.ledger.keep(upstreams) } }
-    return unchanged
+    for worker in running.workers {
+      Task(executorPreference: worker.loop) { worker.ledger.keep(upstreams) }
+    }
+    return Reload(unchanged: unchanged, opened: opened, closed: closed)
+  }
+
+  /// What a reload has changed beside the rules.
+  package struct Reload: Sendable {
+    /// The parts that differ from what runs, and take a restart to change.
+    package let unchanged: [String]
+    /// Where it listens from now on, and no more.
+    package let opened: [Listener.Address]
+    package let closed: [Listener.Address]
   }
 
   /// Accepts no more; `run` returns when the sessions have ended or `timeouts.drain` is over. Again: at once.

@@ -34,7 +34,7 @@ extension Session {
       throw refusal(.failed(Failure(.client, .associate, .system(error))), .generalFailure)
     }
     await association.settle()
-    if let way { try await open(way, for: association) }
+    if let way { try await open(way, for: association, client) }
     try await reply(client, bound: association.bound)
     return .association(association)
   }
@@ -68,17 +68,17 @@ extension Session {
     return Failure(lackOfUDPOf: outcome)
   }
 
-  private func open(_ way: Prospect, for association: Association) async throws(Refusal) {
+  private func open(
+    _ way: Prospect, for association: Association, _ client: borrowing TCPStream
+  ) async throws(Refusal) {
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
-    do {
+    try await whileAwaited(by: client) { () async throws(Failure) in
       switch way.outcome {
       case .chain(let chain): try await association.dispatch.open(chain, by: way.route)
       case .plan(let plan): try await association.dispatch.open(plan, by: way.route)
       case .direct, .reject, .drop: break
       }
-    } catch {
-      throw refusal(.failed(error), SOCKS5.ReplyCode(error))
     }
   }
 }

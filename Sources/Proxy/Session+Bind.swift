@@ -18,7 +18,7 @@ extension Session {
     let routed = routed(request, as: .bind)
     let verdict = try await route(routed, client)
     let reached = client.localAddress
-    let rendezvous = try await dial(routed, verdict) { dialer, budget throws(Failure) in
+    let rendezvous = try await dial(routed, verdict, for: client) { dialer, budget throws(Failure) in
       try await dialer.bind(
         routed, via: verdict.outcome, service: service, reached: reached, budget: budget)
     }

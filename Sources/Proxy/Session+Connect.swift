@@ -11,7 +11,7 @@ extension Session {
     if let code = request.message.connectRefusal { throw refusal(.refused(code), code) }
     let verdict = try await route(routed, client)
     let dialled = routed.rewritten(to: rewritten)
-    let upstream = try await dial(dialled, verdict) { dialer, budget throws(Failure) in
+    let upstream = try await dial(dialled, verdict, for: client) { dialer, budget throws(Failure) in
       try await dialer.dial(dialled, via: verdict.outcome, budget: budget)
     }
     isWarm = upstream.isWarm

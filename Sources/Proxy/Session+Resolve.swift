@@ -14,7 +14,7 @@ extension Session {
     let command = request.message.command
     if command == .resolvePTR { rewritten = nil }
     let asked = routed.rewritten(to: rewritten)
-    let answer = try await dial(asked, verdict) { dialer, budget throws(Failure) in
+    let answer = try await dial(asked, verdict, for: client) { dialer, budget throws(Failure) in
       try await dialer.resolve(command, asked, via: verdict.outcome, budget: budget)
     }
     return .answer(SOCKS5.Reply(.succeeded, bound: answer).bytes)

@@ -10,7 +10,8 @@ import Wire
 /// `@unchecked` holds because its tasks run on the worker's loop: its variables are touched by one thread.
 final class Session: @unchecked Sendable {
   private var client: TCPStream?
-  private let listenerIndex: Int
+  /// The listener's number.
+  private let listenerNumber: Int
   /// What the listener is called in the log.
   private let listenerName: String
   /// `nil` once the session is a tunnel: no rule is asked about it again, and a tunnel that outlives many reloads must not
@@ -35,22 +36,27 @@ final class Session: @unchecked Sendable {
   var isWarm = false
   private var ending = Event.Ending.finished
   private var stage = Census.Stage.handshake
+  /// The task that reaches what the client asked for, while it does: it is cancelled when nobody awaits that any more.
+  private var dialling: RunningTask?
+  /// The client is gone.
+  private var isAbandoned = false
   /// Once there is one, it is to be run.
   private(set) var service: Service?
 
   typealias Refusal = ClientHandshake.Refusal
 
   /// - Parameters:
-  ///   - listener: the index of the one it came to.
+  ///   - listener: the number of the one it came to.
+  ///   - policy: one that has this listener.
   ///   - place: what it holds until it ends; it may say that the request is refused once it was heard.
   init(
     _ connection: TCPListener.Connection, listener: Int, policy: Policy, place: Occupancy.Place,
     worker: Worker
   ) throws(Errno) {
     client = try TCPStream(connection, on: worker.loop)
-    listenerIndex = listener
-    let id = policy.listeners[listener].id
-    listenerName = id.name ?? id.address
+    listenerNumber = listener
+    let id = policy[listener: listener]?.listener.id
+    listenerName = id?.name ?? id?.address ?? ""
     obeyed = policy
     self.place = place
     self.worker = worker
@@ -65,7 +71,14 @@ final class Session: @unchecked Sendable {
   }
 
   /// - Precondition: the session is no tunnel.
-  var listener: Listener { policy.listeners[listenerIndex] }
+  var listener: Listener { entry.listener }
+
+  private var entry: Policy.Entry {
+    guard let entry = policy[listener: listenerNumber] else {
+      preconditionFailure("the policy has the listener")
+    }
+    return entry
+  }
 
   /// For all that the client has to say before it is served.
   private var handshakeDeadline: Deadline { start + policy.timeouts.handshake }
@@ -104,7 +117,7 @@ final class Session: @unchecked Sendable {
   /// Closes, and tells how it went.
   func end() {
     worker.server.occupancy.leave(place)
-    worker.census.leave(listenerIndex, in: stage)
+    worker.census.leave(listenerNumber, in: stage)
     if case .tunnel? = service, let chain { worker.ledger.leave(chain) }
     var event = Event(
       listener: listenerName, client: peer, command: command, user: user, destination: destination,
@@ -152,7 +165,8 @@ final class Session: @unchecked Sendable {
   private func hear(_ client: borrowing TCPStream) async throws(Refusal) -> ClientHandshake.Request {
     defer { worker.server.occupancy.endHandshake(&place) }
     var handshake = ClientHandshake(
-      listener: listener, authenticator: policy.authenticators[listenerIndex], deadline: handshakeDeadline)
+      listener: listener, authenticator: entry.authenticator, deadline: handshakeDeadline)
+    defer { user = user ?? handshake.claimedUser }
     let request = try await handshake.run(client)
     advance(to: .dial)
     spoken = request.spoken
@@ -211,7 +225,7 @@ final class Session: @unchecked Sendable {
 
   /// Does what takes a dial, and counts the time.
   func dial<Reached: ~Copyable>(
-    _ request: Request, _ verdict: Verdict,
+    _ request: Request, _ verdict: Verdict, for client: borrowing TCPStream,
     _ body: (Dialer, _ budget: Duration) async throws(Failure) -> Reached
   ) async throws(Refusal) -> Reached {
     let start = Deadline.now
@@ -223,9 +237,25 @@ final class Session: @unchecked Sendable {
     }
     dialer.warm = worker.warm
     dialer.client = place.client
+    return try await whileAwaited(by: client) { () async throws(Failure) in
+      try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
+    }
+  }
+
+  /// Does `body`, which ends as a cancelled task does when the client is gone.
+  func whileAwaited<Reached: ~Copyable>(
+    by client: borrowing TCPStream, _ body: () async throws(Failure) -> Reached
+  ) async throws(Refusal) -> Reached {
+    dialling = RunningTask()
+    client.descriptor.watch(self)
+    defer {
+      client.descriptor.endWatch()
+      dialling = nil
+    }
     do throws(Failure) {
-      return try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
+      return try await body()
     } catch {
+      if isAbandoned { throw Refusal(ending: .left, answer: []) }
       throw refusal(.failed(error), SOCKS5.ReplyCode(error))
     }
   }
@@ -243,5 +273,34 @@ final class Session: @unchecked Sendable {
     } catch {
       throw Refusal(ending: .failed(Failure(.client, .relay, .system(error))), answer: [])
     }
+  }
+}
+
+extension Session: PeerWatcher {
+  /// A client that ends its direction may still await an answer to CONNECT; BIND and UDP ASSOCIATE last only as long as
+  /// it holds the connection.
+  func peerEnded(isGone: Bool) {
+    if !isGone, command != .bind, command != .udp,
+      worker.server.occupancy.clientEnded(&place, limits: policy.limits)
+    {
+      return
+    }
+    isAbandoned = true
+    dialling?.cancel()
+  }
+}
+
+/// The task that made this value, to be cancelled from outside of it.
+///
+/// `@safe` as long as the task itself takes the value away before it ends: a session's does, on the thread that cancels.
+@safe private struct RunningTask {
+  private let task: UnsafeCurrentTask?
+
+  init() {
+    unsafe task = withUnsafeCurrentTask { unsafe $0 }
+  }
+
+  func cancel() {
+    unsafe task?.cancel()
   }
 }

@@ -15,9 +15,15 @@ final class Worker: @unchecked Sendable {
   /// Among the server's workers, from 0.
   private let index: Int
   let ledger = Ledger()
-  var census: Census
+  var census = Census()
   private var listeners: [OpenListener] = []
+  /// Those that wait for `settle`.
+  private var adopted: [OpenListener] = []
+  /// The listeners are others than those that are waited for.
+  private var listenersChanged = true
   private var sessions = 0
+  /// Sessions that wait to be opened.
+  private var accepted: [Session] = []
   /// Sessions that wait for their service to be run.
   private var opened: [Session] = []
   /// What waits to be begun beside the sessions.
@@ -39,55 +45,66 @@ final class Worker: @unchecked Sendable {
     self.index = index
     self.loop = loop
     self.resolver = resolver
-    census = Census(listeners: server.policy.listeners.count)
   }
 
   private struct OpenListener {
     let socket: TCPListener
-    /// Among the table's listeners: not every worker has a socket for each.
-    let index: Int
+    let number: Int
+    /// The latest that has the listener: the connections that wait at one that is taken away are served as before.
+    var policy: Policy
     /// More connections may be waiting than were taken.
     var mayAccept = true
   }
 
-  // MARK: Life
+  // MARK: Listeners
 
-  /// Listens on these addresses, and tells where: the real port where 0 was asked for.
-  ///
-  /// Several workers can share a TCP address, but only the first a Unix-domain socket.
-  func open(_ addresses: [Listener.Address], isFirst: Bool) throws(Server.StartFailure) -> [Listener.Address]
-  {
-    var opened: [Listener.Address] = []
-    for (index, address) in addresses.enumerated() {
+  /// Takes over sockets that listen, from which nothing is accepted before `settle`. When it fails it has taken none.
+  func adopt(_ sockets: [(socket: ListeningSocket, number: Int)], for policy: Policy) throws(Errno) {
+    for (index, (socket, number)) in sockets.enumerated() {
       do throws(Errno) {
-        switch address {
-        case .tcp(let wanted):
-          let socket = try TCPListener(on: wanted, joins: !isFirst, loop: loop)
-          listeners.append(OpenListener(socket: socket, index: index))
-          opened.append(.tcp(socket.localAddress ?? wanted))
-        case .unix(let path):
-          if isFirst {
-            let socket = try TCPListener(unixPath: path, loop: loop)
-            listeners.append(OpenListener(socket: socket, index: index))
-          }
-          opened.append(address)
-        }
+        adopted.append(
+          OpenListener(socket: try TCPListener(socket, on: loop), number: number, policy: policy))
       } catch {
-        close()
-        throw Server.StartFailure(address: address, error: error)
+        adopted = []
+        for (socket, _) in sockets[(index + 1)...] { socket.close() }
+        throw error
       }
     }
-    return opened
   }
 
-  func close() {
-    listeners = []
+  /// Closes what was adopted and will not be served.
+  func abandon() {
+    adopted = []
   }
+
+  /// Begins to serve what was adopted, and closes the listeners of these numbers.
+  func settle(closing numbers: Set<Int>) {
+    // First, since no descriptor may close while it is waited for.
+    if let idle { loop.wake(idle) }
+    close { numbers.contains($0.number) }
+    listeners += adopted
+    adopted = []
+    listenersChanged = true
+    // The table before is kept by none.
+    for place in listeners.indices { listeners[place].policy = server.policy }
+  }
+
+  /// Closes listeners, once the connections that wait there are accepted: a client that is connected loses nothing.
+  private func close(_ isConcerned: (OpenListener) -> Bool) {
+    for place in listeners.indices where isConcerned(listeners[place]) {
+      listeners[place].socket.stopListening()
+      while acceptBatch(at: place), listeners[place].socket.restsUntil == nil {}
+    }
+    listeners.removeAll(where: isConcerned)
+    listenersChanged = true
+  }
+
+  // MARK: Life
 
   /// Serves until the server drains, then waits for the sessions to end, for as long as they may last.
   func run() async throws(Errno) {
     // Here, on the loop, whatever happens.
-    defer { close() }
+    defer { listeners = [] }
     let drain = try server.drainBell.watched(on: loop)
     let halt = try server.haltBell.watched(on: loop)
     let bells = [drain.interest(in: .readable), halt.interest(in: .readable)]
@@ -104,12 +121,12 @@ final class Worker: @unchecked Sendable {
       } begin: { task in
         group.addTask(executorPreference: loop) { await task() }
       }
-      close()
+      listeners = []
       group.cancelAll()
       loop.interrupt()
     }
-    for session in opened { session.end() }
-    opened = []
+    for session in accepted + opened { session.end() }
+    (accepted, opened) = ([], [])
   }
 
   // MARK: Serving
@@ -126,30 +143,40 @@ final class Worker: @unchecked Sendable {
   private func serve(
     _ bells: [Interest], start: Start, begin: (@escaping @Sendable () async -> Void) -> Void
   ) async {
-    var interests = bells + listeners.map(\.socket.interest)
+    var interests: [Interest] = []
     var deadline = Deadline.never
-    while sessions > 0 || !server.isDraining {
-      if server.isDraining, deadline == .never {
-        close()
-        warm.close()
-        interests = bells
-        deadline = .after(server.policy.timeouts.drain)
+    while true {
+      if server.isDraining {
+        if deadline == .never {
+          close { _ in true }
+          warm.close()
+          deadline = .after(server.policy.timeouts.drain)
+        }
+        if sessions == 0 { return }
       }
+      var next = deadline
+      for place in listeners.indices where listeners[place].mayAccept {
+        listeners[place].mayAccept = acceptBatch(at: place)
+        if listeners[place].mayAccept { next = min(next, listeners[place].socket.restsUntil ?? .now) }
+      }
+      for session in accepted { start(session, .opening) }
+      accepted.removeAll(keepingCapacity: true)
       for session in opened { start(session, .serving) }
       opened.removeAll(keepingCapacity: true)
       for task in background { begin(task) }
       background.removeAll()
 
-      var next = deadline
-      for place in listeners.indices where listeners[place].mayAccept {
-        let listener = listeners[place]
-        listeners[place].mayAccept = acceptBatch(from: listener, start: start)
-        if listeners[place].mayAccept { next = min(next, listener.socket.restsUntil ?? .now) }
+      if listenersChanged {
+        interests = bells + listeners.map(\.socket.interest)
+        listenersChanged = false
       }
       let wakeup = await loop.wait(for: interests, until: next) { idle = $0 }
       idle = nil
       if wakeup == .cancelled || server.isHalting || deadline <= loop.now { return }
-      if case .ready(let position) = wakeup, position >= bells.count, !listeners.isEmpty {
+      // While it waited, other listeners may have come in their place: all are tried then.
+      if listenersChanged {
+        for place in listeners.indices { listeners[place].mayAccept = true }
+      } else if case .ready(let position) = wakeup, position >= bells.count {
         listeners[position - bells.count].mayAccept = true
       }
     }
@@ -204,37 +231,49 @@ final class Worker: @unchecked Sendable {
   // MARK: Accepting
 
   /// True when there may be more waiting than were taken, now or when the listener has rested.
-  private func acceptBatch(from listener: OpenListener, start: Start) -> Bool {
+  private func acceptBatch(at place: Int) -> Bool {
+    let socket = listeners[place].socket
     do throws(Errno) {
       for _ in 0..<Self.batch {
         // Who comes is served before who may come.
-        guard let connection = try listener.socket.accept(makeRoom: { warm.giveUp() }) else {
-          return listener.socket.restsUntil != nil
+        guard let connection = try socket.accept(makeRoom: { warm.giveUp() }) else {
+          return socket.restsUntil != nil
         }
-        admit(connection, to: listener.index, start: start)
+        admit(connection, at: place)
       }
       return true
     } catch {
-      server.sink.record(.turnedAway(listener: server.policy.listeners[listener.index].id.address, error))
+      tell(error, at: listeners[place])
       return true
     }
   }
 
-  private func admit(_ connection: TCPListener.Connection, to index: Int, start: Start) {
-    let policy = server.policy
-    let listener = policy.listeners[index]
-    guard listener.admits(connection.peer?.address) else { return connection.close() }
+  private func admit(_ connection: TCPListener.Connection, at place: Int) {
+    let number = listeners[place].number
+    let current = server.policy
+    if current !== listeners[place].policy, current[listener: number] != nil {
+      listeners[place].policy = current
+    }
+    let policy = listeners[place].policy
+    guard let listener = policy[listener: number]?.listener, listener.admits(connection.peer?.address) else {
+      return connection.close()
+    }
     let (admission, notice) = server.occupancy.enter(Client(connection), limits: policy.limits)
     if let notice { tell(notice, of: connection.peer, at: listener) }
-    guard case .admitted(let place) = admission else { return connection.close() }
+    guard case .admitted(let seat) = admission else { return connection.close() }
     do throws(Errno) {
-      let session = try Session(connection, listener: index, policy: policy, place: place, worker: self)
+      let session = try Session(connection, listener: number, policy: policy, place: seat, worker: self)
       sessions += 1
-      start(session, .opening)
+      accepted.append(session)
     } catch {
-      server.occupancy.leave(place)
-      server.sink.record(.turnedAway(listener: listener.id.address, error))
+      server.occupancy.leave(seat)
+      tell(error, at: listeners[place])
     }
+  }
+
+  private func tell(_ error: Errno, at listener: OpenListener) {
+    guard let id = listener.policy[listener: listener.number]?.listener.id else { return }
+    server.sink.record(.turnedAway(listener: id.address, error))
   }
 
   /// Tells the log that a limit has refused a client.

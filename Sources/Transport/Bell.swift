@@ -17,4 +17,9 @@ package struct Bell: ~Copyable, Sendable {
   package func watched(on loop: EventLoop) throws(Errno) -> WatchedDescriptor {
     try WatchedDescriptor(descriptor.rawValue, on: loop)
   }
+
+  /// Blocks the calling thread until the bell was rung.
+  package func wait() {
+    while linux_wait_readable(descriptor.rawValue) < 0 {}
+  }
 }

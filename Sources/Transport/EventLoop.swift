@@ -126,7 +126,10 @@ package final class EventLoop: TaskExecutor {
         if tag == Self.alarmTag {
           if emptyInbox() { isStopping = true }
         } else {
-          state.waits.handle(Readiness(events: unsafe event.events), tag: tag)
+          let readiness = Readiness(events: unsafe event.events)
+          if let watcher = state.waits.handle(readiness, tag: tag) {
+            watcher.peerEnded(isGone: readiness.contains(.gone))
+          }
         }
       }
       state.now = .now
@@ -163,6 +166,38 @@ package final class EventLoop: TaskExecutor {
 private func runEventLoop(_ owner: UnsafeMutableRawPointer?) {
   guard let owner = unsafe owner else { return }
   unsafe Unmanaged<EventLoop>.fromOpaque(owner).takeRetainedValue().run()
+}
+
+// MARK: - From outside
+
+extension EventLoop {
+  /// Runs `body` on the loop's thread, and blocks the calling thread until it returns. The caller must be on no loop that
+  /// anything waits for, this one least of all.
+  package func perform<Result: Sendable>(
+    _ body: @escaping @Sendable () throws -> Result
+  ) throws -> Result {
+    precondition(!isCurrent, "a loop cannot wait for itself")
+    let outcome = Outcome<Result>(done: try Bell())
+    Task(executorPreference: self) {
+      let result = Swift.Result { try body() }
+      outcome.result.withLock { $0 = result }
+      outcome.done.ring()
+    }
+    outcome.done.wait()
+    guard let result = outcome.result.withLock({ $0 }) else {
+      preconditionFailure("the bell rings at the end")
+    }
+    return try result.get()
+  }
+
+  private final class Outcome<Value: Sendable>: Sendable {
+    let done: Bell
+    let result = Mutex<Swift.Result<Value, any Error>?>(nil)
+
+    init(done: consuming Bell) {
+      self.done = done
+    }
+  }
 }
 
 // MARK: - Waiting
@@ -285,6 +320,13 @@ extension EventLoop {
   }
 
   func removeSlot(_ slot: Int) { own.waits.removeSlot(slot) }
+
+  func watch(_ slot: Int, _ watcher: any PeerWatcher) {
+    let seen = own.waits.watch(slot, watcher)
+    if seen.contains(.ended) { watcher.peerEnded(isGone: seen.contains(.gone)) }
+  }
+
+  func endWatch(_ slot: Int) { own.waits.endWatch(slot) }
 
   /// Stops watching a descriptor that stays open.
   func forget(_ descriptor: Int32) { _ = linux_epoll_remove(poller.rawValue, descriptor) }

@@ -12,4 +12,11 @@ package struct FileDescriptor: ~Copyable {
   deinit {
     _ = linux_close(rawValue)
   }
+
+  /// Gives the descriptor to the caller, who is to close it.
+  consuming func release() -> Int32 {
+    let result = rawValue
+    discard self
+    return result
+  }
 }

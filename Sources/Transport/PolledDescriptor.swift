@@ -24,6 +24,12 @@ package struct PolledDescriptor: ~Copyable {
     Interest(slot: Int(slot), readiness: readiness)
   }
 
+  /// Has the end of the stream's peer told to `watcher`, at once if it was seen before, until `endWatch`.
+  package func watch(_ watcher: any PeerWatcher) { loop.watch(Int(slot), watcher) }
+
+  /// To be called before this value ends.
+  package func endWatch() { loop.endWatch(Int(slot)) }
+
   /// Returns when the descriptor may be ready; throws `timedOut` or `cancelled`.
   package func wait(for readiness: Readiness, until deadline: Deadline) async throws(Errno) {
     try await loop.wait(for: interest(in: readiness), until: deadline).check()

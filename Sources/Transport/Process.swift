@@ -44,6 +44,11 @@ package enum OwnProcess {
     _ = linux_raise_descriptor_limit()
   }
 
+  /// Removes a file, if it is there.
+  package static func remove(_ path: String) {
+    _ = unsafe linux_unlink(path)
+  }
+
   /// Tells the service manager, if one started the program (sd_notify(3)): `READY=1`, `STOPPING=1`.
   package static func notifyServiceManager(_ state: String) {
     guard let path = unsafe getenv("NOTIFY_SOCKET") else { return }

@@ -39,6 +39,15 @@ extension SocketAddress {
   }
 }
 
+extension IPAddress {
+  /// Whether to connect there is to connect to this host. It costs system calls, but for loopback.
+  package var isOfThisHost: Bool {
+    if isLoopback || isUnspecified { return true }
+    var linux = SocketAddress(self, port: 0).linux
+    return unsafe linux_is_own_address(&linux) == 1
+  }
+}
+
 extension linux_address {
   /// Some of the octets as a number in host order.
   fileprivate func word<Word: FixedWidthInteger & BitwiseCopyable>(_: Word.Type, at offset: Int) -> Word {

@@ -10,23 +10,25 @@ package final class TCPListener {
   package let localAddress: SocketAddress?
   private var spare = TCPListener.openSpare()
   /// The file of a Unix-domain socket, which is removed with the listener.
-  private let path: String?
+  private var path: String?
   /// Until then it is left alone, since it could not accept.
   package private(set) var restsUntil: Deadline?
   private var isFailing = false
 
-  /// How many connections may wait to be accepted; the kernel's `somaxconn` bounds it too.
-  private static let backlog: Int32 = 4096
   private static let rest = Duration.milliseconds(100)
 
-  /// An address where anybody listens already answers `addressInUse`, unless this one `joins` others of our own.
-  package init(on address: SocketAddress, joins: Bool = false, loop: EventLoop) throws(Errno) {
-    var linux = address.linux
-    let socket = FileDescriptor(
-      owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? LINUX_JOINS : LINUX_SHARED)))
-    localAddress = SocketAddress(localOf: socket)
-    path = nil
-    descriptor = try PolledDescriptor(socket, on: loop)
+  /// Takes over a socket that listens.
+  ///
+  /// - Parameter keepsFile: that of a Unix-domain socket is for the caller to remove.
+  package init(_ socket: ListeningSocket, keepsFile: Bool = false, on loop: EventLoop) throws(Errno) {
+    localAddress = socket.localAddress
+    path = keepsFile ? nil : socket.path
+    descriptor = try PolledDescriptor(FileDescriptor(owning: socket.rawValue), on: loop)
+  }
+
+  /// Listens on an address; `joins` as for `ListeningSocket`.
+  package convenience init(on address: SocketAddress, joins: Bool = false, loop: EventLoop) throws(Errno) {
+    try self.init(try ListeningSocket(on: address, joins: joins), on: loop)
   }
 
   /// For one expected connection, on an address nobody shares: its own port, or a free one of `ports`. When all of these
@@ -43,16 +45,23 @@ package final class TCPListener {
     descriptor = try PolledDescriptor(socket, on: loop)
   }
 
-  /// A socket file left by a program that has ended is replaced; a living one answers `addressInUse`.
+  /// Listens at a path, as `ListeningSocket` does. Unix-domain sockets know no SO_REUSEPORT: one loop listens.
+  package convenience init(unixPath path: String, loop: EventLoop) throws(Errno) {
+    try self.init(try ListeningSocket(unixPath: path), on: loop)
+  }
+
+  /// Lets no more connections come in, before the last are accepted and this value ends. To close at once would reset
+  /// those that wait.
   ///
-  /// Unix-domain sockets know no SO_REUSEPORT: one loop listens.
-  ///
-  /// - Parameter mode: who may connect, from which the umask is taken.
-  package init(unixPath path: String, mode: UInt32 = 0o777, loop: EventLoop) throws(Errno) {
-    let socket = FileDescriptor(owning: try Errno.check(unsafe linux_listen_unix(path, Self.backlog, mode)))
-    localAddress = nil
-    self.path = path
-    descriptor = try PolledDescriptor(socket, on: loop)
+  /// The file of a Unix-domain socket goes now. For TCP the kernel drops what arrives from now on: a client whose
+  /// request to connect is dropped sends it again after a second, to whatever listens there by then.
+  package func stopListening() {
+    if let path {
+      _ = unsafe linux_unlink(path)
+      self.path = nil
+    } else {
+      _ = linux_drop_packets(descriptor.rawValue)
+    }
   }
 
   deinit {

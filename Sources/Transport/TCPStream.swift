@@ -60,6 +60,9 @@ package struct TCPStream: ~Copyable {
     return TCPStream(try PolledDescriptor(socket, on: loop))
   }
 
+  /// The kernel chooses none below to connect from (`ip_local_port_range`), unless it is told to.
+  private static let firstFreePort: UInt16 = 1024
+
   /// False while connecting lasts; throws why it failed.
   ///
   /// A second connect(2) answers this in one call, where SO_ERROR alone cannot tell success from "not yet".
@@ -67,7 +70,11 @@ package struct TCPStream: ~Copyable {
     var linux = address.linux
     let error = Errno(rawValue: -(unsafe linux_connect(descriptor.rawValue, &linux)))
     switch error {
-    case .none, .isConnected: return true
+    case .none, .isConnected:
+      // Towards a port of this host that nobody listens on, the kernel may choose that very port to connect from, and
+      // connect the socket to itself by a simultaneous open (RFC 9293 §3.5).
+      if address.port >= Self.firstFreePort, localAddress == address { throw Errno.connectionRefused }
+      return true
     case .alreadyInProgress, .inProgress: return false
     default: throw error
     }
@@ -198,12 +205,6 @@ package struct TCPStream: ~Copyable {
   /// The number of the user who opened the other end of a Unix-domain socket.
   package var peerUser: UInt32? {
     (try? Errno.check(linux_peer_user(descriptor.rawValue))).map { UInt32($0) }
-  }
-
-  /// Both ends have the same address: the peer is a program on this host.
-  package var isConnectedToItsOwnHost: Bool {
-    guard let peer = peerAddress else { return false }
-    return peer.address == localAddress?.address
   }
 }
 

@@ -13,6 +13,8 @@ package struct Readiness: OptionSet, Hashable, Sendable {
   /// The peer ended its direction, or the descriptor failed: reading will not block any more. To wait for this alone
   /// is to learn that a client left without reading what it sent. Once true, it stays so.
   package static let ended = Readiness(rawValue: UInt16(EPOLLRDHUP.rawValue))
+  /// Both directions ended, or the stream failed (EPOLLHUP): nothing can be sent to the peer any more.
+  static let gone = Readiness(rawValue: UInt16(EPOLLHUP.rawValue))
   /// An urgent octet (tcp(7)) stands among the bytes to read.
   static let urgent = Readiness(rawValue: UInt16(EPOLLPRI.rawValue))
 
@@ -24,7 +26,7 @@ package struct Readiness: OptionSet, Hashable, Sendable {
     var bits = events & (EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLPRI.rawValue)
     if events & EPOLLRDHUP.rawValue != 0 { bits |= EPOLLIN.rawValue }
     if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { bits |= EPOLLIN.rawValue | EPOLLOUT.rawValue }
-    if events & EPOLLHUP.rawValue != 0 { bits |= EPOLLRDHUP.rawValue }
+    if events & EPOLLHUP.rawValue != 0 { bits |= EPOLLRDHUP.rawValue | EPOLLHUP.rawValue }
     rawValue = UInt16(bits)
   }
 }
@@ -54,6 +56,14 @@ package enum Wakeup: Hashable, Sendable {
   }
 }
 
+/// Is told that the peer of a stream has ended its direction or is gone, while the stream's task waits for something else.
+package protocol PeerWatcher: AnyObject {
+  /// Called on the loop's thread, each time that it learns of an end.
+  ///
+  /// - Parameter isGone: the peer reads no more either: it has reset the connection, or closed a Unix-domain socket.
+  func peerEnded(isGone: Bool)
+}
+
 /// Names one wait, so that something other than a descriptor can end it.
 package struct WaitID: Hashable, Sendable {
   let index: Int
@@ -74,6 +84,8 @@ struct Waits {
     var interest = Readiness()
     /// The interest's index within its wait.
     var position: Int16 = 0
+    /// Its end is told to one of `watchers`.
+    var isWatched = false
   }
 
   /// `@safe`: `finish` alone resumes the continuation, and takes it out in doing so.
@@ -88,6 +100,8 @@ struct Waits {
 
   private var slots: [Slot] = []
   private var waits: [Wait] = []
+  /// By slot.
+  private var watchers: [Int: any PeerWatcher] = [:]
   private var freeSlot: Int32 = -1
   private var freeWait: Int32 = -1
   private var deadlines = DeadlineHeap()
@@ -123,15 +137,34 @@ extension Waits {
     UInt64(slots[slot].generation) << 32 | UInt64(slot)
   }
 
-  mutating func handle(_ readiness: Readiness, tag: UInt64) {
+  /// - Returns: who watches for the end that was seen, and is to be told once this returns.
+  @discardableResult
+  mutating func handle(_ readiness: Readiness, tag: UInt64) -> (any PeerWatcher)? {
     let slot = Int(truncatingIfNeeded: tag & 0xffff_ffff)
-    guard slots[slot].generation == UInt32(tag >> 32) else { return }
+    guard slots[slot].generation == UInt32(tag >> 32) else { return nil }
     let wait = slots[slot].wait
     let wanted = readiness.intersection(slots[slot].interest)
     slots[slot].seen = slots[slot].seen.union(readiness)
-    guard wait >= 0, !wanted.isEmpty else { return }
-    consume(wanted, of: slot)
-    finish(Int(wait), .ready(Int(slots[slot].position)))
+    if wait >= 0, !wanted.isEmpty {
+      consume(wanted, of: slot)
+      finish(Int(wait), .ready(Int(slots[slot].position)))
+    }
+    guard slots[slot].isWatched, readiness.contains(.ended) else { return nil }
+    return watchers[slot]
+  }
+
+  /// Has the end of a slot's peer told to `watcher`, until `endWatch`.
+  ///
+  /// - Returns: what was seen before.
+  mutating func watch(_ slot: Int, _ watcher: any PeerWatcher) -> Readiness {
+    slots[slot].isWatched = true
+    watchers[slot] = watcher
+    return slots[slot].seen
+  }
+
+  mutating func endWatch(_ slot: Int) {
+    slots[slot].isWatched = false
+    watchers[slot] = nil
   }
 
   /// A direction that ended stays readable for ever: its edge will not come again. Nor will one for the bytes behind

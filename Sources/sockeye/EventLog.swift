@@ -186,7 +186,7 @@ extension Event.Ending {
     case .overLimit(let reached): "over limit \(reached)"
     case .unsupported(let command): "\(command) not supported"
     case .refused(let code): "refused \(code)"
-    case .unauthenticated: "not authenticated"
+    case .unauthenticated(let reason): "not authenticated: \(reason.rawValue)"
     case .noRequest(let cause): "no request: \(cause)"
     }
   }

@@ -31,34 +31,32 @@ struct Serve {
         writer: try LogWriter(), level: configuration.log.level, format: configuration.log.format)
       let server = try Server(
         configuration, workers: options.workers ?? OwnProcess.processorCount, sink: log)
-      start(server, log, control: configuration.control)
-      while true { handle(Signal.wait(for: Self.signals), server, log) }
+      let control = try configuration.control.map { path in
+        try ControlSocket(at: path) { request in await answer(request, server, log) }
+      }
+      start(server, log, control)
+      while true { handle(Signal.wait(for: Self.signals), server, log, control) }
     } catch {
       Console.error.write("sockeye: cannot start: \(error)")
       return .failed
     }
   }
 
-  private func start(_ server: Server, _ log: EventLog, control path: String?) {
+  private func start(_ server: Server, _ log: EventLog, _ control: ControlSocket?) {
     // On the log's thread, which has time: the pool of Swift's own would be two more.
     Task(executorPreference: log.writer.loop) {
-      let status = await serve(server, log, control: path)
+      let status = await serve(server, log, control)
       await log.writer.finish()
       exit(status)
     }
   }
 
-  private func serve(_ server: Server, _ log: EventLog, control path: String?) async -> ExitStatus {
-    var control: ControlSocket?
-    if let path {
-      do {
-        let socket = try ControlSocket { request in await answer(request, server, log) }
-        try await socket.open(at: path)
-        control = socket
-      } catch {
-        log.say(.error, "cannot open the control socket unix:\(path): \(error)")
-        return .failed
-      }
+  private func serve(_ server: Server, _ log: EventLog, _ control: ControlSocket?) async -> ExitStatus {
+    do {
+      try await control?.open()
+    } catch {
+      log.say(.error, "cannot open the control socket unix:\(control?.path ?? ""): \(error)")
+      return .failed
     }
     let status = await server.serve(log) { addresses in
       for address in addresses { log.announce(.info, "listening on \(address)") }
@@ -68,11 +66,13 @@ struct Serve {
     return status
   }
 
-  private func handle(_ signal: Signal, _ server: Server, _ log: EventLog) {
+  private func handle(_ signal: Signal, _ server: Server, _ log: EventLog, _ control: ControlSocket?) {
     if signal == .hangUp {
       table.reload(server, log)
     } else {
       OwnProcess.notifyServiceManager("STOPPING=1")
+      // Before the listeners: a successor that finds these free can start.
+      control?.release()
       server.drain()
     }
   }
@@ -122,11 +122,15 @@ extension Server {
     do {
       try await run(onListening: onListening)
       return .done
-    } catch let failure as StartFailure {
-      log.say(.error, "cannot listen on \(failure.address): \(failure.error)")
     } catch {
-      log.say(.error, "cannot serve: \(error)")
+      log.say(.error, Self.complaint(error))
     }
     return .failed
+  }
+
+  /// Why it does not serve, or not what it was asked to.
+  static func complaint(_ error: any Error) -> String {
+    guard let failure = error as? StartFailure else { return "cannot serve: \(error)" }
+    return "cannot listen on \(failure.address): \(failure.error)"
   }
 }

@@ -30,18 +30,26 @@ final class ServedTable: Sendable {
     reading.withLock { _ in
       let (configuration, diagnostics) = load()
       var said = diagnostics.map { ($0.severity == .error ? Log.Level.error : .warning, $0.description) }
-      if let configuration {
-        said += server.reload(configuration).map {
-          (.warning, "'\($0)' differs from what runs: restart to change it")
-        }
-      } else {
+      var news: [String] = []
+      do {
+        guard let configuration else { throw NotRead() }
+        let reload = try server.reload(configuration)
+        said += reload.unchanged.map { (.warning, "'\($0)' differs from what runs: restart to change it") }
+        news =
+          reload.closed.map { "no longer listening on \($0)" } + reload.opened.map { "listening on \($0)" }
+        news.append("reloaded \(path)")
+      } catch {
+        if !(error is NotRead) { said.append((.error, Server.complaint(error))) }
         said.append((.error, "\(path) was not reloaded: the table that runs stays"))
       }
       for (level, message) in said { log.say(level, message) }
-      let errors = said.map { ControlAnswer.Line(.error, $0.1) }
-      guard configuration != nil else { return ControlAnswer(errors, .failed) }
-      log.announce(.info, "reloaded \(path)")
-      return ControlAnswer(errors + [ControlAnswer.Line(.output, "reloaded \(path)")])
+      for message in news { log.announce(.info, message) }
+      return ControlAnswer(
+        said.map { ControlAnswer.Line(.error, $0.1) } + news.map { ControlAnswer.Line(.output, $0) },
+        news.isEmpty ? .failed : .done)
     }
   }
+
+  /// The table does not check.
+  private struct NotRead: Error {}
 }

@@ -230,6 +230,23 @@ import Testing
     "1:26: error: '127.0.0.1:1080' is listened on twice (remove one)"),
   Case(
     """
+    listen: ["127.0.0.1:1080", "[::ffff:127.0.0.1]:1080"]
+    default: direct
+    """,
+    "1:28: error: '[::ffff:127.0.0.1]:1080' is '127.0.0.1:1080', which is listened on already (remove one)"),
+  Case(
+    """
+    listen: [unix:/run/a, unix:/run//./a]
+    default: direct
+    """,
+    "1:23: error: 'unix:/run//./a' is 'unix:/run/a', which is listened on already (remove one)"),
+  Case(
+    """
+    listen: [{address: 0.0.0.0:1080, open: true}, {address: "[::]:1080", open: true}, 127.0.0.1:1080]
+    default: direct
+    """),
+  Case(
+    """
     listen: [{name: a}, {name: a, address: 127.0.0.1:1}]
     default: direct
     """,

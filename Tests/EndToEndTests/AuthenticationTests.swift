@@ -68,6 +68,26 @@ struct AuthenticationTests {
     try expectNobodyGotThrough()
   }
 
+  @Test func `a refused login is logged with the user and the reason`() throws {
+    for (user, password, reason) in [
+      ("alice", "Secret", "wrong password"), ("bob", "secret", "wrong password"),
+      ("mallory", "secret", "unknown user"),
+    ] {
+      try conversation(
+        with: sockeye.address,
+        .client(5, 1, 2), .server(5, 2), .client(SOCKS.credentials(user, password)), .server(1, 1), .closed)
+      try sockeye.process.line(
+        matching: try Regex(" warning connect client=\\S+ user=\(user) end=\"not authenticated: \(reason)\""))
+    }
+    try conversation(with: sockeye.address, .client(5, 1, 0), .server(5, 0xFF), .closed)
+    try sockeye.process.line(containing: "not authenticated: no user name and password were offered")
+    try conversation(
+      with: sockeye.address, .client([4, 1, 0, 80, 127, 0, 0, 1, 0]), .server(0, 0x5B, 0, 0, 0, 0, 0, 0),
+      .closed)
+    try sockeye.process.line(containing: "not authenticated: SOCKS4 has no password")
+    #expect(!sockeye.log.contains { $0.contains("secret") || $0.contains("Secret") })
+  }
+
   @Test(arguments: [
     ("", ""), ("", "secret"), ("alice", ""), ("alice", "secre"), ("alice", "secret\0"), ("alice\0", "secret"),
     ("alice", "secret\0x"), ("Alice", "secret"), ("alice", "SECRET"), ("alic", "secret"),

@@ -45,10 +45,10 @@ struct ControlTests {
         containing: "'\(part)' differs from what runs: restart to change it")
     }
     #expect(access(controlled.socket, F_OK) == 0)
-    try controlled.write("listen: 127.0.0.2:0\ndefault: direct\n")
+    try controlled.write("log: {level: error}\ndefault: direct\n")
     let exit = try controlled.ask("reload")
     #expect(exit.status == 0)
-    #expect(exit.errors == ["'listen' differs from what runs: restart to change it"])
+    #expect(exit.errors == ["'log' differs from what runs: restart to change it"])
   }
 
   // MARK: Finding it
@@ -200,6 +200,35 @@ struct ControlTests {
         == true)
     #expect(!exit.errors.contains { $0.contains("listening") })
     #expect(try controlled.ask("status").status == 0)
+  }
+
+  @Test func `while it drains, a successor with the same sockets can start`() throws {
+    let target = try Server.echo()
+    let directory = try TemporaryDirectory()
+    let table =
+      "listen: [\"127.0.0.1:\(FreePort.take())\", \"unix:\(directory.path)/socks\"]\n"
+      + "control: unix:\(directory.path)/control\ntimeouts: {drain: 600s}\ndefault: direct\n"
+    let first = try Sockeye(table)
+    let client = try Socket(to: first.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    let early = try Socket(to: "unix:\(directory.path)/control")
+    first.signal(SIGTERM)
+    try first.process.waitForListeners(0)
+
+    let second = try Sockeye(table)
+    let successor = try Socket(to: second.address)
+    #expect(try successor.requestConnect(to: target.address).code == 0)
+    // Who had asked before is answered by the first.
+    try early.send("status\n")
+    #expect(String(decoding: try early.receiveToEnd().bytes, as: UTF8.self).contains("draining"))
+    try client.send("still here")
+    #expect(try client.receive(exactly: 10) == Array("still here".utf8))
+    client.hangUp()
+    #expect(try first.process.wait().status == 0)
+    // And takes nothing away from the second when it ends.
+    for path in ["socks", "control"] { #expect(access("\(directory.path)/\(path)", F_OK) == 0) }
+    let table2 = second.directory.path + "/table.yaml"
+    #expect(try Sockeye.run("status", table2).status == 0)
   }
 
   @Test func `what a killed program left behind is in nobody's way`() throws {

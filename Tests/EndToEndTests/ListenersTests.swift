@@ -80,6 +80,25 @@ struct ListenersTests {
     }
   }
 
+  @Test(arguments: [["0.0.0.0", "127.0.0.1"], ["127.0.0.1", "0.0.0.0"], ["[::]", "0.0.0.0", "127.0.0.1"]])
+  func `beside a listener on all addresses, one on the same port of one address has settings of its own`(
+    hosts: [String]
+  ) throws {
+    let target = try Server.silent()
+    let port = FreePort.take()
+    let entries = hosts.map {
+      "{address: \"\($0):\(port)\", open: true\($0 == "127.0.0.1" ? ", name: one" : "")}"
+    }
+    let sockeye = try Sockeye(
+      "listen: [\(entries.joined(separator: ", "))]\nroutes: [{listener: one, via: reject}]\ndefault: direct\n",
+      arguments: ["--workers", "2"])
+    try sockeye.process.waitForListeners(2 * hosts.count)
+    for _ in 0..<16 {
+      #expect(try Socket(to: "127.0.0.1:\(port)").requestConnect(to: target.address).code == 2)
+      #expect(try Socket(to: "127.0.0.2:\(port)").requestConnect(to: target.address).code == 0)
+    }
+  }
+
   @Test func `routes see the client's address`() throws {
     let target = try Server.silent()
     let sockeye = try Sockeye("routes:\n  - {client: 127.0.0.8/29, via: reject}\ndefault: direct\n")

@@ -51,6 +51,73 @@ struct OwnListenersTests {
     for address in addressesOfThisHost() { try expectRefused(sockeye, to: address) }
   }
 
+  /// From one address of a network to another, the kernel connects from the first that this host has there.
+  @Test func `nor by a second address in one network, as destination or as hop (T18)`() throws {
+    let (network, other) = (try Network(), try Network())
+    try network.connect(as: "192.0.2.1/24", to: other, as: "192.0.2.9/24")
+    try network.ip("address add 192.0.2.2/24 dev cable")
+    for address in ["2001:db8::1", "2001:db8::2"] {
+      try network.ip("address add \(address)/64 dev cable nodad")
+    }
+    let directory = try TemporaryDirectory()
+    let door = "unix:\(directory.path)/socks"
+    let sockeye = try Sockeye(
+      """
+      listen:
+        - \(door)
+        - {address: "0.0.0.0:1080", open: true}
+        - {address: "[::]:1080", open: true}
+      upstreams:
+        own4: "socks5://192.0.2.2:1080"
+        own6: "socks5://[2001:db8::2]:1080"
+      routes:
+        - {host: four.test, via: own4}
+        - {host: six.test, via: own6}
+      default: direct
+
+      """, in: network)
+    for host in ["192.0.2.1", "192.0.2.2", "[2001:db8::1]", "[2001:db8::2]"] {
+      #expect(try Socket(to: door).requestConnect(to: "\(host):1080").code == 2, "\(host)")
+      let line = try sockeye.session(to: "\(host):1080")
+      #expect(line.contains(" error=(one of our own listeners) "), "\(line)")
+      // Any other port of this host is a destination.
+      #expect(try Socket(to: door).requestConnect(to: "\(host):1081").code == 5, "\(host)")
+    }
+    for name in ["four.test", "six.test"] {
+      #expect(try Socket(to: door).requestConnect(to: "\(name):80").code == 1)
+      let line = try sockeye.session(to: "\(name):80")
+      #expect(line.contains(" phase=connect error=(one of our own listeners) "), "\(line)")
+    }
+    #expect(sockeye.log.filter { $0.contains(" connect ") }.count == 10, "\(sockeye.log)")
+  }
+
+  /// With one port to connect from, the kernel connects a socket to itself.
+  @Test(arguments: ["127.0.0.1", "[::1]", "this.test", "hop.test"])
+  func `a port of this host that nobody listens on is refused, and not connected to itself`(host: String)
+    throws
+  {
+    let network = try Network()
+    let exit = try ChildProcess.run(
+      Program(path: "/bin/sh"), ["-c", "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range"],
+      in: network)
+    #expect(exit.status == 0, "\(exit)")
+    let directory = try TemporaryDirectory()
+    let door = "unix:\(directory.path)/socks"
+    let sockeye = try Sockeye(
+      """
+      listen: \(door)
+      hosts: {this.test: 127.0.0.1}
+      upstreams: {hop: "socks5://127.0.0.1:40000"}
+      routes: [{host: hop.test, via: hop}]
+      default: direct
+
+      """, in: network)
+    let isHop = host == "hop.test"
+    #expect(try Socket(to: door).requestConnect(to: "\(host):40000").code == (isHop ? 1 : 5))
+    let line = try sockeye.session(to: "\(host):40000")
+    #expect(line.contains(" phase=connect error=(connection refused)"), "\(line)")
+  }
+
   @Test(arguments: ["[::1]", "own.test", "localhost"])
   func `the same over IPv6 (T18)`(host: String) throws {
     try expectRefused(try serve("[::]:0"), to: host)

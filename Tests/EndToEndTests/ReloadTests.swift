@@ -63,13 +63,135 @@ struct ReloadTests {
     #expect(try status("one") == 1)
   }
 
-  @Test func `a listener that is new waits for a restart, and the log says so`() throws {
-    let sockeye = try Sockeye("default: reject\n")
-    let lines = sockeye.log.count
-    try sockeye.reload("listen: 127.0.0.2:0\ndefault: direct\n")
-    try sockeye.process.line(matching: #/ warning .*listen.*restart/#, after: lines)
-    try sockeye.process.line(containing: "reloaded", after: lines)
-    #expect(try Socket(to: sockeye.address).requestConnect(to: "127.0.0.1:0").code == 1)
+  // MARK: Listeners
+
+  private func isRefused(_ address: String) throws -> Bool {
+    do {
+      _ = try Socket(to: address)
+      return false
+    } catch let error as SocketError {
+      return error.code == ECONNREFUSED || error.code == ENOENT
+    }
+  }
+
+  @Test func `listeners follow the table: removed ones close, new ones open, changed ones change`() throws {
+    let target = try Server.echo()
+    let directory = try TemporaryDirectory()
+    let (first, second, third) = (FreePort.take(), FreePort.take(), FreePort.take())
+    let controlled = try ControlledSockeye(
+      """
+      listen:
+        - {address: "127.0.0.1:\(first)", name: kept}
+        - {address: "127.0.0.1:\(second)", name: gone}
+        - unix:\(directory.path)/gone
+      default: direct
+
+      """)
+    func code(_ address: String, from source: String? = nil) throws -> UInt8 {
+      try Socket(to: address, from: source).requestConnect(to: target.address).code
+    }
+    let old = try Socket(to: "127.0.0.1:\(second)")
+    #expect(try old.requestConnect(to: target.address).code == 0)
+    try controlled.write(
+      """
+      listen:
+        - {address: "127.0.0.1:\(third)", name: new}
+        - {address: "127.0.0.1:\(first)", name: changed}
+        - unix:\(directory.path)/new
+      routes: [{listener: changed, via: reject}]
+      default: direct
+
+      """)
+    let exit = try controlled.ask("reload")
+    #expect(exit.status == 0 && exit.errors == [], "\(exit)")
+    #expect(
+      exit.output.dropLast() == [
+        "no longer listening on 127.0.0.1:\(second)", "no longer listening on unix:\(directory.path)/gone",
+        "listening on 127.0.0.1:\(third)", "listening on unix:\(directory.path)/new",
+      ])
+
+    for address in ["127.0.0.1:\(second)", "unix:\(directory.path)/gone"] {
+      #expect(try isRefused(address), "\(address)")
+    }
+    for address in ["127.0.0.1:\(third)", "unix:\(directory.path)/new"] {
+      #expect(try code(address) == 0, "\(address)")
+    }
+    // Both loops have changed.
+    for _ in 0..<16 { #expect(try code("127.0.0.1:\(first)") == 2) }
+    // A tunnel lives on.
+    try old.send("old")
+    #expect(try old.receive(exactly: 3) == Array("old".utf8))
+    #expect(
+      try controlled.status().listeners.map(\.address) == [
+        "127.0.0.1:\(third)", "127.0.0.1:\(first)", "unix:\(directory.path)/new",
+      ])
+    #expect(try controlled.status().listeners.map(\.ever) == [1, 16, 1])
+    // What was a listener of ours is a destination like any other, and the new one is none.
+    let client = try Socket(to: "127.0.0.1:\(third)")
+    #expect(try client.requestConnect(to: "127.0.0.1:\(second)").code == 5)
+    #expect(try Socket(to: "127.0.0.1:\(third)").requestConnect(to: "127.0.0.1:\(third)").code == 2)
+  }
+
+  @Test func `a listener that cannot be opened refuses the reload, and everything is as it was`() throws {
+    let target = try Server.echo()
+    let (kept, new) = (FreePort.take(), FreePort.take())
+    let controlled = try ControlledSockeye("listen: 127.0.0.1:\(kept)\ndefault: direct\n")
+    let sockets = try controlled.sockeye.process.listenerCount
+    try controlled.write("listen: [\"127.0.0.1:\(new)\", \"\(target.address)\"]\ndefault: reject\n")
+    let exit = try controlled.ask("reload")
+    #expect(exit.status == 1 && exit.output == [])
+    #expect(exit.errors.first == "cannot listen on \(target.address): address already in use", "\(exit)")
+    #expect(exit.errors.last?.hasSuffix("was not reloaded: the table that runs stays") == true)
+    #expect(try controlled.sockeye.process.listenerCount == sockets)
+    #expect(try isRefused("127.0.0.1:\(new)"))
+    #expect(try Socket(to: "127.0.0.1:\(kept)").requestConnect(to: target.address).code == 0)
+  }
+
+  @Test(arguments: [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("127.0.0.1", "127.0.0.2")])
+  func `a listener moves to another address of the same port`(old: String, new: String) throws {
+    let target = try Server.echo()
+    let port = FreePort.take()
+    func table(_ host: String) -> String {
+      "listen: {address: \"\(host):\(port)\", clients: 127.0.0.0/8}\ndefault: direct\n"
+    }
+    let controlled = try ControlledSockeye(table(old))
+    try controlled.write(table(new))
+    let exit = try controlled.ask("reload")
+    #expect(exit.status == 0, "\(exit)")
+    let reached = new == "0.0.0.0" ? "127.0.0.1" : new
+    #expect(try Socket(to: "\(reached):\(port)").requestConnect(to: target.address).code == 0)
+    #expect(try isRefused("127.0.0.3:\(port)") == (new != "0.0.0.0"))
+  }
+
+  /// As many as a loop accepts before it looks up, and more.
+  @Test(arguments: ["reload", "stop"])
+  func `clients that wait at a listener that closes are served`(how: String) throws {
+    let target = try Server.echo()
+    let directory = try TemporaryDirectory()
+    let addresses = ["127.0.0.1:\(FreePort.take())", "unix:\(directory.path)/socks"]
+    let sockeye = try Sockeye(
+      "listen: [\"\(addresses[0])\", \"\(addresses[1])\"]\nlimits: {handshakes: 4000}\n"
+        + "timeouts: {drain: 600s}\ndefault: direct\n", arguments: ["--workers", "1"])
+    sockeye.signal(SIGSTOP)
+    let clients = try addresses.flatMap { address in
+      try (0..<300).map { _ in
+        let client = try Socket(to: address)
+        try client.send(SOCKS.noAuthentication + SOCKS.connect(to: target.address) + [7])
+        return client
+      }
+    }
+    if how == "reload" {
+      try sockeye.reload("listen: 127.0.0.1:0\ndefault: direct\n")
+    } else {
+      sockeye.signal(SIGTERM)
+    }
+    sockeye.signal(SIGCONT)
+    for client in clients {
+      #expect(try client.receive(exactly: 2) == [5, 0])
+      #expect(try client.receiveReply().code == 0)
+      #expect(try client.receive(exactly: 1) == [7])
+    }
+    for address in addresses { #expect(try isRefused(address)) }
   }
 
   @Test func `two hundred reloads under load let nobody in and nobody out wrongly (T40)`() throws {

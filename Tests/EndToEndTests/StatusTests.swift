@@ -193,20 +193,6 @@ struct StatusTests {
     #expect(try controlled.upstream("x").state == "unused")
   }
 
-  @Test func `a program that was asked to end says so as long as it lasts`() throws {
-    let target = try Server.echo()
-    let controlled = try ControlledSockeye("timeouts: {drain: 600s}\ndefault: direct\n")
-    let client = try Socket(to: controlled.sockeye.address)
-    #expect(try client.requestConnect(to: target.address).code == 0)
-    #expect(try !controlled.status().draining)
-    controlled.sockeye.signal(SIGTERM)
-    try eventually("it drains") { try controlled.status().draining }
-    #expect(try controlled.status().present == ["tunnels": 1])
-    client.hangUp()
-    #expect(try controlled.sockeye.process.wait().status == 0)
-    #expect(access(controlled.socket, F_OK) != 0)
-  }
-
   @Test func `for people it is a page of columns`() throws {
     let hop = try Sockeye("default: direct\n")
     let controlled = try ControlledSockeye(

@@ -16,7 +16,7 @@ import Transport
       let far = try await target.next(on: server.loop)
       weak var replaced = server.server.policy
       #expect(replaced != nil)
-      _ = server.server.reload(server.configuration)
+      _ = try server.server.reload(server.configuration)
       // What it carries shows that its opening is over.
       try await client.write([1], until: .after(patience))
       var heard: [UInt8] = []

@@ -1,3 +1,4 @@
+import CLinux
 import Testing
 
 @testable import Transport
@@ -42,6 +43,24 @@ import Testing
     waits.handle(.readable, tag: waits.tag(of: slot))
     #expect(await end(of: [readable(slot)]) == .ready(0))
     #expect(await end(of: [readable(slot)]) == .cancelled)
+  }
+
+  private final class Watcher: PeerWatcher {
+    func peerEnded(isGone: Bool) {}
+  }
+
+  @Test mutating func `an end is told to who watches for it, whatever else is waited for`() async {
+    let slot = waits.addSlot()
+    let tag = waits.tag(of: slot)
+    let watcher = Watcher()
+    #expect(waits.watch(slot, watcher) == Readiness())
+    #expect(waits.handle(.readable, tag: tag) == nil)
+    #expect(waits.handle([.readable, .ended], tag: tag) === watcher)
+    #expect(waits.handle(Readiness(events: EPOLLHUP.rawValue), tag: tag) === watcher)
+    waits.endWatch(slot)
+    #expect(waits.handle([.readable, .ended], tag: tag) == nil)
+    #expect(waits.watch(slot, watcher).isSuperset(of: [.ended, .gone]))
+    waits.endWatch(slot)
   }
 
   @Test mutating func `a direction that ended stays readable`() async {

@@ -45,6 +45,8 @@ int linux_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data);
 int linux_epoll_remove(int epoll, int descriptor);
 int linux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds);
 int linux_eventfd(void);
+// Blocks until the descriptor is readable.
+int linux_wait_readable(int descriptor);
 
 // Descriptors.
 int linux_close(int descriptor);
@@ -71,9 +73,14 @@ int linux_listen_unix(const char *path, int backlog, unsigned mode);
 int linux_connect_unix(const char *path);
 int64_t linux_peer_user(int socket);
 int linux_unlink(const char *path);
+// What arrives at a listening socket from now on is dropped; what was accepted, or waits for it, is not concerned.
+int linux_drop_packets(int socket);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
 int linux_connect(int socket, const struct linux_address *address);
+// 1 when this host has the address, so that to connect there is to connect to this host; 0 when not, or when that
+// cannot be known. A few system calls: ask only when it matters.
+int linux_is_own_address(const struct linux_address *address);
 int linux_local_address(int socket, struct linux_address *address);
 int linux_peer_address(int socket, struct linux_address *address);
 int linux_shutdown_write(int socket);

@@ -1,4 +1,5 @@
 import Printing
+import Synchronization
 import Transport
 
 /// The socket at which the running program is asked things: one request a connection, which is answered and closed.
@@ -9,9 +10,11 @@ import Transport
 /// It has a loop of its own: to read a large table takes longer than a tunnel may wait, and it answers however busy the
 /// workers are, and when nobody reads the log.
 ///
-/// `@unchecked` holds because everything but `init` and `open` runs on that loop: its variables are touched by one thread.
+/// `@unchecked` holds because everything but `init`, `open` and `release` runs on that loop: its variables are touched by one thread.
 final class ControlSocket: @unchecked Sendable {
+  let path: String
   private let loop: EventLoop
+  private let file = Atomic(File.absent)
   private let answer: @Sendable (ControlRequest) async -> ControlAnswer
   private var accepting: Task<Void, Never>?
   private var isClosing = false
@@ -19,25 +22,47 @@ final class ControlSocket: @unchecked Sendable {
   /// The wait for another connection, a free seat, or the end.
   private var idle: WaitID?
 
+  /// Whose the file at `path` is.
+  private enum File: UInt8, AtomicRepresentable {
+    /// Not ours yet.
+    case absent
+    case present
+    /// Ours no more, and that of no later one.
+    case released
+  }
+
   private static let requestTime = Duration.seconds(5)
   private static let answerTime = Duration.seconds(10)
   private static let longestRequest = 16 * 1024
 
-  init(answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer) throws(Errno) {
+  init(at path: String, answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer) throws(Errno) {
+    self.path = path
     loop = try EventLoop()
     self.answer = answer
   }
 
   /// Listens at `path`, and answers from then on.
-  func open(at path: String) async throws {
+  func open() async throws {
     accepting = try await Task(executorPreference: loop) { [self] in
-      let listener = try TCPListener(unixPath: path, mode: 0o600, loop: loop)
+      let listener = try TCPListener(
+        try ListeningSocket(unixPath: path, mode: 0o600), keepsFile: true, on: loop)
+      let (isFirst, _) = file.compareExchange(
+        expected: .absent, desired: .present, ordering: .acquiringAndReleasing)
+      if !isFirst { OwnProcess.remove(path) }
       return Task(executorPreference: loop) { [self] in await accept(from: listener) }
     }.value
   }
 
-  /// Answers nobody any more, and removes the socket's file.
+  /// Gives the path to whoever wants to listen there next. Who has connected is answered still.
+  ///
+  /// On any thread, however busy the loop is.
+  func release() {
+    if file.exchange(.released, ordering: .acquiringAndReleasing) == .present { OwnProcess.remove(path) }
+  }
+
+  /// Answers nobody any more.
   func close() async {
+    release()
     await Task(executorPreference: loop) { [self] in
       isClosing = true
       if let idle { loop.wake(idle) }
