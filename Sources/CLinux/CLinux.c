@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -564,6 +565,10 @@ int linux_spawn(char *const arguments[], char *const environment[]) {
   error = posix_spawnp(&process, arguments[0], NULL, &attributes, arguments, environment);
   posix_spawnattr_destroy(&attributes);
   return error ? -error : process;
+}
+
+int linux_has_capabilities(int file) {
+  return fgetxattr(file, "security.capability", NULL, 0) > 0;
 }
 
 int linux_reap(int process, int *status) {

@@ -3,7 +3,7 @@ struct Composer {
   /// Bounds that no honest table meets; the depth also bounds every recursion over a document.
   enum Bound {
     static let depth = 64
-    /// Counted with aliases expanded.
+    /// Counted with aliases expanded, wherever they are: the document itself has no more.
     static let values = 4_000_000
     static let text = 128 << 20
   }
@@ -31,13 +31,22 @@ struct Composer {
   private var open: [OpenCollection] = []
   /// `nil` while the anchored collection is still open.
   private var anchors: [String: Anchor?] = [:]
+  /// All values so far, aliases expanded. An anchor has no more, so that one addition stays far below overflow.
+  private var values = 0
+  /// Line separators that may still turn out to be in quotes, in the order of the file.
+  private var separators: ArraySlice<Scan.Separator>
   private let environment: (String) -> [UInt8]?
   private let report: (Position, String) -> Void
 
   /// - Parameters:
+  ///   - separators: the line separators of the file, an error outside quotes.
   ///   - environment: the value of a variable; `nil` when it is unset.
   ///   - report: takes each error that leaves the rest of the file readable.
-  init(environment: @escaping (String) -> [UInt8]?, report: @escaping (Position, String) -> Void) {
+  init(
+    separators: [Scan.Separator] = [], environment: @escaping (String) -> [UInt8]?,
+    report: @escaping (Position, String) -> Void
+  ) {
+    self.separators = separators[...]
     self.environment = environment
     self.report = report
   }
@@ -50,6 +59,7 @@ struct Composer {
         guard var parser = unsafe YAMLParser(buffer) else {
           throw YAMLParser.Violation(position: Position(line: 1, column: 1), problem: "out of memory")
         }
+        defer { refuseSeparators(before: parser.index) }
         return .success(try read(&parser))
       } catch {
         return .failure(error)
@@ -76,13 +86,23 @@ struct Composer {
       case .collectionEnd: close()
       case .sequenceStart, .mappingStart, .scalar, .alias: try append(item)
       }
-      guard open.first?.values ?? 0 <= Bound.values, records.count <= Bound.values else {
+      guard values <= Bound.values else {
         throw YAMLParser.Violation(
           position: item.position, problem: "there are more than \(Bound.values) values, aliases expanded")
       }
-      guard text.count <= Bound.text else {
-        throw YAMLParser.Violation(position: item.position, problem: "there are more than 128 MiB of values")
-      }
+      guard text.count <= Bound.text else { throw Self.tooMuchText(item.position) }
+    }
+  }
+
+  /// libyaml ends a line, and so a remark, at these characters; most editors show no line there. What follows would be
+  /// read as configuration that nobody sees.
+  private mutating func refuseSeparators(before index: Int) {
+    while let separator = separators.first, separator.index < index {
+      separators.removeFirst()
+      report(
+        separator.position,
+        "there is a line separator here, \(separator.code), which ends a line that looks like one (remove it,"
+          + " or write \(separator.escape) between double quotes)")
     }
   }
 
@@ -98,7 +118,11 @@ struct Composer {
     }
 
     switch item.event {
-    case .scalar(let count, let isPlain):
+    case .scalar(let count, let isPlain, let quoted):
+      if let quoted {
+        refuseSeparators(before: quoted.lowerBound)
+        separators = separators.drop { quoted.contains($0.index) }
+      }
       record.isPlain = isPlain
       record.start = UInt32(clamping: text.count - count)
       if isKey {
@@ -107,7 +131,7 @@ struct Composer {
           record.isBroken = true
         }
       } else if text.suffix(count).contains(UInt8(ascii: "$")) {
-        expand(last: count, into: &record)
+        try expand(last: count, into: &record)
       }
       record.count = UInt32(clamping: text.count - Int(record.start))
       add(record, values: 1, depth: 0)
@@ -136,6 +160,7 @@ struct Composer {
       let isMapping = if case .mappingStart = item.event { true } else { false }
       record.kind = isMapping ? .mapping : .sequence
       record.isBroken = record.isBroken || isKey
+      values += 1
       records.append(record)
       open.append(OpenCollection(index: index, isMapping: isMapping, anchor: item.anchor))
       if let name = item.anchor { anchors[name] = .some(nil) }
@@ -147,7 +172,12 @@ struct Composer {
     YAMLParser.Violation(position: position, problem: "values are nested more than \(Bound.depth) deep")
   }
 
+  private static func tooMuchText(_ position: Position) -> YAMLParser.Violation {
+    YAMLParser.Violation(position: position, problem: "there are more than 128 MiB of values")
+  }
+
   private mutating func add(_ record: Document.Record, values: Int, depth: Int) {
+    self.values += values
     records.append(record)
     count(values: values, depth: depth)
   }
@@ -204,7 +234,9 @@ struct Composer {
 
 extension Composer {
   /// Replaces `${NAME}` and `$$` in the last `count` octets of the text; another `$` stays what it is, as in `$6$…`.
-  private mutating func expand(last count: Int, into record: inout Document.Record) {
+  private mutating func expand(
+    last count: Int, into record: inout Document.Record
+  ) throws(YAMLParser.Violation) {
     let source = Array(text.suffix(count))
     let dollar = UInt8(ascii: "$")
     text.removeLast(count)
@@ -229,6 +261,8 @@ extension Composer {
           report(position, "'${\(name)}' is not a variable's name (write ${NAME}, or $$ for a dollar)")
           record.isBroken = true
         } else if let value = environment(name) {
+          // A value may name a long variable many times.
+          guard text.count + value.count <= Bound.text else { throw Self.tooMuchText(position) }
           text += value
           record.isPlain = false
           record.isExpanded = true

@@ -39,9 +39,7 @@ extension TableReader {
     case "command":
       return each(node, Form("a command", "connect")) { word($0, Request.Command.self) }.map(
         Condition.command)
-    case "user":
-      let form = Form("a user name", "alice")
-      return each(node, form) { text($0, form) }.map(Condition.user)
+    case "user": return each(node, Form("a user name", "alice"), readUserName).map(Condition.user)
     case "listener":
       let form = Form("a listener's name or address", "127.0.0.1:1080")
       return each(node, form) { readListenerName($0, form, listeners) }.map(Condition.listener)
@@ -137,12 +135,51 @@ extension TableReader {
   private func readHostPattern(_ node: Node) -> HostPattern? {
     guard let text = text(node, Self.hostForm) else { return nil }
     do throws(HostPattern.Violation) {
-      return try HostPattern(text)
+      let pattern = try HostPattern(text)
+      warnOfAddresses(text, pattern, node)
+      return pattern
     } catch {
       self.error(
         node, "\(quoted(node)) is no host pattern: \(error) (write it like \(Self.hostForm.example))")
       return nil
     }
+  }
+
+  /// Warns of a pattern that begins as an IPv4 address does: addresses are no names, and it matches none of them.
+  private func warnOfAddresses(_ text: String, _ pattern: HostPattern, _ node: Node) {
+    var rest: Substring
+    switch pattern {
+    case .exact: return
+    case .glob: rest = text[...]
+    case .expression:
+      rest = Substring(
+        text.dropFirst().drop { $0 == "^" }.split(separator: "\\", omittingEmptySubsequences: false).joined())
+    }
+    // Whole numbers, each with a dot behind it.
+    var numbers: [UInt8] = []
+    while let dot = rest.firstIndex(of: "."), numbers.count < 3,
+      let number = decimal(rest[..<dot]).flatMap(UInt8.init(exactly:))
+    {
+      numbers.append(number)
+      rest = rest[rest.index(after: dot)...]
+    }
+    guard !numbers.isEmpty else { return }
+    let isOfDigits = text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2e || $0 == 0x2a }
+    var bits: UInt32 = 0
+    for index in 0..<4 { bits = bits << 8 | UInt32(index < numbers.count ? numbers[index] : 0) }
+    let prefix = Prefix(.v4(bits), length: numbers.count * 8)
+    guard isOfDigits || Self.isPrivate(prefix) else { return }
+    warning(
+      node.position,
+      "\(quoted(node)) looks like addresses, and 'host' patterns match names only (write 'ip: \(prefix)' for these)"
+    )
+  }
+
+  /// Whether a prefix, of 8, 16 or 24 bits, is within a range of no public network (RFC 1918, 3927, 6598), or of this
+  /// machine.
+  private static func isPrivate(_ prefix: Prefix) -> Bool {
+    ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"]
+      .compactMap(Prefix.init(_:)).contains { $0.contains(prefix.address) && $0.length <= prefix.length }
   }
 
   /// - Parameter namesUnder: the key that takes names, for whoever writes one here.

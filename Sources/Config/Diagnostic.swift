@@ -53,39 +53,60 @@ extension Diagnostic: CustomStringConvertible {
   }
 }
 
-/// The diagnostics of one run, in the order of the file.
+/// The diagnostics of one run, in the order of the file. Warnings do not take the place of errors.
 package struct DiagnosticLog {
   /// More than anyone reads; a hostile file must not turn into a thousand times its size.
   static let capacity = 1000
 
-  private var kept: [Diagnostic] = []
-  private var discarded = 0
-  package private(set) var hasErrors = false
+  /// The first ones of each kind, with their place in the order of reports.
+  private var errors: [(number: Int, diagnostic: Diagnostic)] = []
+  private var warnings: [(number: Int, diagnostic: Diagnostic)] = []
+  private var errorCount = 0
+  private var warningCount = 0
+  package var hasErrors: Bool { errorCount > 0 }
 
   package init() {}
 
-  /// Whether there is still room: finding a suggestion is worth its time only then.
-  package var isFull: Bool { kept.count >= Self.capacity }
-
-  package mutating func append(_ diagnostic: Diagnostic) {
-    hasErrors = hasErrors || diagnostic.severity == .error
-    if isFull { discarded += 1 } else { kept.append(diagnostic) }
+  /// Whether a further one would not be shown: what is done for its message alone is wasted.
+  package func isFull(of severity: Diagnostic.Severity) -> Bool {
+    (severity == .error ? errorCount : warningCount) >= Self.capacity
   }
 
-  /// Sorted by position; those of other files, such as a `users` file, follow those of `file`.
+  package mutating func append(_ diagnostic: Diagnostic) {
+    let entry = (number: errorCount + warningCount, diagnostic: diagnostic)
+    let isFull = isFull(of: diagnostic.severity)
+    switch diagnostic.severity {
+    case .error:
+      if !isFull { errors.append(entry) }
+      errorCount += 1
+    case .warning:
+      if !isFull { warnings.append(entry) }
+      warningCount += 1
+    }
+  }
+
+  /// Sorted by position; those of other files, such as a `users` file, follow those of `file`. Errors come before
+  /// warnings where there is no room for all. The last one says how many are not shown, as an error only if one of
+  /// them is.
   package func sorted(startingWith file: String) -> [Diagnostic] {
     let start = Position(line: 0, column: 0)
-    var result = kept.enumerated().sorted { one, other in
-      let (first, second) = (one.element, other.element)
+    let shown = errors + warnings.prefix(Self.capacity - errors.count)
+    var result = shown.sorted { one, other in
+      let (first, second) = (one.diagnostic, other.diagnostic)
       if first.file != second.file {
         return first.file == file || (second.file != file && first.file < second.file)
       }
       let positions = (first.position ?? start, second.position ?? start)
-      return positions.0 == positions.1 ? one.offset < other.offset : positions.0 < positions.1
-    }.map(\.element)
-    if discarded > 0 {
-      let message = "there are \(discarded) more errors and warnings (mend the first ones and run again)"
-      result.append(Diagnostic(severity: .error, file: file, position: nil, message: message))
+      return positions.0 == positions.1 ? one.number < other.number : positions.0 < positions.1
+    }.map(\.diagnostic)
+    let moreErrors = errorCount - errors.count
+    let more = errorCount + warningCount - shown.count
+    if more > 0 {
+      let what = moreErrors == 0 ? "warnings" : moreErrors == more ? "errors" : "errors and warnings"
+      result.append(
+        Diagnostic(
+          severity: moreErrors > 0 ? .error : .warning, file: file, position: nil,
+          message: "there are \(more) more \(what) (mend the first ones and run again)"))
     }
     return result
   }

@@ -111,8 +111,9 @@ extension TableReader {
     var weights: [String: Int] = [:]
     var isValid = field.value.kind == .mapping
     let known = members.map(\.description)
+    let names = Set(known)
     for (name, key, value) in namedEntries(field.value, form) {
-      if !known.contains(name) {
+      if !names.contains(name) {
         let near = suggest(for: name, among: known).map { "did you mean '\($0)'?" }
         error(key, "the group has no member \(quoted(name)) (\(near ?? "add it to 'members', or remove it"))")
         isValid = false

@@ -20,8 +20,8 @@ struct Names {
   /// Upstreams already reported as listeners of our own.
   var loops: Set<String> = []
 
-  /// All of them, for suggestions.
-  var all: [String] { upstreams.keys.sorted() + groups.keys.sorted() + chains.keys.sorted() }
+  /// All of them, for suggestions. Sorted once: they are complete before the first one is asked for.
+  private(set) lazy var all = upstreams.keys.sorted() + groups.keys.sorted() + chains.keys.sorted()
 }
 
 extension TableReader {

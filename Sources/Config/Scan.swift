@@ -3,16 +3,38 @@
 /// libyaml would stop at the first of these, count it in octets, and spend time on `%TAG` lines that grows with
 /// the square of their number; here all are found in one pass, with their lines and columns.
 struct Scan {
+  /// A character that libyaml takes for the end of a line, and hardly an editor does.
+  struct Separator {
+    /// Which character of the file it is, from 0, a byte order mark not counted.
+    let index: Int
+    let position: Position
+    /// U+0085, U+2028 or U+2029.
+    let scalar: Unicode.Scalar
+
+    var code: String { Scan.code(scalar) }
+    /// As it is written between double quotes.
+    var escape: String {
+      let digits = String(scalar.value, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }
+  }
+
   private(set) var findings: [(position: Position, message: String)] = []
+  /// In the order of the file, no more than `findings` may have.
+  private(set) var separators: [Separator] = []
   /// Where the text starts: behind a byte order mark.
   private(set) var start = 0
 
+  /// U+FEFF in UTF-8.
+  static let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
+
   init(_ bytes: [UInt8], limit: Int) {
-    if bytes.starts(with: [0xef, 0xbb, 0xbf]) { start = 3 }
+    if bytes.starts(with: Self.byteOrderMark) { start = Self.byteOrderMark.count }
     var position = Position(line: 1, column: 1)
     var isIndentation = true
     var tab: Position?
     var index = start
+    var character = 0
 
     while index < bytes.count, findings.count < limit {
       let byte = bytes[index]
@@ -30,15 +52,31 @@ struct Scan {
       case UInt8(ascii: " "): break
       case UInt8(ascii: "\t"):
         if isIndentation { tab = tab ?? position }
-      case UInt8(ascii: "%") where position.column == 1:
+      case UInt8(ascii: "%") where position.column == 1 || separators.last?.index == character - 1:
         findings.append((position, "YAML directives are not supported (remove this line)"))
         isIndentation = false
       case 0..<0x20, 0x7f:
-        let code = (byte < 16 ? "000" : "00") + String(byte, radix: 16)
-        findings.append((position, "there is a control character here, U+\(code) (remove it)"))
+        let code = Self.code(Unicode.Scalar(byte))
+        findings.append((position, "there is a control character here, \(code) (remove it)"))
       case 0x80... where length == 0:
         findings.append((position, "this is not UTF-8 (save the file as UTF-8)"))
         return
+      case 0xc2, 0xe2, 0xef:
+        let scalar = Self.scalar(in: bytes, at: index, length: length)
+        switch scalar {
+        case "\u{85}", "\u{2028}", "\u{2029}":
+          guard separators.count < limit else { break }
+          separators.append(Separator(index: character, position: position, scalar: scalar))
+        case "\u{80}"..."\u{9f}":
+          findings.append((position, "there is a control character here, \(Self.code(scalar)) (remove it)"))
+        case "\u{feff}":
+          findings.append(
+            (position, "there is a byte order mark here, behind the start of the file (remove it)"))
+        case "\u{fffe}", "\u{ffff}":
+          findings.append((position, "there is no character here, but \(Self.code(scalar)) (remove it)"))
+        default: break
+        }
+        fallthrough
       default:
         if isIndentation {
           if let tab, byte != UInt8(ascii: "#") {
@@ -48,8 +86,21 @@ struct Scan {
         }
       }
       position.column += 1
+      character += 1
       index += max(1, length)
     }
+  }
+
+  /// `U+0085`.
+  private static func code(_ scalar: Unicode.Scalar) -> String {
+    let digits = String(scalar.value, radix: 16, uppercase: true)
+    return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+  }
+
+  /// The scalar of a well-formed sequence of two or three octets.
+  private static func scalar(in bytes: [UInt8], at index: Int, length: Int) -> Unicode.Scalar {
+    // U+FFFD stands for what cannot be: the sequence was found well-formed.
+    String(decoding: bytes[index..<(index + length)], as: UTF8.self).unicodeScalars.first ?? "\u{fffd}"
   }
 
   /// The octets of the well-formed UTF-8 sequence at `index` (Unicode, table 3-7); 0 if there is none.

@@ -84,7 +84,7 @@ extension TableReader {
     let outcomes = ["direct", "reject", "drop"]
     if outcomes.contains(name) {
       error(node, "'\(name)' cannot stand in a chain (write it alone, or remove it)")
-    } else if let near = suggest(for: name, among: names.all + (isAlone ? outcomes : [])) {
+    } else if let near = suggest(for: name, among: (isAlone ? outcomes : []) + names.all) {
       error(node, "there is no upstream, group or chain named \(quoted(node)) (did you mean '\(near)'?)")
     } else {
       error(node, "there is no upstream, group or chain named \(quoted(node)) (add it under 'upstreams')")

@@ -11,6 +11,9 @@ final class TableReader {
   let surroundings: Surroundings
   private let isReadableByOthers: Bool
   private var hasWarnedOfPassword = false
+  /// A search compares a word with up to 500 others: a hundred of them are some 10 ms, and no table has more slips that
+  /// are made by hand.
+  private var suggestionsLeft = 100
   var log = DiagnosticLog()
 
   /// What the names of the table stand for.
@@ -20,6 +23,8 @@ final class TableReader {
   /// Those of the table that `--listen` replaces: what names them would never hold.
   var replacedListeners: Set<ListenerID> = []
   var ownListeners = OwnListeners()
+  var userNames = UserNames()
+  var hasWarnedOfUsers = false
   /// Those that were made; upstreams of which the same is demanded share one.
   var tlsContexts: [TLSContext.Demands: TLSContext] = [:]
   /// One context for each set of authorities, which all others with the same share.
@@ -47,6 +52,7 @@ final class TableReader {
 
     listeners = readListeners(table["listen"])
     let known = listeners
+    userNames = UserNames(of: listeners, mayBeOthers: log.hasErrors)
     if !listen.isEmpty {
       replacedListeners = Set(known.map(\.id))
       listeners = readListeners(arguments: listen)
@@ -84,11 +90,38 @@ final class TableReader {
 
   /// The value of `control`, whatever else is wrong with the table, or why it is not known.
   func readControl(in bytes: [UInt8]) -> (socket: String?, diagnostics: [Diagnostic]) {
-    guard let root = document(bytes) else { return (nil, log.sorted(startingWith: file)) }
+    guard let root = document(bytes) else {
+      // The rest is no YAML: the lines of this key may be.
+      let reader = TableReader(
+        file: file, isReadableByOthers: isReadableByOthers, surroundings: surroundings)
+      if let lines = Self.lines(of: "control", in: bytes), let root = reader.document(lines),
+        let node = root.entries.first?.value, let socket = reader.readControl(node)
+      {
+        return (socket, [])
+      }
+      return (nil, log.sorted(startingWith: file))
+    }
     guard let node = root.entries.first(where: { $0.key.text == "control" })?.value else { return (nil, []) }
     let socket = readControl(node)
     let own = log.sorted(startingWith: file).filter { $0.position == node.position }
     return (socket, socket == nil ? own : [])
+  }
+
+  /// The line that begins with a key at the top of a table, with the indented lines behind it; `nil` unless there is
+  /// exactly one.
+  private static func lines(of key: String, in bytes: [UInt8]) -> [UInt8]? {
+    let breaks: Set<UInt8> = [UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+    var found: [UInt8] = []
+    var isInside = false
+    var count = 0
+    for line in bytes.dropFirst(Scan(bytes, limit: 1).start).split(whereSeparator: breaks.contains) {
+      isInside =
+        line.starts(with: "\(key):".utf8) || isInside && line.first.map { $0 == UInt8(ascii: " ") } == true
+      guard isInside else { continue }
+      if line.first != UInt8(ascii: " ") { count += 1 }
+      found += line + [UInt8(ascii: "\n")]
+    }
+    return count == 1 ? found : nil
   }
 
   private func document(_ bytes: [UInt8]) -> Node? {
@@ -100,7 +133,9 @@ final class TableReader {
     for finding in scan.findings { error(finding.position, finding.message) }
     guard scan.findings.isEmpty else { return nil }
 
-    var composer = Composer(environment: surroundings.variable) { [self] in error($0, $1) }
+    var composer = Composer(separators: scan.separators, environment: surroundings.variable) { [self] in
+      error($0, $1)
+    }
     do throws(YAMLParser.Violation) {
       if let root = try composer.compose(bytes[scan.start...]).root, !root.isNull { return root }
       error(Position(line: 1, column: 1), "the file is empty (write at least 'default: direct')")
@@ -143,9 +178,13 @@ extension TableReader {
     log.append(Diagnostic(severity: .warning, file: file, position: position, message: message))
   }
 
-  /// A near word, while there is still room to report it.
-  func suggest(for word: String, among candidates: some Sequence<String>) -> String? {
-    log.isFull ? nil : suggestion(for: word, among: candidates)
+  /// A near word, for the first errors only: who has more slips than that mends the first ones first.
+  ///
+  /// - Parameter candidates: made only when they are compared.
+  func suggest(for word: String, among candidates: @autoclosure () -> some Sequence<String>) -> String? {
+    guard suggestionsLeft > 0 else { return nil }
+    suggestionsLeft -= 1
+    return suggestion(for: word, among: candidates())
   }
 
   /// Notes that a password stands in the table itself: worth a warning when everyone can read it.
@@ -166,7 +205,11 @@ extension TableReader {
 
   func contents(of node: Node, path: String) -> Surroundings.File? {
     do throws(Surroundings.ReadFailure) {
-      return try surroundings.file(path)
+      var file = try surroundings.file(path)
+      // Windows editors put it before text. In a name or a password it would be a part that nobody sees, and OpenSSL
+      // passes over a certificate behind it.
+      if file.bytes.starts(with: Scan.byteOrderMark) { file.bytes.removeFirst(Scan.byteOrderMark.count) }
+      return file
     } catch {
       self.error(node, "the file \(quoted(path)) \(error.message) (name a file that this user can read)")
       return nil

@@ -34,7 +34,7 @@ extension TableReader {
     let command =
       fields["command"].map { word($0, Request.Command.self) } ?? (network == .udp ? .udp : .connect)
     let client = fields["client"].map(readClient)
-    let user = fields["user"].map { text($0, Form("a user name", "alice")) }
+    let user = fields["user"].map { readUserName($0) }
     let listener = fields["listener"].map { readListener($0, listeners) } ?? listeners.first?.id
 
     if let field = fields.field("network"), let network, let command, command.network != network {

@@ -208,7 +208,12 @@ extension TableReader {
     if password.last == UInt8(ascii: "\n") { password.removeLast() }
     if password.last == UInt8(ascii: "\r") { password.removeLast() }
     let lengths = 1...kind.longestCredential
-    guard lengths.contains(password.count), !password.contains(UInt8(ascii: "\n")) else {
+    // Line endings of other systems, and a file in UTF-16, would be parts of the password that nobody sees.
+    let strays = Array("\r\n\0".utf8)
+    let separators = ["\u{85}", "\u{2028}", "\u{2029}"].map { Array($0.utf8) }
+    guard lengths.contains(password.count), !password.contains(where: strays.contains),
+      !separators.contains(where: { password.firstRange(of: $0) != nil })
+    else {
       error(
         node,
         "the file \(quoted(path)) must hold one line, a password of 1 to \(lengths.upperBound) octets"

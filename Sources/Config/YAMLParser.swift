@@ -11,8 +11,9 @@ import CYAML
     case sequenceStart
     case mappingStart
     case collectionEnd
-    /// Its octets are the last `count` of the text.
-    case scalar(count: Int, isPlain: Bool)
+    /// Its octets are the last `count` of the text. Where it is between quotes, `quoted` says from which character of
+    /// the file to which.
+    case scalar(count: Int, isPlain: Bool, quoted: Range<Int>?)
     case alias(String)
   }
 
@@ -51,6 +52,9 @@ import CYAML
     unsafe parser.deallocate()
   }
 
+  /// How many characters of the file have been read.
+  var index: Int { unsafe Int(clamping: parser.pointee.mark.index) }
+
   /// The next event; the octets of a scalar are appended to `text`.
   mutating func next(appendingTo text: inout [UInt8]) throws(Violation) -> Item {
     while true {
@@ -78,8 +82,13 @@ import CYAML
       case YAML_SCALAR_EVENT:
         let scalar = unsafe event.data.scalar
         unsafe text.append(contentsOf: UnsafeBufferPointer(start: scalar.value, count: scalar.length))
+        let isQuoted = unsafe [YAML_SINGLE_QUOTED_SCALAR_STYLE, YAML_DOUBLE_QUOTED_SCALAR_STYLE].contains(
+          scalar.style)
+        let range = unsafe Int(event.start_mark.index)..<Int(event.end_mark.index)
         return unsafe Item(
-          event: .scalar(count: scalar.length, isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE),
+          event: .scalar(
+            count: scalar.length, isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE,
+            quoted: isQuoted ? range : nil),
           position: position, anchor: String(scalar.anchor), hasTag: scalar.tag != nil)
       default: continue  // The start of the stream, which says nothing.
       }
@@ -99,6 +108,7 @@ import CYAML
 
 extension Position {
   fileprivate init(_ mark: yaml_mark_t) {
+    // A file has at most 64 MiB.
     self.init(line: Int(mark.line) + 1, column: Int(mark.column) + 1)
   }
 }

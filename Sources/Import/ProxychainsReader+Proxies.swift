@@ -33,11 +33,15 @@ extension ProxychainsReader {
       passOver(line, .upstreams, "a proxy with port 0", "(write its port)")
       return nil
     }
-    if line.words.count > 3, line.words[3].bytes.first == UInt8(ascii: "#") {
+    for (index, meaning) in [
+      (3, "for the user name, and what follows for the password"), (4, "for the password"),
+    ] {
+      guard line.words.count > index, line.words[index].bytes.first == UInt8(ascii: "#") else { continue }
+      // A password may begin like that; behind a user name with a '#' this is said already.
+      guard index == 3 || line.words[3].bytes.first != UInt8(ascii: "#") else { continue }
       warning(
-        line.words[3].position,
-        "no remark begins here: proxychains takes this for the user name, and what follows for the password"
-          + " (write remarks on lines of their own)")
+        line.words[index].position,
+        "no remark begins here: proxychains takes this \(meaning) (write remarks on lines of their own)")
     }
     warnOfRest(line, from: 5)
     let user = line.words.count > 3 ? Array(line.words[3].bytes) : []
@@ -60,13 +64,26 @@ extension ProxychainsReader {
           + " (remove it; a route with 'rewrite' leads connections to one place)")
     } else {
       // The word may hold a password, if it was to be a URL.
-      error(word.position, "this is no type of proxy (write socks5, socks4 or http)")
+      error(word.position, "this is no type of proxy (\(Self.advice(onType: word.text)))")
     }
     return nil
   }
 
+  /// What is meant by a type that other programs know.
+  private static func advice(onType word: String) -> String {
+    let kinds = ["socks5", "socks4", "http"]
+    return switch word.lowercased() {
+    case "https": "proxychains speaks no TLS: write http, if the proxy takes it without"
+    case "socks5h": "write socks5, to which names travel with proxy_dns"
+    case "socks4a": "write socks4, to which names travel with proxy_dns"
+    default:
+      suggestion(for: word, among: kinds).map { "did you mean '\($0)'?" } ?? "write socks5, socks4 or http"
+    }
+  }
+
   private mutating func host(_ bytes: ArraySlice<UInt8>, at position: Position) -> Host? {
-    guard let host = try? Host(nameField: bytes) else {
+    // An address in brackets is none to proxychains.
+    guard bytes.first != UInt8(ascii: "["), let host = try? Host(nameField: bytes) else {
       error(position, "this is neither an address nor a name (\(Self.example))")
       return nil
     }
@@ -92,7 +109,16 @@ extension ProxychainsReader {
     let text = line.bytes
     let kinds: [ProxychainsConf.Proxy.Kind] = [.socks5, .socks4, .http]
     guard let kind = kinds.first(where: { line.begins(with: "\($0.rawValue)://") }) else {
-      error(position, "this is no proxy (\(Self.example))")
+      let type = line.words[0].text.prefix { $0 != ":" }
+      let isURL = line.words[0].text.dropFirst(type.count).hasPrefix("://")
+      let hasPort = line.words.count == 2 && line.words[1].bytes.contains(UInt8(ascii: ":"))
+      error(
+        position,
+        isURL
+          ? "this is no type of proxy (\(Self.advice(onType: String(type))))"
+          : hasPort && kinds.contains { $0.rawValue == type }
+            ? "this is no proxy (write a blank before the port, as in \(type) 192.0.2.7 1080)"
+            : "this is no proxy (\(Self.example))")
       return nil
     }
     var address = text.dropFirst(kind.rawValue.utf8.count + 3)

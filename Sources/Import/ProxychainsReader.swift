@@ -23,7 +23,10 @@ struct ProxychainsReader {
   init(_ bytes: [UInt8], named file: String) {
     self.file = file
     var number = 0
-    for text in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+    let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+    let hasMark = bytes.starts(with: mark)
+    let text = bytes.dropFirst(hasMark ? mark.count : 0)
+    for text in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       let line = ConfLine(text, number: number)
       if text.count > Self.longestLine {
@@ -34,6 +37,11 @@ struct ProxychainsReader {
       } else if text.contains(0) {
         error(line.position, "there is a NUL in this line, where proxychains takes it to end (remove it)")
       } else if let first = line.bytes.first, first != UInt8(ascii: "#") {
+        if hasMark, number == 1 {
+          passOver(
+            line, .head, "the first line, which begins with a byte order mark", "(save the file without it)")
+          continue
+        }
         if list == nil { readDirective(line) } else { readProxy(line) }
       }
     }
@@ -138,7 +146,7 @@ struct ProxychainsReader {
         line.position, "there is a proxy before [ProxyList], where proxychains looks for none (move it down)")
       return
     }
-    if log.isFull { return }
+    if log.isFull(of: .warning) { return }
     let known = Self.modes.map(\.word) + Self.others
     let name: String
     if known.contains(word.text) {
@@ -164,7 +172,7 @@ struct ProxychainsReader {
   mutating func passOver(
     _ line: ConfLine, _ section: ProxychainsConf.Section, _ what: String, _ advice: String
   ) {
-    guard !log.isFull else { return }
+    guard !log.isFull(of: .warning) else { return }
     warning(line.position, "proxychains passes over \(what) \(advice)")
     conf.remark(section, "Line \(line.number): passed over, as by proxychains: \(what).")
   }
@@ -208,7 +216,7 @@ extension ProxychainsReader {
   }
 
   mutating func warning(_ position: Position, _ message: String) {
-    if log.isFull { return }
+    if log.isFull(of: .warning) { return }
     log.append(Diagnostic(severity: .warning, file: file, position: position, message: message))
   }
 

@@ -1,8 +1,9 @@
 extension StringProtocol {
-  /// The text with every character a terminal or a log could obey, rather than show, written as `\u{1b}`.
+  /// The text with every character that a terminal or a log could obey, or that does not show, written as `\u{1b}`.
   ///
-  /// Control and format characters (which turn text around), line separators and code points without a meaning;
-  /// whatever came from a file or the network passes through here before it is printed.
+  /// These are controls, format characters (which change the direction of text, or have no width), line separators,
+  /// and code points without a meaning. All text from a file or the network passes through here, or through `JSON`,
+  /// which escapes the same characters.
   package var printable: String {
     guard unicodeScalars.contains(where: { !$0.isPrintable }) else { return String(self) }
     var result = ""
@@ -20,14 +21,19 @@ extension StringProtocol {
   package var logValue: String {
     let isBare =
       !isEmpty
-      && unicodeScalars.allSatisfy { $0.isPrintable && $0 != " " && $0 != "\"" && $0 != "\\" && $0 != "=" }
+      && unicodeScalars.allSatisfy {
+        $0.isPrintable && !$0.properties.isWhitespace && $0 != "\"" && $0 != "\\" && $0 != "="
+      }
     return isBare ? String(self) : JSON.string(String(self)).description
   }
 }
 
 extension Unicode.Scalar {
-  fileprivate var isPrintable: Bool {
+  /// Whether a terminal shows it, and does nothing else: what is not is escaped in text and in JSON.
+  var isPrintable: Bool {
     if value < 0x7f { return value >= 0x20 }
+    // Fillers and selectors, which no category tells from letters and accents.
+    if properties.isDefaultIgnorableCodePoint { return false }
     switch properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
       return false

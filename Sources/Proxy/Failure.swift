@@ -278,6 +278,25 @@ extension Failure.Cause: CustomStringConvertible {
   }
 }
 
+extension Failure {
+  /// What went wrong, in words, without a certainty that nobody has: some hops close instead of saying that the next one
+  /// cannot be reached (`ssh -D`).
+  package var errorText: String {
+    guard case .hop(let index, let count, _) = place, phase == .request, index + 1 < count,
+      cause == .closed || cause == .system(.connectionReset)
+    else { return cause.description }
+    return "\(cause); hop \(index + 2) may be the cause"
+  }
+
+  /// Where the failed hop is; `nil` when it is none, or not one of `chain`.
+  package func endpoint(in chain: Chain?) -> Endpoint? {
+    guard case .hop(let index, _, let name) = place, let hops = chain?.hops, index < hops.count,
+      hops[index].name == name
+    else { return nil }
+    return hops[index].endpoint
+  }
+}
+
 extension Failure: CustomStringConvertible {
   /// As the log writes it: `hop=2/2 tor phase=request reply=05 (connection refused)`.
   package var description: String {
@@ -286,7 +305,7 @@ extension Failure: CustomStringConvertible {
       case .reply(let code): "reply=\(code)"
       case .socks4Reply(let code): "reply=\(code)"
       case .status(let status): "reply=\(status)"
-      default: "error=(\(cause))"
+      default: "error=(\(errorText))"
       }
     let inquiry = inquiry.map { "\($0) " } ?? ""
     return "\(place) phase=\(phase.rawValue) \(inquiry)\(what)"

@@ -8,6 +8,8 @@ package struct Signal: Hashable, Sendable {
   package static let hangUp = Signal(rawValue: SIGHUP)
   package static let interrupt = Signal(rawValue: SIGINT)
   package static let terminate = Signal(rawValue: SIGTERM)
+  package static let user1 = Signal(rawValue: SIGUSR1)
+  package static let user2 = Signal(rawValue: SIGUSR2)
   /// A child process has ended.
   package static let child = Signal(rawValue: SIGCHLD)
 

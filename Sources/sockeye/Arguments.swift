@@ -34,7 +34,7 @@ enum Command: String, CaseIterable {
     case .serve: [.listen, .workers, .logLevel, .logFormat]
     case .check: []
     case .explain: [.network, .command, .user, .client, .listener, .json, .all]
-    case .trace: [.udp, .json]
+    case .trace: [.user, .client, .listener, .udp, .json]
     case .run: [.proxychains, .logLevel]
     case .status: [.json]
     case .reload, .rotate: []
@@ -69,6 +69,15 @@ enum Option: String, CaseIterable {
   }
 
   var spelling: String { "--\(rawValue)" }
+
+  /// The two that every program has.
+  var letter: String? {
+    switch self {
+    case .help: "-h"
+    case .version: "-V"
+    default: nil
+    }
+  }
 }
 
 /// A command line, taken apart: `--name value`, `--name=value`, and operands; `--` ends the options.
@@ -91,7 +100,9 @@ struct Arguments {
         continue
       }
       let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let option = Option.allCases.first(where: { $0.spelling == parts[0] }) else {
+      guard
+        let option = Option.allCases.first(where: { $0.spelling == parts[0] || $0.letter == argument })
+      else {
         let near = suggestion(for: String(parts[0]), among: Option.allCases.map(\.spelling))
         throw UsageError("there is no option \(parts[0])" + (near.map { " (did you mean \($0)?)" } ?? ""))
       }

@@ -10,6 +10,15 @@ struct EventLog: EventSink {
   let level: Log.Level
   let format: Log.Format
 
+  init(level: Log.Level, format: Log.Format) throws(Errno) {
+    writer = try LogWriter { count in
+      Self.line(
+        .warning, "\(count) log lines were lost: standard error was not read fast enough", in: format)
+    }
+    self.level = level
+    self.format = format
+  }
+
   func record(_ event: Event) {
     guard event.level <= level else { return }
     write(event.level, event.command.rawValue, event.fields)
@@ -26,7 +35,8 @@ struct EventLog: EventSink {
         "limit reached: \(reached): \(refused), the last of \(client) at \(listener)"
           + " (more are counted in 'status', and told once a minute)")
     case .pathFailed(let outcome, let failure):
-      write(.warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure))])
+      write(
+        .warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure, outcome.chain))])
     case .clientMoved(let client, let before, let port):
       guard level >= .info else { return }
       write(
@@ -47,20 +57,30 @@ struct EventLog: EventSink {
 
   /// A line of words that is written whatever the log's level.
   func announce(_ level: Log.Level = .info, _ message: String) {
+    writer.write(Self.line(level, message, in: format))
+  }
+
+  private static var now: Timestamp { Timestamp(nanosecondsSince1970: WallClock.nanoseconds) }
+
+  private static func line(_ level: Log.Level, _ message: String, in format: Log.Format) -> String {
     switch format {
-    case .text: writer.write("\(now) \(level.rawValue) \(message.printable)")
-    case .json: write(level, "message", [("text", .text(message))])
+    case .text: "\(now) \(level.rawValue) \(message.printable)"
+    case .json: line(level, "message", [("text", .text(message))], in: .json)
     }
   }
 
-  private var now: Timestamp { Timestamp(nanosecondsSince1970: WallClock.nanoseconds) }
-
   private func write(_ level: Log.Level, _ kind: String, _ fields: [(key: String, value: Event.Field)]) {
+    writer.write(Self.line(level, kind, fields, in: format))
+  }
+
+  private static func line(
+    _ level: Log.Level, _ kind: String, _ fields: [(key: String, value: Event.Field)], in format: Log.Format
+  ) -> String {
     switch format {
     case .text:
       var line = "\(now) \(level.rawValue) \(kind)"
       for (key, value) in fields { line += " " + value.text(key) }
-      writer.write(line)
+      return line
     case .json:
       var members = [
         JSON.Member(key: "timestamp", value: .string(now.description)),
@@ -68,7 +88,7 @@ struct EventLog: EventSink {
         JSON.Member(key: "event", value: .string(kind)),
       ]
       members += fields.map { JSON.Member(key: $0.key, value: $0.value.json) }
-      writer.write(JSON.object(members).description)
+      return JSON.object(members).description
     }
   }
 }
@@ -80,7 +100,8 @@ extension Event {
     case text(String)
     case number(Int)
     case duration(Duration)
-    case failure(Failure)
+    /// With the chain that it is about.
+    case failure(Failure, Chain?)
     case attempts([Journey.Attempt])
 
     func text(_ key: String) -> String {
@@ -88,7 +109,7 @@ extension Event {
       case .text(let value): "\(key)=\(value.logValue)"
       case .number(let value): "\(key)=\(value)"
       case .duration(let value): "\(key)=\(value.logText)"
-      case .failure(let failure): "\(key) \(failure)".printable
+      case .failure(let failure, let chain): "\(key) \(failure.text(in: chain))".printable
       case .attempts(let attempts): "\(key)=\(attempts.map(\.text).joined(separator: "; ").logValue)"
       }
     }
@@ -99,7 +120,7 @@ extension Event {
       case .text(let value): .string(value)
       case .number(let value): .int(value)
       case .duration(let value): .int(Int(value.milliseconds))
-      case .failure(let value): value.json
+      case .failure(let failure, let chain): failure.json(in: chain)
       case .attempts(let attempts): .array(attempts.map(\.json))
       }
     }
@@ -135,7 +156,8 @@ extension Event {
       fields.append(("time", .duration(time)))
       if let words = ending.words { fields.append(("end", .text(words))) }
     case .failed(let failure):
-      fields.append(("failed", .failure(failure)))
+      let chain = (way ?? attempts.last?.way)?.chain ?? outcome?.chain
+      fields.append(("failed", .failure(failure, chain)))
       fields.append(("dial", .duration(dial)))
     case .rejected, .dropped, .overLimit, .unsupported, .refused, .unauthenticated, .noRequest:
       if let words = ending.words { fields.append(("end", .text(words))) }
@@ -213,12 +235,12 @@ extension Duration {
 
 extension Journey.Attempt {
   /// `de: hop=1/1 de phase=connect error=(Connection refused)`
-  var text: String { "\(way): \(failure)" }
+  var text: String { "\(way): \(failure.text(in: way.chain))" }
 
   var json: JSON {
     .object([
       JSON.Member(key: "via", value: .string(way.description)),
-      JSON.Member(key: "failed", value: failure.json),
+      JSON.Member(key: "failed", value: failure.json(in: way.chain)),
     ])
   }
 }

@@ -1,11 +1,17 @@
 import Printing
 import Proxy
+import Routing
 
 extension Failure {
-  /// For programs: `{"hop":2,"of":2,"name":"tor","phase":"request","reply":5,"error":"…"}`; `reply` only when there was
+  /// For programs: `{"hop":2,"of":2,"name":"tor","endpoint":"127.0.0.1:9050","phase":"request","reply":5,"error":"…"}`; `reply` only when there was
   /// one, `host` and `server` when a name was looked up, and `at` in the place of the hop when it was none.
-  var json: JSON {
+  ///
+  /// - Parameter chain: the one it is about, for the failed hop's `endpoint`.
+  func json(in chain: Chain?) -> JSON {
     var members = place.jsonMembers
+    if let endpoint = endpoint(in: chain) {
+      members.append(JSON.Member(key: "endpoint", value: .string(endpoint.description)))
+    }
     members.append(JSON.Member(key: "phase", value: .string(phase.rawValue)))
     if let inquiry {
       members.append(JSON.Member(key: "host", value: .string(inquiry.host.description)))
@@ -14,8 +20,13 @@ extension Failure {
       }
     }
     if let reply { members.append(JSON.Member(key: "reply", value: .int(reply))) }
-    members.append(JSON.Member(key: "error", value: .string(cause.description)))
+    members.append(JSON.Member(key: "error", value: .string(errorText)))
     return .object(members)
+  }
+
+  /// For people: `hop=2/2 tor phase=request reply=05 (connection refused) endpoint=127.0.0.1:9050`.
+  func text(in chain: Chain?) -> String {
+    description + (endpoint(in: chain).map { " endpoint=\($0)" } ?? "")
   }
 
   /// The code, in whichever protocol the hop speaks.
@@ -41,4 +52,13 @@ extension Failure.Place {
       ]
     }
   }
+}
+
+extension Way {
+  var chain: Chain? { if case .chain(let chain) = self { chain } else { nil } }
+}
+
+extension Outcome {
+  /// `nil` for a plan, of which only the way that was taken has hops.
+  var chain: Chain? { if case .chain(let chain) = self { chain } else { nil } }
 }

@@ -22,19 +22,20 @@ enum Help {
     usage: sockeye COMMAND [OPTIONS] …
 
       serve [TABLE]                 run
-      check TABLE…                  say everything that is wrong with route tables
-      explain TABLE DESTINATION…    say what would happen to a connection, and why
-      trace TABLE DESTINATION       dial it, and say how each hop went
-      run [TABLE] -- COMMAND…       start a command whose connections it carries
+      check [TABLE…]                say everything that is wrong with route tables
+      explain [TABLE] DESTINATION…  say what would happen to a connection, and why
+      trace [TABLE] DESTINATION     dial it, and say how each hop went
+      run [TABLE] -- COMMAND…       start a command, and carry the connections it makes by proxy
       status [TABLE]                say how the running program stands
       reload [TABLE]                have it read its table again
       rotate [TABLE] [UPSTREAM…]    have it come to proxies as somebody else
       import FILE                   make a route table of a proxychains.conf
 
-      --help                        explain a command: sockeye serve --help
-      --version                     say which version this is
+      help [COMMAND], --help, -h    explain a command: sockeye serve --help
+      --version, -V                 say which version this is
 
-    Options may stand anywhere; -- ends them. Exit status: 0 done; 1 it did not hold or did
+    TABLE is a route table file; without one, sockeye.yaml in this directory, else
+    /etc/sockeye/sockeye.yaml. Options may stand anywhere; -- ends them. Exit status: 0 done; 1 it did not hold or did
     not work; 2 the command line is wrong.
 
     example:
@@ -63,21 +64,21 @@ enum Help {
     """
 
   private static let check = """
-    usage: sockeye check TABLE…
+    usage: sockeye check [TABLE…]
 
     Prints every error and warning in the route tables, those of their 'tests' included,
     as FILE:LINE:COLUMN: error: MESSAGE. Silent, with exit status 0, when all is well;
-    warnings alone leave the status 0.
+    warnings alone leave the status 0. Without a TABLE, that of 'serve'.
 
     example:
       sockeye check /etc/sockeye/sockeye.yaml
     """
 
   private static let explain = """
-    usage: sockeye explain TABLE DESTINATION… [OPTIONS]
+    usage: sockeye explain [TABLE] DESTINATION… [OPTIONS]
 
     Says what TABLE decides for each DESTINATION (HOST:PORT) and which route does. Opens no
-    connection and resolves no name.
+    connection and resolves no name. TABLE is looked for as 'serve' does.
 
       --network NETWORK    tcp (default) or udp: where a datagram goes
       --command COMMAND    connect (default), bind or udp
@@ -92,11 +93,15 @@ enum Help {
     """
 
   private static let trace = """
-    usage: sockeye trace TABLE DESTINATION [OPTIONS]
+    usage: sockeye trace [TABLE] DESTINATION [OPTIONS]
 
     Dials DESTINATION (HOST:PORT) as TABLE says, and prints a line for each hop with its
-    phases and times, or which hop failed, in which phase, with which reply.
+    phases and times, or which hop failed, in which phase, with which reply. TABLE is looked
+    for as 'serve' does.
 
+      --user NAME          as if this user asked
+      --client ADDRESS     as if the client had this address
+      --listener NAME      as if the client had come to this listener (its name or address)
       --udp                send it a datagram, a question for a name server, and wait for
                            an answer; say where each hop takes datagrams, and how many
                            octets the hops' headers leave
@@ -119,7 +124,13 @@ enum Help {
                            commands that do not heed them
       --log-level LEVEL    error, warning (default), info or debug
 
-    SIGTERM is passed on to the command.
+    This leads a command, and does not confine it: one that ignores the variables connects
+    directly, whatever TABLE says. proxychains4 loads a library into the command. It cannot
+    do so with statically linked, setuid, 32-bit and Go programs, which are refused with
+    --proxychains; programs that the command starts are not looked at. A warning says at
+    the end when no connection came through.
+
+    SIGTERM, SIGUSR1 and SIGUSR2 are passed on to the command.
 
     example:
       sockeye run Routes/tor.yaml -- curl https://check.torproject.org

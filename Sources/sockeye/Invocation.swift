@@ -29,23 +29,33 @@ struct ServeOptions {
 }
 
 struct CheckOptions {
+  /// Empty: the first that exists of the default places.
   var tables: [String]
 }
 
 struct ExplainOptions {
-  var table: String
+  /// `nil`: the first that exists of the default places.
+  var table: String?
   var destinations: [Endpoint]
   var command = Request.Command.connect
-  var user: String?
-  var client: IPAddress?
-  var listener: String?
+  var origin = Origin()
   var json = false
   var all = false
 }
 
+/// Whose request it would be.
+struct Origin {
+  var user: String?
+  var client: IPAddress?
+  /// The name or the address of a listener; `nil`: the first of the table.
+  var listener: String?
+}
+
 struct TraceOptions {
-  var table: String
+  /// `nil`: the first that exists of the default places.
+  var table: String?
   var destination: Endpoint
+  var origin = Origin()
   var udp = false
   var json = false
 }
@@ -74,7 +84,7 @@ extension Invocation {
   init(_ arguments: [String]) throws(UsageError) {
     // Whoever asks for help is not told about other slips first.
     let options = arguments.prefix { $0 != "--" }
-    if options.contains(Option.help.spelling) {
+    if options.contains(Option.help.spelling) || options.contains("-h") {
       self = .help(options.lazy.compactMap(Command.init).first)
       return
     }
@@ -84,13 +94,14 @@ extension Invocation {
       return
     }
     guard let word = line.operands.first else {
-      throw UsageError("what shall it do? (commands: \(Self.commandList))")
+      throw UsageError("there is no command (write one of \(Self.commandList))")
     }
-    guard let command = Command(rawValue: word) else {
-      let near = suggestion(for: word, among: Command.allCases.map(\.rawValue))
-      let advice = near.map { "did you mean '\($0)'?" } ?? "commands: \(Self.commandList)"
-      throw UsageError("there is no command '\(word)' (\(advice))")
+    if word == "help" {
+      self = .help(
+        try line.operands.dropFirst().first.map { word throws(UsageError) in try Self.command(word) })
+      return
     }
+    let command = try Self.command(word)
     let values = try CommandValues(line, command)
     switch command {
     case .serve: self = .serve(try Self.serve(values))
@@ -103,6 +114,13 @@ extension Invocation {
     case .rotate: self = .ask(try Self.rotate(values))
     case .import: self = .import(try Self.import(values))
     }
+  }
+
+  private static func command(_ word: String) throws(UsageError) -> Command {
+    if let command = Command(rawValue: word) { return command }
+    let near = suggestion(for: word, among: Command.allCases.map(\.rawValue) + ["help"])
+    let advice = near.map { "did you mean '\($0)'?" } ?? "commands: \(commandList)"
+    throw UsageError("there is no command '\(word)' (\(advice))")
   }
 
   private static var commandList: String {
@@ -124,16 +142,14 @@ extension Invocation {
   }
 
   private static func check(_ values: CommandValues) throws(UsageError) -> CheckOptions {
-    guard !values.operands.isEmpty else { throw values.error("check needs a table") }
-    return CheckOptions(tables: values.operands)
+    CheckOptions(tables: values.operands)
   }
 
   private static func explain(_ values: CommandValues) throws(UsageError) -> ExplainOptions {
-    guard let table = values.operands.first, values.operands.count > 1 else {
-      throw values.error("explain needs a table and a destination")
-    }
+    let (table, texts) = values.tableAndDestinations
+    guard !texts.isEmpty else { throw values.error("explain needs a destination") }
     var destinations: [Endpoint] = []
-    for text in values.operands.dropFirst() { destinations.append(try values.destination(text)) }
+    for text in texts { destinations.append(try values.destination(text)) }
     var options = ExplainOptions(table: table, destinations: destinations)
     let network: Request.Network? = try values.word(.network)
     let command: Request.Command? = try values.word(.command)
@@ -141,24 +157,18 @@ extension Invocation {
     if let network, options.command.network != network {
       throw values.error("--command \(options.command) is not made over \(network)")
     }
-    options.user = values.one(.user)
-    if let text = values.one(.client) {
-      guard let address = IPAddress(text) else {
-        throw values.error("--client takes an IP address, not '\(text)'")
-      }
-      options.client = address.unmapped
-    }
-    options.listener = values.one(.listener)
+    options.origin = try values.origin
     options.json = values.has(.json)
     options.all = values.has(.all)
     return options
   }
 
   private static func trace(_ values: CommandValues) throws(UsageError) -> TraceOptions {
-    guard values.operands.count == 2 else { throw values.error("trace needs a table and one destination") }
-    let destination = try values.destination(values.operands[1])
+    let (table, texts) = values.tableAndDestinations
+    guard texts.count == 1 else { throw values.error("trace needs one destination") }
     return TraceOptions(
-      table: values.operands[0], destination: destination, udp: values.has(.udp), json: values.has(.json))
+      table: table, destination: try values.destination(texts[0]), origin: try values.origin,
+      udp: values.has(.udp), json: values.has(.json))
   }
 }
 
@@ -233,6 +243,27 @@ private struct CommandValues {
       throw error("\(option.spelling) takes one of \(words), not '\(text)'")
     }
     return word
+  }
+
+  /// The first operand is a table, unless it is a destination; a table of such a name is written with its directory.
+  var tableAndDestinations: (table: String?, destinations: [String]) {
+    guard let first = operands.first, operands.count > 1, Endpoint(first) == nil else {
+      return (nil, operands)
+    }
+    return (first, Array(operands.dropFirst()))
+  }
+
+  var origin: Origin {
+    get throws(UsageError) {
+      var origin = Origin(user: one(.user), listener: one(.listener))
+      if let text = one(.client) {
+        guard let address = IPAddress(text) else {
+          throw error("--client takes an IP address, not '\(text)'")
+        }
+        origin.client = address.unmapped
+      }
+      return origin
+    }
   }
 
   func destination(_ text: String) throws(UsageError) -> Endpoint {

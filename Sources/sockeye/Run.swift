@@ -9,7 +9,7 @@ import Transport
 struct Run {
   private let options: RunOptions
 
-  private static let signals: [Signal] = [.hangUp, .interrupt, .terminate, .child]
+  private static let signals: [Signal] = [.hangUp, .interrupt, .terminate, .user1, .user2, .child]
 
   init(_ options: RunOptions) {
     self.options = options
@@ -21,18 +21,29 @@ struct Run {
   func run() -> ExitStatus {
     Signal.block(Self.signals)
     OwnProcess.raiseDescriptorLimit()
+    if options.underProxychains, let obstacle = Executable.obstacleToPreloading(into: options.command[0]) {
+      Console.error.write(
+        "sockeye: proxychains cannot lead '\(options.command[0])': \(obstacle)".printable)
+      return .failed
+    }
     let result = ConfigurationLoader().load(options.table ?? defaultTable, listen: ["127.0.0.1:0"])
-    for diagnostic in result.diagnostics { Console.error.write(diagnostic) }
-    guard let configuration = result.configuration else { return .failed }
     do {
-      let log = EventLog(
-        writer: try LogWriter(), level: options.logLevel, format: configuration.log.format)
-      let server = try Server(configuration, workers: OwnProcess.processorCount, sink: log)
-      let command = RunningCommand(options)
-      Task(executorPreference: log.writer.loop) {
+      let log = try EventLog(level: options.logLevel, format: result.configuration?.log.format ?? .text)
+      for diagnostic in result.diagnostics { log.writer.write(Console.error.text(of: diagnostic)) }
+      guard let configuration = result.configuration else {
+        log.writer.finish()
+        return .failed
+      }
+      let arrivals = Arrivals(log)
+      let server = try Server(configuration, workers: OwnProcess.processorCount, sink: arrivals)
+      let command = RunningCommand(options, log)
+      // On a thread that does not wait for a reader of standard error, as the log's does.
+      Task(executorPreference: try EventLoop()) {
         let status = await server.serve(log) { command.start(behind: $0[0]) }
-        await log.writer.finish()
-        if let ended = command.exitStatus() { exit(ended) }
+        let ended = command.exitStatus()
+        if ended != nil, arrivals.isEmpty { log.say(.warning, Self.complaint(options)) }
+        log.writer.finish()
+        if let ended { exit(ended) }
         exit(status)
       }
       while true { handle(Signal.wait(for: Self.signals), command, server) }
@@ -48,16 +59,47 @@ struct Run {
       guard command.exitStatus() != nil else { return }
       // Nobody is left to use it: what it has to tell is told, and that is the end.
       for _ in 0..<2 { server.drain() }
-    case .terminate: command.send(.terminate)
+    case .terminate, .user1, .user2: command.send(signal)
     // A terminal sends these to the command as well: it decides what they mean.
     default: break
     }
   }
 }
 
+extension Run {
+  /// What is said when the command has ended and has asked for nothing.
+  private static func complaint(_ options: RunOptions) -> String {
+    let advice =
+      options.underProxychains
+      ? "programs without a C library, and those that it starts with other rights, escape proxychains"
+      : "if it heeds none of the variables, use --proxychains"
+    return "'\(options.command[0])' made no connection through the table: what it made went around it"
+      + " (\(advice))"
+  }
+}
+
+/// Notices whether anything was asked for, and passes all events on to the log.
+private final class Arrivals: EventSink {
+  private let log: EventLog
+  private let requests = Atomic(0)
+
+  init(_ log: EventLog) { self.log = log }
+
+  /// Whether no session has asked for anything.
+  var isEmpty: Bool { requests.load(ordering: .acquiring) == 0 }
+
+  func record(_ event: Event) {
+    if event.destination != nil || event.command != .connect { requests.add(1, ordering: .releasing) }
+    log.record(event)
+  }
+
+  func record(_ notice: Notice) { log.record(notice) }
+}
+
 /// The command, from when there is a listener for it.
 private final class RunningCommand: Sendable {
   private let options: RunOptions
+  private let log: EventLog
   private let state = Mutex(State())
 
   private struct State {
@@ -68,8 +110,9 @@ private final class RunningCommand: Sendable {
     var proxychainsFile: String?
   }
 
-  init(_ options: RunOptions) {
+  init(_ options: RunOptions, _ log: EventLog) {
     self.options = options
+    self.log = log
   }
 
   func start(behind listener: Listener.Address) {
@@ -83,7 +126,8 @@ private final class RunningCommand: Sendable {
       }
     } catch {
       let name = options.underProxychains ? "proxychains4" : options.command[0]
-      Console.error.write("sockeye: cannot start \(name): \(error)")
+      log.writer.write("sockeye: cannot start \(name): \(error)".printable)
+      log.writer.finish()
       // As shells have it.
       exit(error == .noSuchFile ? 127 : 126)
     }

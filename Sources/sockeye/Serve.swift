@@ -3,6 +3,7 @@ import Glibc
 import Printing
 import Proxy
 import Settings
+import Synchronization
 import Transport
 
 /// `sockeye serve`: runs a route table until the program is told to stop.
@@ -10,7 +11,8 @@ struct Serve {
   private let options: ServeOptions
   private let table: ServedTable
 
-  private static let signals: [Signal] = [.hangUp, .interrupt, .terminate]
+  /// Two of them do nothing: left alone they would end the program.
+  private static let signals: [Signal] = [.hangUp, .interrupt, .terminate, .user1, .user2]
 
   init(_ options: ServeOptions) {
     self.options = options
@@ -24,29 +26,35 @@ struct Serve {
     Signal.block(Self.signals)
     OwnProcess.raiseDescriptorLimit()
     let (configuration, diagnostics) = table.load()
-    for diagnostic in diagnostics { Console.error.write(diagnostic) }
-    guard let configuration else { return .failed }
     do {
-      let log = EventLog(
-        writer: try LogWriter(), level: configuration.log.level, format: configuration.log.format)
+      let log = try EventLog(
+        level: configuration?.log.level ?? .info, format: configuration?.log.format ?? .text)
+      for diagnostic in diagnostics { log.writer.write(Console.error.text(of: diagnostic)) }
+      guard let configuration else {
+        log.writer.finish()
+        return .failed
+      }
       let server = try Server(
         configuration, workers: options.workers ?? OwnProcess.processorCount, sink: log)
       let control = try configuration.control.map { path in
         try ControlSocket(at: path) { request in await answer(request, server, log) }
       }
-      start(server, log, control)
-      while true { handle(Signal.wait(for: Self.signals), server, log, control) }
+      try start(server, log, control)
+      // A table takes seconds to read when it is large: SIGTERM is heard meanwhile.
+      let reloads = Reloads(try EventLoop()) { table.reload(server, log) }
+      while true { handle(Signal.wait(for: Self.signals), server, reloads, control) }
     } catch {
       Console.error.write("sockeye: cannot start: \(error)")
       return .failed
     }
   }
 
-  private func start(_ server: Server, _ log: EventLog, _ control: ControlSocket?) {
-    // On the log's thread, which has time: the pool of Swift's own would be two more.
-    Task(executorPreference: log.writer.loop) {
+  private func start(_ server: Server, _ log: EventLog, _ control: ControlSocket?) throws(Errno) {
+    // On a thread of its own, which waits for nothing but the workers. The log's thread may wait for a reader of
+    // standard error without end.
+    Task(executorPreference: try EventLoop()) {
       let status = await serve(server, log, control)
-      await log.writer.finish()
+      log.writer.finish()
       exit(status)
     }
   }
@@ -66,14 +74,15 @@ struct Serve {
     return status
   }
 
-  private func handle(_ signal: Signal, _ server: Server, _ log: EventLog, _ control: ControlSocket?) {
-    if signal == .hangUp {
-      table.reload(server, log)
-    } else {
+  private func handle(_ signal: Signal, _ server: Server, _ reloads: Reloads, _ control: ControlSocket?) {
+    switch signal {
+    case .hangUp: reloads.request()
+    case .interrupt, .terminate:
       OwnProcess.notifyServiceManager("STOPPING=1")
       // Before the listeners: a successor that finds these free can start.
       control?.release()
       server.drain()
+    default: break
     }
   }
 
@@ -107,6 +116,32 @@ struct Serve {
     let message = "rotated \(rotated.joined(separator: ", "))"
     log.announce(.info, message)
     return ControlAnswer([ControlAnswer.Line(.output, message)])
+  }
+}
+
+/// Reloads that are asked for by a signal, on a thread of their own.
+private final class Reloads: Sendable {
+  private let loop: EventLoop
+  private let reload: @Sendable () -> Void
+  /// One was asked for, and has not begun.
+  private let isWaiting = Mutex(false)
+
+  init(_ loop: EventLoop, _ reload: @escaping @Sendable () -> Void) {
+    self.loop = loop
+    self.reload = reload
+  }
+
+  /// However often it is called while the table is being read, the table is read once more.
+  func request() {
+    let isFirst = isWaiting.withLock { isWaiting in
+      defer { isWaiting = true }
+      return !isWaiting
+    }
+    guard isFirst else { return }
+    Task(executorPreference: loop) { [self] in
+      isWaiting.withLock { $0 = false }
+      reload()
+    }
   }
 }
 

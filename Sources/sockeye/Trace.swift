@@ -6,12 +6,13 @@ import Settings
 
 /// `sockeye trace`: really reaches a destination, and says how each phase went or which hop failed.
 func trace(_ options: TraceOptions) async -> ExitStatus {
-  let result = ConfigurationLoader().load(options.table)
+  let result = ConfigurationLoader().load(options.table ?? defaultTable)
   for diagnostic in result.diagnostics { Console.error.write(diagnostic) }
   guard let configuration = result.configuration else { return .failed }
-  guard let listener = configuration.listeners.first?.id else { return .failed }
+  guard let listener = configuration.listener(of: options.origin) else { return .wrongUsage }
 
-  let request = Request(options.udp ? .udp : .connect, to: options.destination, listener: listener)
+  let request = Request(
+    options.udp ? .udp : .connect, to: options.destination, from: options.origin, at: listener)
   let verdict = configuration.table.verdict(for: request)
   do {
     var tracing = Tracing(request, verdict)
@@ -125,7 +126,9 @@ private struct Attempt {
 
   /// What a plan came to.
   private func choice(_ report: Tracer.Report) -> [String] {
-    report.attempts.map { "  tried \($0.way)  failed \($0.failure)  after \($0.failure.elapsed.logText)" }
+    report.attempts.map {
+      "  tried \($0.way)  failed \($0.failure.text(in: $0.way.chain))  after \($0.failure.elapsed.logText)"
+    }
       + (report.way.map { ["  way  \($0)"] } ?? [])
   }
 
@@ -160,7 +163,7 @@ private struct Attempt {
       return "  answered in \(time.logText)  (\(size) octets from \(source))"
     case .failure(let failure) where failure.cause == .unanswered:
       return "  failed \(silence)  after \(duration)"
-    case .failure(let failure): return "  failed \(failure)  after \(duration)"
+    case .failure(let failure): return "  failed \(failure.text(in: chain))  after \(duration)"
     }
   }
 
@@ -218,7 +221,7 @@ private struct Attempt {
         JSON.Member(key: "ms", value: .int(Int(time.milliseconds))),
       ])
       members.append(JSON.Member(key: "answer", value: answer))
-    case .failure(let failure): members.append(JSON.Member(key: "failed", value: failure.json))
+    case .failure(let failure): members.append(JSON.Member(key: "failed", value: failure.json(in: chain)))
     }
     members.append(JSON.Member(key: "ms", value: .int(Int(report.duration.milliseconds))))
     return members

@@ -67,6 +67,7 @@ import Testing
       text += "upstreams: {office: socks5://office.example:1080, tor: socks5://127.0.0.1:9050,"
       text += " de: socks5://de.example:1080, nl: socks5://nl.example:1080}\n"
     }
+    if lacks("listen"), part.contains("user:") { text += "listen: {auth: optional}\n" }
     if lacks("default") { text += "default: direct\n" }
     return text
   }

@@ -75,8 +75,108 @@ import Testing
     }
     #expect(
       diagnostics(of: yaml) == [
-        "7:58: error: there are more than 4000000 values, aliases expanded (no route table needs that many)"
+        "7:20: error: there are more than 4000000 values, aliases expanded (no route table needs that many)"
       ])
+  }
+
+  @Test(arguments: [
+    "routes", "tests", "listen", "upstreams", "groups", "chains", "hosts", "default", "log", "control", "x",
+  ])
+  func `aliases that multiply below a key are refused before they do`(key: String) {
+    var yaml = "\(key == "default" ? "log: {}" : "default: direct")\n\(key):\n"
+    yaml += "- &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    // With 64-bit numbers, the 20th level is more than they hold.
+    for level in 1...24 {
+      let aliases = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+      yaml += "- &a\(level) [\(aliases)]\n"
+    }
+    #expect(
+      diagnostics(of: yaml) == [
+        "9:18: error: there are more than 4000000 values, aliases expanded (no route table needs that many)"
+      ])
+  }
+
+  @Test func `a long variable that is named many times is refused before memory runs out`() {
+    let value = String(repeating: "x", count: 1 << 20)
+    let yaml = "default: direct\nhosts: \"\(String(repeating: "${V}", count: 200))\""
+    #expect(
+      diagnostics(of: yaml, variables: ["V": value]) == [
+        "2:8: error: there are more than 128 MiB of values (no route table needs that many)"
+      ])
+  }
+
+  @Test(arguments: [
+    // Behind a remark, between values, before a directive, in a plain value, and in a block.
+    ("# a remark\u{2028}routes: []\ndefault: direct", ["1:11"]),
+    ("default: direct # a remark\u{85}limits: {connections: 1}", ["1:27"]),
+    ("default: direct\u{2029}", ["1:16"]),
+    ("# a\n\u{85}%TAG !a! b\ndefault: direct", ["2:2"]),
+    ("default: dir\u{2028}ect", ["1:13"]),
+    ("hosts: |\n  a\u{85}b\ndefault: direct", ["2:4"]),
+    ("log: 'a\u{85}b'\n#\u{2028}\nx: \"\u{2029}\"\n#\u{2029}\ndefault: direct", ["2:2", "4:2"]),
+  ])
+  func `a line separator outside quotes is an error where it is`(yaml: String, places: [String]) {
+    let found = diagnostics(of: yaml).filter {
+      $0.contains("there is a line separator here, U+") || $0.contains("directives are not supported")
+    }
+    #expect(found.map { $0.prefix { $0 != " " } } == places.map { "\($0):" }, "\(diagnostics(of: yaml))")
+    #expect(load(Array(yaml.utf8)).configuration == nil)
+  }
+
+  @Test func `a line separator between quotes is a part of the value, and an escape too`() {
+    let quoted = "routes: [{port: 1, via: direct, note: \"a\u{2028}b\", name: 'c\u{2029}d'}]\ndefault: direct"
+    #expect(diagnostics(of: quoted) == [])
+    #expect(diagnostics(of: #"{default: direct, hosts: {}, log: {level: "in\u0066o"}}"#) == [])
+    let message = diagnostics(of: "# a\u{2028}\ndefault: direct")
+    #expect(
+      message == [
+        "1:4: error: there is a line separator here, U+2028, which ends a line that looks like one (remove it,"
+          + " or write \\u2028 between double quotes)"
+      ])
+  }
+
+  @Test(arguments: [
+    ("default: direct\n# a\u{9b}", "2:4: error: there is a control character here, U+009B (remove it)"),
+    ("default: direct\n# é\u{80}", "2:4: error: there is a control character here, U+0080 (remove it)"),
+    (
+      "default: direct\n# a\u{feff}",
+      "2:4: error: there is a byte order mark here, behind the start of the file (remove it)"
+    ),
+    ("default: direct\n# \u{ffff}", "2:3: error: there is no character here, but U+FFFF (remove it)"),
+  ])
+  func `what libyaml takes for no character is reported where it is`(yaml: String, message: String) {
+    #expect(diagnostics(of: yaml) == [message])
+  }
+
+  @Test func `more than a thousand warnings are no error, and hide none`() {
+    let routes = (0..<1500).map { _ in "- {domain: a.example, via: reject}\n" }.joined()
+    let warned = load(Array("routes:\n\(routes)default: direct".utf8))
+    #expect(warned.configuration != nil)
+    #expect(warned.diagnostics.count == 1001)
+    #expect(warned.diagnostics.allSatisfy { $0.severity == .warning })
+    #expect(
+      warned.diagnostics.last?.description
+        == "t.yaml: warning: there are 499 more warnings (mend the first ones and run again)")
+    var log = DiagnosticLog()
+    for line in 1...1200 {
+      log.append(
+        Diagnostic(
+          severity: line == 1200 ? .error : .warning, file: "t.yaml",
+          position: Position(line: line, column: 1),
+          message: "m"))
+    }
+    let sorted = log.sorted(startingWith: "t.yaml")
+    #expect(sorted.contains { $0.severity == .error && $0.position?.line == 1200 })
+    #expect(sorted.last?.severity == .warning)
+  }
+
+  @Test func `of thousands of errors only the first ones are compared with thousands of names`() {
+    let upstreams = (0..<20_000).map { "  name\($0): socks5://h:1\n" }.joined()
+    let routes = String(repeating: "- {via: nome0}\n", count: 3000)
+    let messages = diagnostics(of: "default: direct\nupstreams:\n\(upstreams)routes:\n\(routes)")
+    #expect(messages.count == 1001)
+    #expect(messages.count { $0.contains("did you mean") } == 100)
+    #expect(messages[0].hasSuffix("named 'nome0' (did you mean 'name0'?)"))
   }
 
   @Test func `aliases that nest deeper and deeper are refused`() {
@@ -130,7 +230,7 @@ import Testing
     #expect(messages[999].hasPrefix("1002:9: error: there is no upstream"))
     #expect(
       messages[1000]
-        == " error: there are 500 more errors and warnings (mend the first ones and run again)")
+        == " error: there are 500 more errors (mend the first ones and run again)")
   }
 
   @Test func `what a file holds cannot reach the terminal as a command`() {

@@ -60,7 +60,7 @@ import Testing
     """),
   Case(
     """
-    listen: [{name: a, udp: false}, {name: b, address: 127.0.0.1:1, protocols: socks4}, {name: c, address: 127.0.0.1:2}]
+    listen: [{name: a, udp: false}, {name: b, address: 127.0.0.1:1, protocols: socks4}, {name: c, address: 127.0.0.1:2, auth: optional}]
     upstreams: {tor: {url: "socks5://h:1", udp: no}}
     routes: [{listener: [a, b], via: tor}, {user: u, listener: "127.0.0.1:1080", via: tor}]
     default: direct

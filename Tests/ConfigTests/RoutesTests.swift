@@ -168,6 +168,8 @@ import Testing
     default: direct
     """,
     "1:31: error: 'lan' is not an address or a prefix (write it like 10.0.0.0/8)",
+    "1:44: warning: no listener asks for user names, so that 'user' never holds (give one 'users' or"
+      + " 'auth: optional', or remove this)",
     "1:51: error: '' is not a user name (write it like alice)",
     "1:55: error: expected a user name, not a list (write it like alice)"),
   Case(

@@ -96,6 +96,15 @@ private let readableByAll = "every user of this machine can read this password"
         "users:5:1: error: a user name has 1 to 255 octets (choose another)",
         "users:6:1: error: what follows the name is not a crypt(3) hash (make one with 'openssl passwd -6')",
       ])
+    for file in ["\u{feff}alice:\(hash6)", "\u{feff}# staff\r\nalice:\(hash6)\r\n"] {
+      let users = load(yaml, files: ["users": file]).configuration?.listeners[0].users
+      #expect(users?.map(\.name) == [Array("alice".utf8)])
+    }
+    #expect(
+      diagnostics(of: yaml, files: ["users": "alice:\(hash6)\rbob:\(hash6)\r"]) == [
+        "1:24: error: there are no users in 'users' (write 'name:hash' lines)",
+        "users:1:1: error: what follows the name is not a crypt(3) hash (make one with 'openssl passwd -6')",
+      ])
     #expect(
       diagnostics(of: yaml, files: ["users": "# nobody\n"]) == [
         "1:24: error: there are no users in 'users' (write 'name:hash' lines)"
@@ -104,7 +113,8 @@ private let readableByAll = "every user of this machine can read this password"
 
   @Test(arguments: [
     ("swordfish", "swordfish"), ("swordfish\n", "swordfish"), ("swordfish\r\n", "swordfish"),
-    (" a b \n", " a b "),
+    (" a b \n", " a b "), ("\u{feff}swordfish\r\n", "swordfish"), ("a\rb", nil), ("a\u{85}b", nil),
+    ("a\u{2028}", nil), ("\0a\0b", nil),
     ("", nil), ("\n", nil), ("a\nb\n", nil), (String(repeating: "x", count: 256), nil),
   ])
   func `a password file holds one line`(content: String, password: String?) {

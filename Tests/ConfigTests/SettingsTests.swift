@@ -218,7 +218,8 @@ func `hosts, dns, timeouts, limits, log, control and variables`(of: Case) {
     ),
     ("default: ${UNSET}", nil, []),
     ("control: c\ndefault: nowhere", nil, [1]), ("default: ${UNSET}\ncontrol: unix:${UNSET}", nil, [2]),
-    ("control: unix:/c\nx: }", nil, [2]), ("", nil, [1]),
+    ("control: unix:/c\nx: }", "/c", []), ("x: }\ncontrol:\n  unix:/c\ny: z", "/c", []),
+    ("control: unix:/c\nx: }\ncontrol: unix:/d", nil, [2]), ("x: }\n", nil, [1]), ("", nil, [1]),
   ] as [(String, String?, [Int])])
 func `where the program is asked is read from any table`(text: String, socket: String?, lines: [Int]) {
   let file = Surroundings.File(bytes: Array(text.utf8))

@@ -71,6 +71,7 @@ import Testing
     - {to: "a:1", user: alice, expect: drop}
     - {to: "a:1", command: bind, expect: reject}
     - {to: "a:1", network: udp, expect: reject}
+    listen: {auth: optional}
     default: direct
     """),
   Case(

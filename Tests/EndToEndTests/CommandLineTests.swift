@@ -100,7 +100,8 @@ struct CommandLineTests {
   }
 
   @Test(arguments: [
-    [], ["frobnicate"], ["check"], ["explain"], ["serve", "--nonsense"], ["check", "--workers"],
+    [], ["frobnicate"], ["help", "frobnicate"], ["explain"], ["trace"], ["serve", "--nonsense"],
+    ["check", "--workers"],
   ])
   func `a wrong command line is 2`(arguments: [String]) throws {
     let exit = try ChildProcess.run(try Sockeye.program(), arguments)
@@ -110,7 +111,7 @@ struct CommandLineTests {
 
   @Test(arguments: [
     ["--help"], ["serve", "--help"], ["check", "--help"], ["explain", "--help"], ["trace", "--help"],
-    ["--version"],
+    ["--version"], ["-h"], ["-V"], ["help"], ["help", "serve"],
   ])
   func `help and version go to standard output`(arguments: [String]) throws {
     let exit = try ChildProcess.run(try Sockeye.program(), arguments)
@@ -128,6 +129,19 @@ struct CommandLineTests {
     try directory.write("listen: 127.0.0.1:0\ndefault: direct\n", to: "sockeye.yaml")
     let process = try ChildProcess(try Sockeye.program(), ["serve"], directory: directory.path)
     try process.line(containing: "listening on 127.0.0.1:")
+  }
+
+  @Test func `without a name, check, explain and trace take the table of their directory`() throws {
+    let target = try Server.silent()
+    try directory.write("default: direct\nroutes: [{port: 25, via: nowhere}]\n", to: "sockeye.yaml")
+    let check = try Sockeye.run("check", directory: directory.path)
+    #expect(
+      check.status == 1 && check.output.first?.hasPrefix("sockeye.yaml:2:26: error: ") == true, "\(check)")
+    try directory.write("default: direct\n", to: "sockeye.yaml")
+    let explain = try Sockeye.run("explain", target.address, directory: directory.path)
+    #expect(explain.output.first == "\(target.address)  tcp  →  direct", "\(explain)")
+    let trace = try Sockeye.run("trace", target.address, directory: directory.path)
+    #expect(trace.status == 0, "\(trace)")
   }
 
   @Test func `secrets come from the environment, and a missing one is an error`() throws {

@@ -74,6 +74,17 @@ struct ControlTests {
     #expect(try Sockeye.run("reload", table).status == 0)
   }
 
+  @Test(arguments: [
+    "default: [direct\n", "default: direct: reject\n\tx\n", "default: \u{9b}\n", "x: *a\nx: \"\n",
+  ])
+  func `the socket is found in a table of which the rest is no YAML`(rest: String) throws {
+    let controlled = try ControlledSockeye("default: direct\n")
+    try controlled.write(rest)
+    let exit = try controlled.ask("status")
+    #expect(exit.status == 0 && exit.output.first?.hasPrefix("sockeye ") == true, "\(exit)")
+    #expect(exit.errors == [])
+  }
+
   @Test func `a table without a control says which line to add`() throws {
     let directory = try TemporaryDirectory()
     let table = try directory.write("default: direct\n", to: "t.yaml")

@@ -62,7 +62,8 @@ struct LogTests {
       try matches(
         line,
         Self.time + " warning connect client=\(address) to=\(dead.address) route=default via=office,tor"
-          + #" failed hop=2/2 tor phase=request reply=05 \(connection refused\)"# + " dial=\(Self.duration)"),
+          + #" failed hop=2/2 tor phase=request reply=05 \(connection refused\)"#
+          + " endpoint=\(tor.address) dial=\(Self.duration)"),
       "\(line)")
   }
 
@@ -72,6 +73,26 @@ struct LogTests {
     #expect(try Socket(to: sockeye.address).requestConnect(to: "some.test:80").code == 1)
     let line = try sockeye.session(to: "some.test:80")
     #expect(line.contains(#/ via=office failed hop=1/1 office phase=connect .*refused.* dial=/#), "\(line)")
+  }
+
+  @Test func `a hop that closes instead of opening the way is not blamed alone`() throws {
+    // As 'ssh -D' does when the next hop refuses.
+    let tunnel = try Server { client in try client.acceptRequest() }
+    let dead = try DeadPort()
+    let sockeye = try Sockeye(
+      """
+      upstreams:
+        ssh: socks5://\(tunnel.address)
+        far: socks5://\(dead.address)
+      default: [ssh, far]
+
+      """)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: "some.test:80").code == 1)
+    let line = try sockeye.session(to: "some.test:80")
+    #expect(
+      line.contains(
+        " failed hop=1/2 ssh phase=request error=(closed by the peer; hop 2 may be the cause)"
+          + " endpoint=\(tunnel.address) "), "\(line)")
   }
 
   @Test func `bytes of the network are escaped, and a line stays a line (T34)`() throws {
@@ -125,6 +146,7 @@ struct LogTests {
     func expectFailure(_ line: String, of heading: String) throws {
       let failed = try JSONObject(line, of: heading).object("failed")
       #expect(failed["hop"] as? Int == 1 && failed["of"] as? Int == 1 && failed["name"] as? String == "tor")
+      #expect(failed["endpoint"] as? String == hop.address)
       #expect(failed["phase"] as? String == "request" && failed["reply"] as? Int == 5)
       #expect(failed["error"] as? String == "reply 05 (connection refused)", "\(line)")
     }

@@ -49,7 +49,57 @@ struct RunTests {
 
   @Test(arguments: [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)] as [(String, Int32)])
   func `it ends as its command ends`(script: String, status: Int32) throws {
-    #expect(try run(["--", "/bin/sh", "-c", script]) == .init(status: status, output: [], errors: []))
+    let exit = try run(["--log-level", "error", "--", "/bin/sh", "-c", script])
+    #expect(exit == .init(status: status, output: [], errors: []))
+  }
+
+  @Test func `a command that made no connection through the table is warned of`() throws {
+    let target = try HTTPTarget()
+    let exit = try run(
+      ["--", Program("curl", package: "curl").path, "-sS", "--noproxy", "*", target.url],
+      table: "default: reject\n")
+    #expect(exit.status == 0)
+    #expect(exit.errors.count == 1, "\(exit)")
+    #expect(
+      exit.errors.first?.contains(#/ warning '.*curl' made no connection through the table/#) == true,
+      "\(exit)")
+    // One that was refused came through.
+    let refused = try run(
+      ["--", Program("curl", package: "curl").path, "-s", target.url], table: "default: reject\n")
+    #expect(refused.status != 0 && refused.errors == [], "\(refused)")
+  }
+
+  @Test func `programs into which no library is loaded are refused with --proxychains`() throws {
+    let source = try directory.write("int main(void) { return 0; }\n", to: "none.c")
+    let compiler = try Program("gcc", package: "gcc")
+    let loose = directory.path + "/loose"
+    let fixed = directory.path + "/static"
+    #expect(try ChildProcess.run(compiler, [source, "-o", loose]).status == 0)
+    #expect(try ChildProcess.run(compiler, ["-static", source, "-o", fixed]).status == 0)
+    let script = try directory.write("#!\(fixed) -x\n", to: "script")
+    for program in [fixed, script] {
+      let exit = try run(["--proxychains", "--", program])
+      #expect(exit.status == 1)
+      #expect(
+        exit.errors.first?.contains(#/proxychains cannot lead '.*': it is statically linked, /#) == true,
+        "\(exit)")
+    }
+    let exit = try run(
+      ["--proxychains", "--log-level", "error", "--", loose], environment: ["TMPDIR": directory.path])
+    #expect(exit.status == 0, "\(exit)")
+    // Nothing is loaded into it here: it may be run.
+    #expect(try run(["--log-level", "error", "--", fixed]).status == 0)
+  }
+
+  @Test(arguments: [("USR1", SIGUSR1), ("USR2", SIGUSR2)])
+  func `signals without a meaning here are for the command`(name: String, number: Int32) throws {
+    let file = try directory.write("default: direct\n", to: "table.yaml")
+    let process = try ChildProcess(
+      try Sockeye.program(),
+      ["run", file, "--", "/bin/sh", "-c", "trap 'exit 3' \(name); echo ready; while :; do sleep 0.01; done"])
+    _ = try process.line(containing: "ready")
+    process.signal(number)
+    #expect(try process.wait().status == 3)
   }
 
   @Test func `a command that is not there is 127, as for a shell`() throws {

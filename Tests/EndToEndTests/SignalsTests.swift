@@ -60,6 +60,57 @@ struct SignalsTests {
     _ = try sockeye.process.wait()
   }
 
+  @Test(arguments: [SIGUSR1, SIGUSR2])
+  func `signals that mean nothing do nothing`(signal: Int32) throws {
+    let target = try Server.echo()
+    let sockeye = try Sockeye("default: direct\n")
+    sockeye.signal(signal)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: target.address).code == 0)
+    sockeye.signal(SIGTERM)
+    #expect(try sockeye.process.wait().status == 0)
+  }
+
+  @Test func `it ends while a large table is read anew`() throws {
+    let sockeye = try Sockeye("default: direct\n")
+    let routes = (0..<200_000).map { "- {host: h\($0).example, via: reject}\n" }.joined()
+    // Both signals are pending when the first is heard: the reload begins before the end is asked for.
+    try sockeye.reload("routes:\n\(routes)default: direct\n")
+    sockeye.signal(SIGTERM)
+    let exit = try sockeye.process.wait()
+    #expect(exit.status == 0)
+    #expect(!exit.description.contains("reloaded"), "\(exit)")
+  }
+
+  @Test func `it ends when nobody reads its standard error, and that is full`() throws {
+    let directory = try TemporaryDirectory()
+    let table = try directory.write(
+      "listen: 127.0.0.1:0\ntimeouts: {drain: 600s}\ndefault: direct\n", to: "t.yaml")
+    let target = try Server.silent()
+    // The shell gives it a pipe whose reader reads the first line only.
+    let script = """
+      exec 3>&1
+      { "$0" serve "$1" 2>&1 >/dev/null & echo $! >&3; } | { read -r line; echo "$line" >&3; sleep 600; }
+      """
+    let shell = try ChildProcess(
+      Program(path: "/bin/sh"), ["-c", script, try Sockeye.program().path, table])
+    let identifier = try #require(
+      pid_t(try shell.lines.wait(for: "a number") { $0.first { pid_t($0) != nil } }))
+    defer { kill(identifier, SIGKILL) }
+    let address = try #require(
+      try shell.line(containing: "listening on ").split(separator: " ").last.map(String.init))
+    // A pipe has 64 KiB, and a line some 120.
+    for _ in 0..<1000 {
+      #expect(try Socket(to: address).requestConnect(to: "127.0.0.1:0").code != 0)
+    }
+    let tunnel = try Socket(to: address)
+    #expect(try tunnel.requestConnect(to: target.address).code == 0)
+    kill(identifier, SIGTERM)
+    try eventually("new connections are refused") { (try? Socket(to: address)) == nil }
+    kill(identifier, SIGTERM)
+    _ = try tunnel.receiveToEnd()
+    try eventually("it has ended") { kill(identifier, 0) != 0 }
+  }
+
   @Test func `the service manager hears when it is ready, and when it ends`() throws {
     let manager = try NotifySocket()
     let sockeye = try Sockeye("default: direct\n", environment: ["NOTIFY_SOCKET": manager.path])

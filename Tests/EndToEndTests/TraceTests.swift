@@ -40,6 +40,29 @@ struct TraceTests {
     try target.accepted.wait(forCount: 1)
   }
 
+  @Test func `a trace goes as it would for a user, a client and a listener`() throws {
+    let table = try directory.write(
+      """
+      listen:
+        - {address: "127.0.0.1:1080", name: first}
+        - {address: "127.0.0.1:1081", name: second, auth: optional}
+      routes:
+        - {user: bob, via: reject}
+        - {client: 10.0.0.0/8, via: reject}
+        - {listener: second, via: reject}
+      default: direct
+
+      """, to: "whose.yaml")
+    #expect(try Sockeye.run("trace", table, target.address).status == 0)
+    for origin in [["--user", "bob"], ["--client", "10.1.2.3"], ["--listener", "second"]] {
+      let exit = try ChildProcess.run(try Sockeye.program(), ["trace", table, target.address] + origin)
+      #expect(exit.status == 1 && exit.output.last == "  nothing is sent", "\(origin): \(exit)")
+    }
+    let wrong = try Sockeye.run("trace", table, target.address, "--listener", "third")
+    #expect(wrong.status == 2, "\(wrong)")
+    #expect(wrong.errors == ["sockeye: the table has no listener 'third' (it has first, second)"])
+  }
+
   @Test func `a dead second hop is named, with phase and reply`() throws {
     let exit = try trace("127.0.0.2:80")
     #expect(exit.status == 1, "\(exit)")

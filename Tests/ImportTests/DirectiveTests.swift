@@ -160,4 +160,17 @@ import Testing
     #expect(table.messages == expected)
     #expect(table.text == nil)
   }
+
+  @Test func `a byte order mark hides the first line from proxychains, and a remark there hides nothing`() {
+    let hidden = imported("\u{feff}strict_chain\r\n" + Self.list)
+    #expect(
+      hidden.messages == [
+        "1:1: warning: proxychains passes over the first line, which begins with a byte order mark"
+          + " (save the file without it)"
+      ])
+    #expect(hidden.text?.contains("mode: dynamic") == true)
+    let remark = imported("\u{feff}# mine\r\nstrict_chain\r\n" + Self.list)
+    #expect(remark.messages == [])
+    #expect(remark.text?.contains("mode: strict") == true)
+  }
 }

@@ -89,6 +89,7 @@ import Testing
       socks5 192.0.2.2 1080 # office
       socks5 192.0.2.3 1080 a b c
       socks5 192.0.2.4 1080 a b # c
+      socks5 192.0.2.7 1080 a # office
       socks5://192.0.2.5:1080 hunter2
       socks4 192.0.2.6 1080 a hunter2
       """)
@@ -98,14 +99,17 @@ import Testing
         "3:23: warning: no remark begins here: proxychains takes this for the user name, and what follows for the"
           + " password (write remarks on lines of their own)",
         "4:27: warning: proxychains passes over what stands here (remove it)",
-        "6:1: warning: proxychains passes over what stands behind the URL (remove it)",
+        "6:25: warning: no remark begins here: proxychains takes this for the password"
+          + " (write remarks on lines of their own)",
+        "6:27: warning: proxychains passes over what stands here (remove it)",
+        "7:1: warning: proxychains passes over what stands behind the URL (remove it)",
       ])
     #expect(
       urls(table) == [
         "socks5://%23:office@192.0.2.2:1080", "socks5://a:b@192.0.2.3:1080", "socks5://a:b@192.0.2.4:1080",
-        "socks5://192.0.2.5:1080", "socks4a://a@192.0.2.6:1080",
+        "socks5://a:%23@192.0.2.7:1080", "socks5://192.0.2.5:1080", "socks4a://a@192.0.2.6:1080",
       ])
-    #expect(table.lines.contains("# Line 7: without its password, which SOCKS4 has no place for."))
+    #expect(table.lines.contains("# Line 8: without its password, which SOCKS4 has no place for."))
     #expect(try !#require(table.text).contains("hunter2"))
   }
 
@@ -118,8 +122,26 @@ import Testing
     ("socks5 192.0.2.1 65536", "4:18: error: this is not a port (write one from 1 to 65535)"),
     ("socks5 192.0.2.1 -1", "4:18: error: this is not a port (write one from 1 to 65535)"),
     ("socks5 192.0.2.1 1080x", "4:18: error: this is not a port (write one from 1 to 65535)"),
-    ("socks5h 192.0.2.1 1", "4:1: error: this is no type of proxy (write socks5, socks4 or http)"),
-    (" SOCKS5 192.0.2.1 1", "4:2: error: this is no type of proxy (write socks5, socks4 or http)"),
+    (
+      "socks5h 192.0.2.1 1",
+      "4:1: error: this is no type of proxy (write socks5, to which names travel with proxy_dns)"
+    ),
+    (
+      "socks4a 192.0.2.1 1",
+      "4:1: error: this is no type of proxy (write socks4, to which names travel with proxy_dns)"
+    ),
+    (" SOCKS5 192.0.2.1 1", "4:2: error: this is no type of proxy (did you mean 'socks5'?)"),
+    ("sock5 192.0.2.1 1", "4:1: error: this is no type of proxy (did you mean 'socks5'?)"),
+    ("hunter2 192.0.2.1 1", "4:1: error: this is no type of proxy (write socks5, socks4 or http)"),
+    (
+      "https 192.0.2.1 1",
+      "4:1: error: this is no type of proxy"
+        + " (proxychains speaks no TLS: write http, if the proxy takes it without)"
+    ),
+    (
+      "socks5 192.0.2.1:1",
+      "4:1: error: this is no proxy (write a blank before the port, as in socks5 192.0.2.7 1080)"
+    ),
     (
       "raw 192.0.2.1 1",
       "4:1: error: 'raw' hands a connection to one place without a word, which no hop of a table does"
@@ -144,7 +166,11 @@ import Testing
       "socks4://a:hunter2@192.0.2.1:1",
       "4:1: error: proxychains takes no user name in the URL of a socks4 proxy (write it in words)"
     ),
-    ("https://192.0.2.1:1", "4:1: error: this is no proxy \(example)"),
+    (
+      "https://a:hunter2@192.0.2.1:1",
+      "4:1: error: this is no type of proxy"
+        + " (proxychains speaks no TLS: write http, if the proxy takes it without)"
+    ),
     ("socks5://", "4:1: error: the URL has no port (write it behind the host)"),
     (
       "http 192.0.2.1 1 :a b",

@@ -68,9 +68,9 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     #expect(options.table == "t.yaml")
     #expect(options.destinations.map(\.description) == ["a.example:1", "[::1]:2"])
     #expect(options.command == .udp)
-    #expect(options.user == "u")
-    #expect(options.client == IPAddress("10.0.0.1"))
-    #expect(options.listener == "l")
+    #expect(options.origin.user == "u")
+    #expect(options.origin.client == IPAddress("10.0.0.1"))
+    #expect(options.origin.listener == "l")
     #expect(options.all && options.json)
   }
 
@@ -95,14 +95,33 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     #expect(throws: UsageError.self) { try Invocation(["rotate", "t.yaml", name]) }
   }
 
-  @Test func `trace takes one destination`() throws {
-    guard case .trace(let options) = try Invocation(words("trace t.yaml a.example:1 --udp --json")) else {
+  @Test func `trace takes one destination, and whose request it would be`() throws {
+    let line = "trace t.yaml a.example:1 --udp --json --user u --client 10.0.0.1 --listener l"
+    guard case .trace(let options) = try Invocation(words(line)) else {
       Issue.record("not trace")
       return
     }
     #expect(options.table == "t.yaml")
     #expect(options.destination.description == "a.example:1")
+    #expect(options.origin.user == "u")
+    #expect(options.origin.client == IPAddress("10.0.0.1"))
+    #expect(options.origin.listener == "l")
     #expect(options.udp && options.json)
+  }
+
+  @Test func `check, explain and trace need no table`() throws {
+    guard case .check(let check) = try Invocation(words("check")),
+      case .explain(let explain) = try Invocation(words("explain a.example:1 [::1]:2")),
+      case .trace(let trace) = try Invocation(words("trace a.example:1"))
+    else {
+      Issue.record("another command")
+      return
+    }
+    #expect(check.tables == [])
+    #expect(explain.table == nil)
+    #expect(explain.destinations.map(\.description) == ["a.example:1", "[::1]:2"])
+    #expect(trace.table == nil)
+    #expect(trace.destination.description == "a.example:1")
   }
 
   @Test(
@@ -125,7 +144,8 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
 
   @Test(
     arguments: [
-      ("--help", nil), ("serve --help", .serve), ("--help check", .check),
+      ("--help", nil), ("serve --help", .serve), ("--help check", .check), ("-h", nil),
+      ("serve -h", .serve), ("help", nil), ("help trace", .trace),
       ("explain --nonsense --help", .explain),
       ("trace --json --help x y z", .trace), ("--version --help", nil),
     ] as [(String, Command?)])
@@ -137,15 +157,21 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     #expect(asked == command)
   }
 
-  @Test func `the version is told whatever else is asked`() throws {
-    guard case .version = try Invocation(words("serve --version")) else {
+  @Test(arguments: ["serve --version", "--version", "-V"])
+  func `the version is told whatever else is asked`(line: String) throws {
+    guard case .version = try Invocation(words(line)) else {
       Issue.record("no version")
       return
     }
   }
 
   @Test(arguments: [
-    ("", "what shall it do? (commands: serve, check, explain, trace, run, status, reload, rotate, import)"),
+    (
+      "",
+      "there is no command (write one of serve, check, explain, trace, run, status, reload, rotate, import)"
+    ),
+    ("help sreve", "there is no command 'sreve' (did you mean 'serve'?)"),
+    ("hlep", "there is no command 'hlep' (did you mean 'help'?)"),
     ("serv", "there is no command 'serv' (did you mean 'serve'?)"),
     (
       "stop",
@@ -154,7 +180,7 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     ("status a b", "status takes one table"), ("reload a b", "reload takes one table"),
     ("reload --json", "reload has no option --json"), ("rotate --json", "rotate has no option --json"),
     ("serve --lisen x", "there is no option --lisen (did you mean --listen?)"),
-    ("serve -h", "there is no option -h"), ("serve --listen", "--listen needs a value"),
+    ("serve -l", "there is no option -l"), ("serve --listen", "--listen needs a value"),
     ("explain t a:1 --json=yes", "--json takes no value"), ("serve a b", "serve takes one table"),
     ("serve --json", "serve has no option --json"),
     ("check t --listen 127.0.0.1:1", "check has no option --listen"),
@@ -163,10 +189,9 @@ private func words(_ line: String) -> [String] { line.split(separator: " ").map(
     ("serve --workers x", "--workers takes a number from 1 to 1024, not 'x'"),
     ("serve --log-level warn", "--log-level takes one of error, warning, info, debug, not 'warn'"),
     ("serve --log-format xml", "--log-format takes one of text, json, not 'xml'"),
-    ("check", "check needs a table"),
-    ("explain t", "explain needs a table and a destination"),
-    ("trace t", "trace needs a table and one destination"),
-    ("trace t a:1 b:1", "trace needs a table and one destination"),
+    ("explain", "explain needs a destination"), ("trace", "trace needs one destination"),
+    ("trace t a:1 b:1", "trace needs one destination"), ("trace a:1 b:1", "trace needs one destination"),
+    ("explain t", "'t' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)"),
     ("explain t a", "'a' is not a destination (write HOST:PORT, as in example.com:443 or [2001:db8::1]:22)"),
     (
       "explain t a:0",

@@ -97,9 +97,10 @@ int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, con
 int linux_notify(const char *path, size_t length, const char *message);
 
 // Programs. The one that is started holds no signal back. `linux_reap` answers 1 and the exit status once it has ended,
-// 128 and the signal's number if by a signal, and 0 while it runs.
+// 128 and the signal's number if by a signal, and 0 while it runs. A file has capabilities or not: 1 or 0.
 int linux_spawn(char *const arguments[], char *const environment[]);
 int linux_reap(int process, int *status);
+int linux_has_capabilities(int file);
 
 // Signals: blocked in the calling thread and those it starts, and then waited for.
 int linux_block_signals(const int *signals, int count);
