@@ -31,6 +31,13 @@ import Transport
       ])
   }
 
+  @Test func `a byte order mark hides no name`() async throws {
+    let file = try TestFile("\u{feff}192.0.2.1 one.test\r\n")
+    defer { file.remove() }
+    let names = sharedNames(file)
+    #expect(try await found(names) == addresses("192.0.2.1"))
+  }
+
   @Test func `a changed hosts file is read again, and a missing one is empty`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
     let names = sharedNames(file)

@@ -120,6 +120,38 @@ struct LogTests {
     )
   }
 
+  @Test func `lines that had no room are counted as soon as there is room`() throws {
+    let directory = try TemporaryDirectory()
+    let table = try directory.write(
+      "listen: {address: \"127.0.0.1:0\", auth: optional}\nlog: {format: json}\ndefault: reject\n",
+      to: "t.yaml")
+    // A reader that pauses behind the first line.
+    let script = """
+      "$0" serve "$1" 2>&1 >/dev/null | { read -r line; echo "$line"; while [ ! -e "$2" ]; do sleep 0.05; done; cat; }
+      """
+    let shell = try ChildProcess(
+      Program(path: "/bin/sh"), ["-c", script, try Sockeye.program().path, table, directory.path + "/go"])
+    let address = try #require(
+      try shell.line(containing: "listening on ").firstMatch(of: /listening on ([^"]+)"/).map { String($0.1) }
+    )
+    // Six octets in the log for each: 1.5 KB a line, of which 4 MiB may wait.
+    let user = [UInt8](repeating: 1, count: 255)
+    for _ in 0..<3500 {
+      let client = try Socket(to: address)
+      try client.send(5, 1, 2)
+      _ = try client.receive(exactly: 2)
+      try client.send(SOCKS.credentials(user, [1]))
+      _ = try client.receive(exactly: 2)
+      #expect(try client.request(SOCKS.connect(to: "some.test:80")).code == 2)
+    }
+    try directory.write("", to: "go")
+    let line = try shell.line(containing: " log lines were lost: ")
+    let lost = try #require(
+      try line.firstMatch(of: /"text":"(\d+) log lines were lost/).flatMap { Int($0.1) })
+    let shown = shell.lines.all.count { $0.contains("some.test:80") }
+    #expect(lost + shown == 3500 && lost > 0, "\(lost) lost, \(shown) shown")
+  }
+
   @Test func `JSON when asked for`() throws {
     let target = try Server.silent()
     let sockeye = try Sockeye("default: direct\n", arguments: ["--log-format", "json"])
