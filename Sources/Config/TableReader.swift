@@ -206,8 +206,7 @@ extension TableReader {
   func contents(of node: Node, path: String) -> Surroundings.File? {
     do throws(Surroundings.ReadFailure) {
       var file = try surroundings.file(path)
-      // Windows editors put it before text. In a name or a password it would be a part that nobody sees, and OpenSSL
-      // passes over a certificate behind it.
+      // Windows editors put it before text. In a name or a password it would be a part that nobody sees.
       if file.bytes.starts(with: Scan.byteOrderMark) { file.bytes.removeFirst(Scan.byteOrderMark.count) }
       return file
     } catch {

@@ -16,7 +16,6 @@ import Testing
   private var files: [String: Surroundings.File] {
     [
       "ca": Surroundings.File(bytes: own.pem + other.pem),
-      "marked": Surroundings.File(bytes: Array("\u{feff}".utf8) + own.pem),
       "own": Surroundings.File(bytes: own.pem), "own.key": Surroundings.File(bytes: own.keyPEM),
       "other.key": Surroundings.File(bytes: other.keyPEM),
       "shown.key": Surroundings.File(bytes: own.keyPEM, isReadableByOthers: true),
@@ -50,11 +49,6 @@ import Testing
       #expect(upstream?.scheme == shown ?? scheme)
       #expect(diagnostics == [])
     }
-  }
-
-  @Test func `a certificate behind a byte order mark is not passed over`() {
-    #expect(load("ca: marked").diagnostics == [])
-    #expect(load("certificate: marked\nkey: own.key").diagnostics == [])
   }
 
   @Test func `what is demanded is what the keys say`() {
