@@ -13,6 +13,7 @@ package struct Errno: Error, Hashable, Sendable {
   package static let notPermitted = Errno(rawValue: 1)
   package static let wouldBlock = Errno(rawValue: 11)
   package static let outOfMemory = Errno(rawValue: 12)
+  package static let invalidArgument = Errno(rawValue: 22)
   package static let noSpace = Errno(rawValue: 28)
   package static let tooManyOpenFilesInSystem = Errno(rawValue: 23)
   package static let tooManyOpenFiles = Errno(rawValue: 24)
@@ -27,6 +28,7 @@ package struct Errno: Error, Hashable, Sendable {
   package static let connectionAborted = Errno(rawValue: 103)
   package static let connectionReset = Errno(rawValue: 104)
   package static let noBufferSpace = Errno(rawValue: 105)
+  package static let notConnected = Errno(rawValue: 107)
   package static let timedOut = Errno(rawValue: 110)
   package static let connectionRefused = Errno(rawValue: 111)
   package static let hostDown = Errno(rawValue: 112)
@@ -39,9 +41,23 @@ package struct Errno: Error, Hashable, Sendable {
     [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .outOfMemory, .noSpace].contains(self)
   }
 
-  /// The system call that opens a socket or connects it failed for want of something on this machine: memory,
-  /// descriptors, or local ports (`addressNotAvailable`, or `wouldBlock`, from connect(2)). That says nothing of the peer.
-  package var isOurs: Bool { isShortage || self == .addressNotAvailable || self == .wouldBlock }
+  /// The peer, or the network towards it, made a system call on a socket fail. `permissionDenied` and `notPermitted` are
+  /// the words of a local firewall for a peer that may not be reached.
+  package var isPeers: Bool {
+    switch self {
+    case .connectionRefused, .connectionReset, .connectionAborted, .notConnected, .brokenPipe, .timedOut,
+      .protocolError, .networkDown, .networkUnreachable, .hostDown, .hostUnreachable,
+      .addressFamilyNotSupported,
+      .permissionDenied, .notPermitted:
+      true
+    default: false
+    }
+  }
+
+  /// A system call on a socket failed for a reason of this machine: memory, descriptors, local ports
+  /// (`addressNotAvailable`, or `wouldBlock`, from connect(2)), or one that only its kernel knows. That says nothing of
+  /// the peer.
+  package var isOurs: Bool { !isPeers && self != .cancelled }
 
   /// The answer of a `CLinux` call, of which negative ones are errors.
   @inline(__always)
@@ -59,6 +75,7 @@ extension Errno: CustomStringConvertible {
     case .permissionDenied: "permission denied"
     case .notPermitted: "operation not permitted"
     case .outOfMemory: "out of memory"
+    case .invalidArgument: "invalid argument"
     case .noSpace: "too many watched descriptors"
     case .tooManyOpenFilesInSystem, .tooManyOpenFiles: "too many open files"
     case .brokenPipe: "broken pipe"
@@ -72,6 +89,7 @@ extension Errno: CustomStringConvertible {
     case .connectionAborted: "connection aborted"
     case .connectionReset: "connection reset"
     case .noBufferSpace: "no buffer space"
+    case .notConnected: "not connected"
     case .timedOut: "timed out"
     case .connectionRefused: "connection refused"
     case .hostDown: "host down"

@@ -40,7 +40,8 @@ package struct TCPStream: ~Copyable {
   /// The socket is not bound first: that would take a local port away from every other destination.
   ///
   /// - Throws: `addressNotAvailable` when no local port is left towards `address`; `networkUnreachable` also when this
-  ///   machine has no address to reach it from, for which connect(2) has the same error.
+  ///   machine has no address to reach it from, for which connect(2) has the same error, and for a link-local address
+  ///   without a scope, for which it has `invalidArgument`.
   package static func beginConnecting(
     to address: SocketAddress, on loop: EventLoop
   ) throws(Errno) -> TCPStream {
@@ -49,6 +50,7 @@ package struct TCPStream: ~Copyable {
     let result = unsafe linux_connect(socket.rawValue, &linux)
     guard result == 0 || -result == Errno.inProgress.rawValue else {
       let error = Errno(rawValue: -result)
+      if error == .invalidArgument { throw .networkUnreachable }
       guard error == .addressNotAvailable else { throw error }
       do {
         _ = try UDPSocket.localAddress(towards: address.address)

@@ -24,7 +24,8 @@ extension Errno {
     case .addressNotAvailable, .wouldBlock: "no local port is left"
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem: "no descriptor is left"
     case .noSpace: "no more descriptors can be watched"
-    default: "no memory is left"
+    case .outOfMemory, .noBufferSpace: "no memory is left"
+    default: "the system failed (\(self))"
     }
   }
 
@@ -35,7 +36,9 @@ extension Errno {
     case .tooManyOpenFiles: "raise the limit of open files (LimitNOFILE= in systemd, ulimit -n in a shell)"
     case .tooManyOpenFilesInSystem: "raise fs.file-max (sysctl)"
     case .noSpace: "raise fs.epoll.max_user_watches (sysctl)"
-    default: "free memory, or raise net.ipv4.tcp_mem (sysctl) or the limit of the service's cgroup"
+    case .outOfMemory, .noBufferSpace:
+      "free memory, or raise net.ipv4.tcp_mem (sysctl) or the limit of the service's cgroup"
+    default: "look into the kernel's log (dmesg)"
     }
   }
 }

@@ -217,8 +217,11 @@ struct LimitsTests {
 }
 
 /// Asks again and again, for what sends no event of its own.
-func eventually(_ what: @autoclosure () throws -> String, _ holds: () throws -> Bool) throws {
-  let deadline = Date(timeIntervalSinceNow: patience)
+func eventually(
+  _ what: @autoclosure () throws -> String, within seconds: TimeInterval = patience,
+  _ holds: () throws -> Bool
+) throws {
+  let deadline = Date(timeIntervalSinceNow: seconds)
   while try !holds() {
     guard Date() < deadline else { throw NeverHappened(description: try what()) }
     poll(nil, 0, 10)

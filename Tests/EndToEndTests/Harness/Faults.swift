@@ -32,12 +32,16 @@ struct Fault: Sendable, CustomStringConvertible {
   /// Whether it can look like the deed of a hop or a destination. Every other failure is the machine's own.
   var mayBeAPeers: Bool {
     guard case .error(let code) = effect else { return effect == .late }
+    // Without any address of its own a machine reaches nobody.
+    if call == "connect", code == EADDRNOTAVAIL { return rhythm == .always }
     return Self.peersErrors.contains(code)
   }
 
   private static let peersErrors: Set<Int32> = [
     ECONNREFUSED, ECONNRESET, ECONNABORTED, EPIPE, ETIMEDOUT, EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, ENETDOWN,
-    EPROTO,
+    ENOTCONN, EPROTO,
+    // A local firewall forbids a peer, or this machine has no IPv6.
+    EACCES, EPERM, EAFNOSUPPORT,
   ]
 
   /// What the manual page of each call lists, where a correct program can meet it.
@@ -54,7 +58,7 @@ struct Fault: Sendable, CustomStringConvertible {
       ]
     ),
     ("epoll_create1", [EMFILE, ENFILE, ENOMEM]),
-    ("epoll_ctl", [ENOMEM, ENOSPC, EPERM]),
+    ("epoll_ctl", [ENOMEM, ENOSPC]),
     ("epoll_wait", [EINTR]),
     ("eventfd", [EMFILE, ENFILE, ENODEV, ENOMEM]),
     ("fchmod", [EPERM, EROFS, EIO]),
