@@ -98,6 +98,7 @@ package final class TCPListener {
       guard end <= .now else { return nil }
       restsUntil = nil
     }
+    var broken = 0
     while true {
       do {
         let connection = try acceptNow()
@@ -105,8 +106,8 @@ package final class TCPListener {
         return connection
       } catch .wouldBlock {
         return nil
-      } catch  where error.isOfTheConnection {
-        continue
+      } catch  where error.isOfTheConnection && broken < Self.brokenLimit {
+        broken += 1
       } catch  where error.isShortage && makeRoom() {
         continue
       } catch {
@@ -118,6 +119,9 @@ package final class TCPListener {
       }
     }
   }
+
+  /// After so many connections in a row that broke before they were accepted, others on the loop have their turn.
+  private static let brokenLimit = 64
 
   private func acceptNow() throws(Errno) -> Connection {
     var peer = linux_address()
