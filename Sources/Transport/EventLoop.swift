@@ -17,8 +17,8 @@ package final class EventLoop: TaskExecutor {
     var jobs: [UnownedJob] = []
     var cancellations: [WaitID] = []
     var isStopping = false
-
-    var isEmpty: Bool { jobs.isEmpty && cancellations.isEmpty && !isStopping }
+    /// The alarm has been raised for what is in here.
+    var isAnnounced = false
   }
 
   /// What only the loop's own thread touches. Whatever is large is reserved when the loop starts: later it might not be
@@ -85,14 +85,16 @@ package final class EventLoop: TaskExecutor {
   }
 
   private func submit(_ change: (inout sending Inbox) -> Void) {
-    let wasEmpty = inbox.withLock { inbox in
-      defer { change(&inbox) }
-      return inbox.isEmpty
+    let wasAnnounced = inbox.withLock { inbox in
+      change(&inbox)
+      defer { inbox.isAnnounced = true }
+      return inbox.isAnnounced
     }
-    guard wasEmpty else { return }
+    guard !wasAnnounced else { return }
     var one: UInt64 = 1
-    // A loop that is not woken would never look into its inbox.
     for _ in 0..<Self.alarmTries where unsafe linux_write(alarm.rawValue, &one, 8) == 8 { return }
+    // A loop that is not woken does not look into its inbox: the next to submit tries again.
+    inbox.withLock { $0.isAnnounced = false }
   }
 
   private static let alarmTries = 8

@@ -10,7 +10,7 @@ struct FaultsTests {
   // How many faults of all are tried; without a number about one in twenty, drawn by the seed.
   private static let environment = ProcessInfo.processInfo.environment
   private static let isWhole = environment["SOCKEYE_FAULTS"] == "all"
-  private static let count = environment["SOCKEYE_FAULTS"].flatMap(Int.init) ?? 40
+  private static let count = environment["SOCKEYE_FAULTS"].flatMap(Int.init) ?? 12
   private static let only = environment["SOCKEYE_FAULTS_CALL"]
 
   private static func chosen(seed: UInt64) -> [Fault] {

@@ -193,9 +193,16 @@ struct LimitsTests {
     }
   }
 
+  // A tunnel takes two descriptors: with one limit or the other, the last client gets one and its dial none.
   @Test func `out of descriptors for the dial, the client is told 01`() throws {
+    let last = try [64, 65].map { try lastCode(descriptors: $0) }
+    #expect(last.contains(1), "\(last)")
+  }
+
+  /// The reply to the last client that was heard, of as many as there were descriptors for.
+  private func lastCode(descriptors: Int) throws -> UInt8? {
     let target = try Server.silent()
-    let sockeye = try Sockeye("default: direct\n", arguments: ["--workers", "1"], descriptors: 64)
+    let sockeye = try Sockeye("default: direct\n", arguments: ["--workers", "1"], descriptors: descriptors)
     var clients: [Socket] = []
     var codes: [UInt8] = []
     while clients.count < 64, codes.last != 1 {
@@ -205,14 +212,14 @@ struct LimitsTests {
       codes.append(try client.receiveReply().code)
       clients.append(client)
     }
-    // As many tunnels as there were descriptors for, and then the failure that is told.
-    #expect(codes.count > 1 && codes.dropLast().allSatisfy { $0 == 0 } && codes.last == 1, "\(codes)")
+    #expect(codes.count > 1 && codes.dropLast().allSatisfy { $0 == 0 }, "\(codes)")
     clients = []
     try eventually("served again") {
       let client = try Socket(to: sockeye.address)
       client.setTimeouts(5)
       return try client.requestConnect(to: target.address).code == 0
     }
+    return codes.last
   }
 }
 

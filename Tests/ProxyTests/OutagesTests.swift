@@ -91,7 +91,7 @@ struct OutagesTests {
     let outages = Outages()
     for number in 0..<5000 {
       outages.note(
-        Self.failure(.greet, .closed), of: Self.chain, as: Self.identity("\(number)"), by: Self.client)
+        Self.failure(.authenticate, .closed), of: Self.chain, as: Self.identity("\(number)"), by: Self.client)
     }
     #expect(outages.failure(of: Self.chain, as: Self.identity("0")) != nil)
     #expect(outages.failure(of: Self.chain, as: Self.identity("4999")) == nil)

@@ -85,12 +85,12 @@ final class Outages: Sendable {
 }
 
 extension Failure {
-  /// The first hop was not reached: it has not learnt yet who is coming.
+  /// The first hop was not reached, or failed at a greeting, which names nobody.
   fileprivate var concernsAllIdentities: Bool {
     guard place.hopIndex == 0 else { return false }
     return switch phase {
-    case .resolve, .connect, .tls: true
-    case .greet, .authenticate, .request, .associate, .accept, .relay: false
+    case .resolve, .connect, .tls, .greet: true
+    case .authenticate, .request, .associate, .accept, .relay: false
     }
   }
 

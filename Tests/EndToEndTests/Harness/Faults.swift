@@ -32,7 +32,7 @@ struct Fault: Sendable, CustomStringConvertible {
   /// Whether it can look like the deed of a hop or a destination. Every other failure is the machine's own.
   var mayBeAPeers: Bool {
     // A hop's time may be over before a program has moved its bytes that is slow at everything.
-    guard case .error(let code) = effect else { return effect == .late || rhythm == .always }
+    guard case .error(let code) = effect else { return effect == .late || rhythm != .once }
     // Without any address of its own a machine reaches nobody.
     if call == "connect", code == EADDRNOTAVAIL { return rhythm == .always }
     return Self.peersErrors.contains(code)
