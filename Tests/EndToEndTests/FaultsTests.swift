@@ -22,8 +22,8 @@ struct FaultsTests {
 
   // The sanitizers' own libraries must be the first, and take the same calls' places.
   @Test(
-    .enabled(if: environment["TSAN_OPTIONS"] == nil && environment["ASAN_OPTIONS"] == nil),
-    arguments: [freshSeed])
+    .enabled(if: !isSanitized),
+    arguments: seeds(1))
   func `a system call that fails costs what it was for and nothing else`(seed: UInt64) throws {
     let faults = Self.chosen(seed: seed)
     var bench = try FaultBench()
@@ -43,8 +43,8 @@ struct FaultsTests {
   }
 
   @Test(
-    .enabled(if: environment["TSAN_OPTIONS"] == nil && environment["ASAN_OPTIONS"] == nil),
-    arguments: [freshSeed])
+    .enabled(if: !isSanitized),
+    arguments: seeds(1))
   func `a system call that fails at the start ends the program with an error, or harms nothing`(seed: UInt64)
     throws
   {

@@ -1,11 +1,12 @@
 import Chance
 import Foundation
 
+/// Whether the tests run under a sanitizer.
+let isSanitized = ["TSAN_OPTIONS", "ASAN_OPTIONS"].contains { ProcessInfo.processInfo.environment[$0] != nil }
+
 /// How much more memory a program may have in use after a load than amid it, in bytes. What the sanitizers keep grows
 /// with all that happens.
-let memoryTolerance =
-  ["TSAN_OPTIONS", "ASAN_OPTIONS"].allSatisfy { ProcessInfo.processInfo.environment[$0] == nil }
-  ? 16 << 20 : 256 << 20
+let memoryTolerance = isSanitized ? 256 << 20 : 16 << 20
 
 extension Download {
   /// From 10 KB to 5 MB, as many small ones as large ones, by clients of all manners.
