@@ -50,7 +50,8 @@ package struct Errno: Error, Hashable, Sendable {
       .addressFamilyNotSupported,
       .permissionDenied, .notPermitted:
       true
-    default: false
+    // ENONET, ENOPROTOOPT and EOPNOTSUPP: what the kernel makes of ICMP's unreachable codes 8, 2 and 5.
+    default: [64, 92, 95].contains(rawValue)
     }
   }
 
