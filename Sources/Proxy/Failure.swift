@@ -211,6 +211,14 @@ extension Failure {
 }
 
 extension Failure.Cause {
+  /// No memory or descriptor is left, which closing warm tunnels gives back.
+  var isShortage: Bool {
+    switch self {
+    case .system(let error), .resolution(.shortage(let error)): error.isShortage
+    default: false
+    }
+  }
+
   /// This machine ran short of something.
   var isOurs: Bool {
     switch self {

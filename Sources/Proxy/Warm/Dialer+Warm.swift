@@ -34,7 +34,7 @@ extension Dialer {
     do throws(Failure) {
       return try await askAnew(chain, command, destination, until: deadline)
     } catch {
-      guard error.isOurs, warm.giveUp() else { throw error }
+      guard error.cause.isShortage, warm.giveUp() else { throw error }
       return try await askAnew(chain, command, destination, until: deadline)
     }
   }

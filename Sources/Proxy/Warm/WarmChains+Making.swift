@@ -52,7 +52,7 @@ extension WarmChains {
       entry.add(hop)
       return true
     } catch {
-      if error.isOurs { giveUp() }
+      if error.cause.isShortage { giveUp() }
       dialer.ledger?.note(error, of: entry.chain)
       let resting = error.cause == .system(.timedOut) ? 0 : entry.tunnels.count
       // While others stand, it is one too many, and the hop is not down.
