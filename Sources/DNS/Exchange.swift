@@ -9,6 +9,8 @@ import Transport
 struct Exchange {
   /// How often a server that stays silent is asked.
   private static let rounds = 3
+  /// How many datagrams of a server are read before others on the loop have their turn.
+  private static let datagramsATurn = 16
   /// What is short now may be there again: how long to wait before the first new try.
   private static let shortagePause = Duration.milliseconds(10)
 
@@ -85,7 +87,14 @@ struct Exchange {
       try socket.connect(to: server)
       try socket.send(question.message(id: id), to: nil)
       while true {
+        var count = 0
         while let datagram = try socket.receive() {
+          count += 1
+          // A server that sends without end has its turn like others, and no more time.
+          if count.isMultiple(of: Self.datagramsATurn) {
+            guard Deadline.now < deadline else { throw .timedOut }
+            await Task.yield()
+          }
           switch Result(catching: { () throws(MessageReader.Malformed) in
             try Reply(datagram, to: question, id: id)
           }) {

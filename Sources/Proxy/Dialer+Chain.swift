@@ -144,7 +144,7 @@ extension Dialer {
       }
     } catch {
       var failure = error
-      failure.hasRequestUnderway = isPipelined && flight.hasRequest
+      if isPipelined, flight.hasRequest { failure.hasRequestUnderway = true }
       throw failure
     }
     return reply

@@ -16,6 +16,7 @@ extension Dialer {
   ) async throws(Failure) -> Reached {
     let (pace, isTrialDue) = pipelining.pace(for: chain, asking: command)
     if isTrialDue { warm?.tryPipelining(of: chain) }
+    let start = Deadline.now
     guard pace != .lockstep else { return try await body(pace) }
     do throws(Failure) {
       return try await body(pace)
@@ -24,7 +25,7 @@ extension Dialer {
         throw error
       }
       doubt(culprit, of: chain)
-      guard error.cause != .system(.timedOut), Deadline.now < deadline else { throw error }
+      guard error.cause != .system(.timedOut), deadline.leavesTimeToDial(since: start) else { throw error }
     }
     return try await body(.lockstep)
   }
@@ -63,5 +64,13 @@ extension Dialer {
       guard let culprit else { return }
       pipelining.withdraw(chain.hops[culprit])
     }
+  }
+}
+
+extension Deadline {
+  /// Whether an eighth of the time from `start` on is left. A dial that begins with less would blame a hop for not being
+  /// reached in the time that others, or the client's destination, have left it.
+  func leavesTimeToDial(since start: Deadline) -> Bool {
+    self == .never || since(.now) >= since(start) / 8
   }
 }

@@ -66,7 +66,10 @@ extension Failure {
     guard case .hop(let index, let count, _) = place else { return .destination }
     if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .ours }
     switch phase {
-    case .resolve, .connect, .tls, .greet, .authenticate:
+    case .resolve:
+      // That a name server does not answer says nothing of the hop.
+      return cause == .resolution(.notFound) || cause == .resolution(.noData) ? .hop : .suspect
+    case .connect, .tls, .greet, .authenticate:
       // The client's request had left already, and may be what was not borne on the way.
       return hasRequestUnderway ? .suspect : .hop
     case .associate, .accept, .relay:
@@ -86,13 +89,7 @@ extension Failure {
   /// A refused login at a hop with identities concerns one identity: a quota that one client has used up.
   func blame(in chain: Chain) -> Blame {
     guard let index = place.hopIndex, chain.hops.indices.contains(index) else { return blame }
-    return blame == .hop && isLogin && chain.hops[index].isIsolated ? .suspect : blame
-  }
-
-  /// The hop refused who we said we are. SOCKS4 has two words for that (5C, 5D), in its answer to the request.
-  private var isLogin: Bool {
-    if case .socks4Reply(let code) = cause { return code != .rejected }
-    return phase == .authenticate
+    return blame == .hop && phase == .authenticate && chain.hops[index].isIsolated ? .suspect : blame
   }
 
   /// What a last hop's end of a request means: the table for connections of clients, checks and warm tunnels alike.
@@ -101,7 +98,7 @@ extension Failure {
   /// |---|---|
   /// | SOCKS5 02 to 06, HTTP 403 and 404 | the destination's: the client is told, and no other member is asked |
   /// | SOCKS5 01, 07, 08 and others, SOCKS4 5B, HTTP 502, 503, 504 and others | a refusal: the next member is asked, and the hop stays up |
-  /// | SOCKS4 5C and 5D, HTTP 401 and 407 | the hop's: it refused the login |
+  /// | SOCKS4 5C and 5D, HTTP 401 and 407 | the hop becomes suspect: it refused the login, perhaps for this destination only |
   /// | none: closed, reset, silent, malformed | the hop becomes suspect |
   ///
   /// For a check all of these are failures, since the table itself chose the destination.
@@ -120,9 +117,8 @@ extension Failure {
       default: .refusal
       }
     // 5B is SOCKS4's one word for both, too.
-    case .socks4Reply(.rejected), .beyondSOCKS4, .beyondHTTP, .withoutUDP, .noWay:
-      .refusal
-    case .socks4Reply: .hop
+    case .socks4Reply(let code): code == .identUnreachable || code == .identMismatch ? .suspect : .refusal
+    case .beyondSOCKS4, .beyondHTTP, .withoutUDP, .noWay: .refusal
     default: .suspect
     }
   }

@@ -94,10 +94,12 @@ struct Hop {
         bound: Endpoint(reply.bound.address, port: reply.bound.port))
     case .http:
       let status = try await status(over: stream, input: &input, phase: phase, until: deadline)
-      // That is a word about ourselves, and not about what was asked for.
       if status.isAboutCredentials {
         let cause = upstream.credentials == nil ? Failure.Cause.status(status) : .credentials
-        throw Failure(place, .authenticate, cause)
+        var failure = Failure(place, .authenticate, cause)
+        // Proxies may ask for another login for some destinations, and the last hop's the client chose.
+        failure.hasRequestUnderway = index == count - 1
+        throw failure
       }
       return Reply(
         refusal: status.isSuccess ? nil : .status(status), bound: Endpoint(.unspecified4, port: 0))

@@ -180,6 +180,7 @@ extension Dialer {
     _ request: Request, by journey: Journey, until deadline: Deadline,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
+    let first = Deadline.now
     while let way = journey.next() {
       onWay(way)
       let start = Deadline.now
@@ -198,7 +199,7 @@ extension Dialer {
         var failure = error
         failure.elapsed = Deadline.now.since(start)
         if case .chain(let chain) = way { ledger?.note(failure, of: chain) }
-        guard journey.fail(failure), Deadline.now < deadline else { throw journey.conclude() }
+        guard journey.fail(failure), deadline.leavesTimeToDial(since: first) else { throw journey.conclude() }
       }
     }
     throw journey.conclude()

@@ -87,6 +87,55 @@ struct SuspectHopTests {
     #expect(try sockeye.session(to: target.address).contains(" via=b tried=\"a: "))
   }
 
+  /// Proxies may ask for another login for some destinations: squid does, by its access lists.
+  @Test(
+    arguments: [
+      ("http", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
+      ("http", "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"),
+      ("socks4a", "\u{0}\u{5C}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"),
+      ("socks4a", "\u{0}\u{5D}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"),
+    ])
+  func `a login asked for one destination takes the proxy from nobody else (T32)`(
+    scheme: String, refusal: String
+  ) throws {
+    let target = try Server.echo(on: "127.0.0.1:0")
+    let hop = try Server { client in
+      let isEvil: Bool
+      if scheme == "http" {
+        isEvil = try client.receiveHead().contains("127.0.0.66:")
+      } else {
+        isEvil = try client.receiveSOCKS4Request().destination.contains("127.0.0.66:")
+      }
+      if isEvil {
+        try client.send(refusal)
+      } else if scheme == "http" {
+        try client.send("HTTP/1.1 200 OK\r\n\r\n")
+      } else {
+        try client.send(0, 90, 0, 0, 0, 0, 0, 0)
+      }
+      while case .bytes(let bytes) = try client.receive() { try client.send(bytes) }
+    }
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "\(scheme)://\(hop.address)"}
+      groups: {exits: {members: [a, direct]}}
+      default: exits
+
+      """)
+    let sockeye = controlled.sockeye
+    for _ in 0..<5 {
+      let evil = try Socket(to: sockeye.address, from: "127.0.0.2")
+      #expect(try evil.requestConnect(to: "127.0.0.66:\(target.port)").code != 0)
+      let client = try Socket(to: sockeye.address, from: "127.0.0.3")
+      #expect(try client.requestConnect(to: target.address).code == 0)
+      client.finish()
+      _ = try client.receiveToEnd()
+    }
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
+    #expect(target.accepted.all.isEmpty)
+    #expect(!sockeye.log.contains { $0.contains(" via=direct ") })
+  }
+
   @Test func `a gateway whose exit is gone is passed over, and stays up`() throws {
     let target = try Server.echo()
     for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {

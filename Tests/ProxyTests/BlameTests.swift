@@ -20,7 +20,6 @@ struct BlameTests {
       Failure(lastHop, .connect, .reply(.connectionRefused)),
       Failure(firstHop, .greet, .closed), Failure(lastHop, .greet, .system(.timedOut)),
       Failure(lastHop, .authenticate, .credentials),
-      Failure(lastHop, .request, .socks4Reply(.identMismatch)),
       // What is asked of a hop that is not the last is the table's choice.
       Failure(firstHop, .request, .system(.timedOut)), Failure(firstHop, .request, .reply(.notAllowed)),
     ])
@@ -29,16 +28,18 @@ struct BlameTests {
     // Unless the client's request had left as well: then that may be what was not borne.
     var pipelined = failure
     pipelined.hasRequestUnderway = true
-    #expect(pipelined.blame == .suspect || failure.cause == .socks4Reply(.identMismatch))
+    #expect(pipelined.blame == .suspect || failure.phase == .resolve)
   }
 
   @Test(
     arguments: [
       .closed, .system(.connectionReset), .system(.brokenPipe), .system(.timedOut), .violation(.version(4)),
-      .http(.notHTTP), .tls(.notTLS),
+      .http(.notHTTP), .tls(.notTLS), .socks4Reply(.identUnreachable), .socks4Reply(.identMismatch),
     ] as [Failure.Cause])
   func `a hop that does not answer a request is suspect, and not down`(cause: Failure.Cause) {
     #expect(Failure(Self.lastHop, .request, cause).blame == .suspect)
+    // To a request for datagrams any reply is one.
+    if case .socks4Reply = cause { return }
     #expect(Failure(Self.lastHop, .associate, cause).blame == .suspect)
     #expect(Failure(Self.firstHop, .relay, cause).blame == .suspect)
   }
@@ -59,8 +60,15 @@ struct BlameTests {
     #expect(Failure(Self.lastHop, .request, .status(status)).blame == blame)
   }
 
+  @Test(arguments: [.timedOut, .serverFailure, .unreachable, .malformed] as [ResolutionFailure])
+  func `a name server that fails takes no hop down`(failure: ResolutionFailure) {
+    #expect(Failure(Self.firstHop, .resolve, .resolution(failure)).blame == .suspect)
+  }
+
   @Test func `SOCKS4 has one word for all that destinations and hops do, and another is asked`() {
-    #expect(Failure(Self.lastHop, .request, .socks4Reply(.rejected)).blame == .refusal)
+    for code in [.rejected, .init(rawValue: 99)] as [SOCKS4.ReplyCode] {
+      #expect(Failure(Self.lastHop, .request, .socks4Reply(code)).blame == .refusal)
+    }
   }
 
   @Test func `a login refused to one identity takes the hop away from no other`() {

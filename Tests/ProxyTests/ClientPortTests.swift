@@ -20,11 +20,12 @@ struct ClientPortTests {
   func `a port at no address is believed on loopback only, where no NAT changes it (G1, G2)`(
     client: IPAddress, hint: String, port: UInt16?
   ) throws {
-    #expect(ClientPort(of: client, hint: try #require(Endpoint(hint))).number == port)
+    #expect(
+      ClientPort(of: client, isLocal: client.isLoopback, hint: try #require(Endpoint(hint))).number == port)
   }
 
   @Test func `the first datagram decides, and others are strangers (G7, G8)`() throws {
-    var port = ClientPort(of: Self.remote, hint: try #require(Endpoint("0.0.0.0:4000")))
+    var port = ClientPort(of: Self.remote, isLocal: false, hint: try #require(Endpoint("0.0.0.0:4000")))
     #expect(port.admits(5000, at: Self.start))
     #expect(port.use(5000, at: Self.start) == nil)
     #expect(port.admits(5000, at: Self.start + .seconds(100)))
@@ -33,7 +34,7 @@ struct ClientPortTests {
   }
 
   @Test func `a client that moves after ten seconds of silence is followed (G8)`() throws {
-    var port = ClientPort(of: Self.remote, hint: try #require(Endpoint("0.0.0.0:0")))
+    var port = ClientPort(of: Self.remote, isLocal: false, hint: try #require(Endpoint("0.0.0.0:0")))
     _ = port.use(5000, at: Self.start)
     _ = port.use(5000, at: Self.start + .seconds(3))
     #expect(!port.admits(6000, at: Self.start + .milliseconds(12_999)))
@@ -43,11 +44,27 @@ struct ClientPortTests {
     #expect(port.admits(6000, at: Self.start + .seconds(14)))
   }
 
+  @Test func `a client that only receives is not silent, and keeps its port (G8, T21)`() throws {
+    var port = ClientPort(of: Self.remote, isLocal: false, hint: try #require(Endpoint("0.0.0.0:0")))
+    _ = port.use(5000, at: Self.start)
+    port.answer(at: Self.start + .seconds(9))
+    #expect(!port.admits(6000, at: Self.start + .seconds(18)))
+    #expect(port.admits(6000, at: Self.start + .seconds(19)))
+  }
+
+  @Test func `a client at an address of this host does not move, since others have the same address (T21)`()
+    throws
+  {
+    var port = ClientPort(of: Self.remote, isLocal: true, hint: try #require(Endpoint("0.0.0.0:0")))
+    _ = port.use(5000, at: Self.start)
+    #expect(!port.admits(6000, at: Self.start + .seconds(1000)))
+  }
+
   @Test(arguments: [(remote, "203.0.113.1:4000"), (.loopback4, "0.0.0.0:4000"), (.loopback4, "0.0.0.0:0")])
   func `a client that told its port, or is on loopback, does not move (G2)`(client: IPAddress, hint: String)
     throws
   {
-    var port = ClientPort(of: client, hint: try #require(Endpoint(hint)))
+    var port = ClientPort(of: client, isLocal: client.isLoopback, hint: try #require(Endpoint(hint)))
     _ = port.use(4000, at: Self.start)
     #expect(!port.admits(5000, at: Self.start + .seconds(1000)))
   }

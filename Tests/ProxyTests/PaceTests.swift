@@ -89,3 +89,15 @@ struct PaceTests {
     #expect(pace.contains(63) && !pace.contains(64) && !pace.contains(-1))
   }
 }
+
+struct TimeToDialTests {
+  @Test func `a dial that is begun again has an eighth of the time at least`() {
+    let now = Deadline.now
+    #expect((now + .seconds(80)).leavesTimeToDial(since: now))
+    #expect(
+      !(now + .seconds(1)).leavesTimeToDial(since: Deadline(nanoseconds: now.nanoseconds - 30_000_000_000)))
+    #expect(
+      (now + .seconds(60)).leavesTimeToDial(since: Deadline(nanoseconds: now.nanoseconds - 30_000_000_000)))
+    #expect(Deadline.never.leavesTimeToDial(since: now))
+  }
+}

@@ -78,7 +78,8 @@ final class Association: @unchecked Sendable {
     relay = socket
     relayAddress = bound
     let client = terms.peer ?? SocketAddress(.loopback4, port: 0)
-    port = ClientPort(of: client.address, hint: hint)
+    port = ClientPort(
+      of: client.address, isLocal: client.address.isLoopback || client.address.isOfThisHost, hint: hint)
     source = client.at(port: port.number ?? 0)
     self.seat = seat
     self.terms = terms
@@ -246,6 +247,7 @@ final class Association: @unchecked Sendable {
       return false
     }
     guard port.number != nil else { return true }
+    port.answer(at: loop.now)
     let batch = loop.datagrams
     let payload = batch.byteCount(of: slot)
     if latest?.source != source {

@@ -28,7 +28,7 @@ extension Dialer {
         guard error.isOfALostTunnel else { throw error }
         warm.noteLoss(chain, for: purpose, age: asked.since(tunnel.since))
         // Slowness is no reason to ask again.
-        guard Deadline.now < deadline else { throw error }
+        guard deadline.leavesTimeToDial(since: asked) else { throw error }
       }
     }
     do throws(Failure) {
