@@ -76,13 +76,6 @@ extension IPAddress {
     }
   }
 
-  /// The same address for all addresses that one client can choose from: all of loopback, and an IPv6 /64.
-  package var oneClient: IPAddress {
-    guard !unmapped.isLoopback else { return .loopback4 }
-    guard case .v6(let bits) = unmapped else { return unmapped }
-    return .v6((bits.value >> 64) << 64)
-  }
-
   /// For use inside one network: RFC 1918, RFC 6598 (shared), RFC 4193 (unique local), and link-local addresses.
   package var isPrivate: Bool {
     switch self {

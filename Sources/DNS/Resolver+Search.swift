@@ -8,20 +8,20 @@ extension Resolver {
   /// which name is meant.
   ///
   /// - Parameter searchesAlways: whether a name with a dot in it may be meant in a domain of `search`.
-  func search(for name: DomainName, for owner: Owner, searchesAlways: Bool) -> Lookup {
+  func search(for name: DomainName, for client: Client?, searchesAlways: Bool) -> Lookup {
     let names = shared.names(for: name, searchesAlways: searchesAlways, at: .now)
-    if let names, let lookup = lookup(oneOf: names, for: owner) { return lookup }
+    if let names, let lookup = lookup(oneOf: names, for: client) { return lookup }
     let search = Search(for: name)
     let task = Task(executorPreference: loop) {
-      await self.run(search, for: owner, searchesAlways: searchesAlways)
+      await self.run(search, for: client, searchesAlways: searchesAlways)
     }
     return Lookup(v4: search.v4, v6: search.v6, claim: Lookup.Claim { task.cancel() }, on: loop)
   }
 
   /// The lookup of the name that is meant; `nil` when a name server must be asked to know which that is.
-  private func lookup(oneOf names: [DomainName], for owner: Owner) -> Lookup? {
+  private func lookup(oneOf names: [DomainName], for client: Client?) -> Lookup? {
     for name in names {
-      let lookup = lookup(absolute: name, for: owner)
+      let lookup = lookup(absolute: name, for: client)
       if name == names.last { return names.count == 1 || lookup.isComplete ? lookup : nil }
       guard lookup.isComplete else { return nil }
       if !lookup.isMissing { return lookup }
@@ -44,11 +44,11 @@ extension Resolver {
     }
   }
 
-  private func run(_ search: Search, for owner: Owner, searchesAlways: Bool) async {
+  private func run(_ search: Search, for client: Client?, searchesAlways: Bool) async {
     await shared.waitForFiles()
     let names = shared.names(for: search.name, searchesAlways: searchesAlways, at: .now) ?? [search.name]
     for name in names {
-      let lookup = lookup(absolute: name, for: owner)
+      let lookup = lookup(absolute: name, for: client)
       while true {
         if lookup.isComplete, lookup.isMissing, name != names.last { break }
         if lookup.isComplete || lookup.isFound { tell(lookup, to: search) }

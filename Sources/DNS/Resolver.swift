@@ -17,43 +17,17 @@ package final class Resolver: Sendable {
     var open: [Question: Query] = [:]
     /// Open questions that no lookup awaits, in the order in which they were given up.
     var unawaited: [Query] = []
-    /// How many open questions the lookups of each owner await.
-    var shares: [Owner: Int] = [:]
+    /// How many open questions the lookups of each client await; `nil`: those of the program itself.
+    var shares: [Client?: Int] = [:]
     var hasEnded = false
   }
 
   /// How many questions may be open: more fail with `overloaded`.
   static let openLimit = 4096
-  /// How many of them the lookups of one owner may await.
+  /// How many of them the lookups of one client, or of the program itself, may await.
   static let shareLimit = openLimit / 4
   /// How many may go on, for the cache, when no lookup awaits them any more. They make room for any that is awaited.
   static let unawaitedLimit = 64
-
-  /// For whom a lookup is made.
-  package struct Owner: Hashable, Sendable {
-    private let client: IPAddress?
-    private let isProgram: Bool
-
-    /// The program itself, for its checks and for connections to come.
-    package static let program = Owner(client: nil, isProgram: true)
-
-    private init(client: IPAddress?, isProgram: Bool) {
-      self.client = client
-      self.isProgram = isProgram
-    }
-
-    /// A client, by its address. In IPv6 its network counts (/64), of which it may have any address.
-    ///
-    /// - Parameter client: `nil` for those over Unix-domain sockets.
-    package init(client: IPAddress?) {
-      self.isProgram = false
-      if case .v6(let bits)? = client {
-        self.client = .v6((bits.value >> 64) << 64)
-      } else {
-        self.client = client
-      }
-    }
-  }
 
   /// What a name is to whoever looks it up.
   package enum Role: Sendable {
@@ -87,20 +61,21 @@ package final class Resolver: Sendable {
   /// there alone. These and what the cache holds are answered at once.
   ///
   /// - Parameters:
-  ///   - owner: fails with `overloaded` when its lookups await as many questions as `shareLimit`.
+  ///   - client: for whom; `nil`: the program itself, for its checks and for connections to come. The lookup fails with
+  ///     `overloaded` when those of the client await as many questions as `shareLimit`.
   ///   - role: whether the name may be meant in a domain of `search` (resolv.conf(5)).
-  package func lookup(_ name: DomainName, for owner: Owner, as role: Role = .destination) -> Lookup {
+  package func lookup(_ name: DomainName, for client: Client?, as role: Role = .destination) -> Lookup {
     guard role == .hop || !name.text.utf8.contains(UInt8(ascii: ".")) else {
-      return lookup(absolute: name, for: owner)
+      return lookup(absolute: name, for: client)
     }
-    return search(for: name, for: owner, searchesAlways: role == .hop)
+    return search(for: name, for: client, searchesAlways: role == .hop)
   }
 
   /// Looks up a name that is absolute.
-  func lookup(absolute name: DomainName, for owner: Owner) -> Lookup {
-    let v4 = query(.addresses(of: name, .v4), for: owner)
-    let v6 = query(.addresses(of: name, .v6), for: owner)
-    return Lookup(v4: v4, v6: v6, claim: claim(on: [v4, v6], for: owner), on: loop)
+  func lookup(absolute name: DomainName, for client: Client?) -> Lookup {
+    let v4 = query(.addresses(of: name, .v4), for: client)
+    let v6 = query(.addresses(of: name, .v6), for: client)
+    return Lookup(v4: v4, v6: v6, claim: claim(on: [v4, v6], for: client), on: loop)
   }
 
   /// The name of `address` (PTR, RFC 1035 §3.5).
@@ -108,10 +83,10 @@ package final class Resolver: Sendable {
   /// What /etc/hosts mentions is answered from there, with the first name it has, and loopback is otherwise
   /// `localhost`: neither is asked of a server.
   package func name(
-    of address: IPAddress, for owner: Owner, until deadline: Deadline
+    of address: IPAddress, for client: Client?, until deadline: Deadline
   ) async throws(Unresolved) -> DomainName {
-    let query = query(.name(of: address.unmapped), for: owner)
-    let claim = claim(on: [query], for: owner)
+    let query = query(.name(of: address.unmapped), for: client)
+    let claim = claim(on: [query], for: client)
     defer { withExtendedLifetime(claim) {} }
     do throws(ResolutionFailure) {
       while query.answer == nil { try await loop.waitForAnswer(to: query, until: deadline) }
@@ -123,14 +98,14 @@ package final class Resolver: Sendable {
   }
 
   /// An answered query, or an open one, which is still to be claimed.
-  private func query(_ question: Question, for owner: Owner) -> Query {
+  private func query(_ question: Question, for client: Client?) -> Query {
     let state = own
     if case .answered(let answer, let server) = shared.knowledge(of: question, at: .now) {
       return Query(question, answer: answer, server: server)
     }
     if let query = state.open[question] { return query }
     guard !state.hasEnded else { return Query(question, answer: .failure(.cancelled)) }
-    guard state.shares[owner, default: 0] < Self.shareLimit, makeRoom() else {
+    guard state.shares[client, default: 0] < Self.shareLimit, makeRoom() else {
       return Query(question, answer: .failure(.overloaded))
     }
     let query = Query(question)
@@ -163,8 +138,8 @@ package final class Resolver: Sendable {
   /// How many questions are open.
   var openCount: Int { own.open.count }
 
-  /// Keeps those of `queries` that are open for as long as the claim exists, and counts them for `owner`.
-  private func claim(on queries: [Query], for owner: Owner) -> Lookup.Claim? {
+  /// Keeps those of `queries` that are open for as long as the claim exists, and counts them for the client.
+  private func claim(on queries: [Query], for client: Client?) -> Lookup.Claim? {
     let state = own
     let queries = queries.filter { $0.answer == nil }
     guard !queries.isEmpty else { return nil }
@@ -172,14 +147,14 @@ package final class Resolver: Sendable {
       query.lookups += 1
       state.unawaited.removeAll { $0 === query }
     }
-    state.shares[owner, default: 0] += queries.count
-    return Lookup.Claim { [self] in release(queries, of: owner) }
+    state.shares[client, default: 0] += queries.count
+    return Lookup.Claim { [self] in release(queries, of: client) }
   }
 
-  private func release(_ queries: [Query], of owner: Owner) {
+  private func release(_ queries: [Query], of client: Client?) {
     let state = own
-    let rest = state.shares[owner, default: 0] - queries.count
-    state.shares[owner] = rest > 0 ? rest : nil
+    let rest = state.shares[client, default: 0] - queries.count
+    state.shares[client] = rest > 0 ? rest : nil
     for query in queries {
       query.lookups -= 1
       guard !query.isAwaited, query.answer == nil else { continue }

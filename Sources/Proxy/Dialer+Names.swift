@@ -8,7 +8,7 @@ extension Dialer {
   /// The addresses of a name, looked up here: all of them, IPv4 first.
   func addresses(of name: DomainName, until deadline: Deadline) async throws(Unresolved) -> [IPAddress] {
     if let addresses = policy.hosts.addresses(for: name) { return addresses }
-    let lookup = resolver.lookup(name, for: owner)
+    let lookup = resolver.lookup(name, for: client)
     let deadline = min(deadline, .after(policy.timeouts.dns))
     do throws(ResolutionFailure) {
       while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }

@@ -29,7 +29,7 @@ extension Dialer {
     }
     do throws(Unresolved) {
       return try await resolver.name(
-        of: address, for: owner, until: min(deadline, .after(policy.timeouts.dns)))
+        of: address, for: client, until: min(deadline, .after(policy.timeouts.dns)))
     } catch {
       throw Failure(.destination, resolving: destination.host, error)
     }

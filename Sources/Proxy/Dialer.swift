@@ -24,8 +24,9 @@ struct Dialer: Sendable {
   let ownListeners: OwnListeners
   let pipelining: Pipelining
   let identities: Identities
-  /// For whom names are looked up.
-  var owner = Resolver.Owner.program
+  /// The client that waits, for whom names are looked up and whose share of the tunnels at rest is used; `nil`: the
+  /// program dials for itself.
+  var client: Client?
   /// Told when this machine runs short of something.
   var shortages: Shortages?
   /// Told what becomes of each dial through a chain.
@@ -36,8 +37,6 @@ struct Dialer: Sendable {
   var onWay: @Sendable (Way) -> Void = { _ in }
   /// Chooses the ways, when a plan is dialled.
   var journey: Journey?
-  /// The client whose share of the tunnels at rest is used; `nil` when no client waits.
-  var client: Client?
   /// Has tunnels to last hops that wait; `nil`: every chain is dialled from its first hop on.
   var warm: WarmChains?
   /// Told the relay of each hop: the address that it named, and the one that is used; for `trace`.
@@ -123,7 +122,7 @@ struct Dialer: Sendable {
       if let address = addresses.first(where: { families.contains($0.family) }) { return address }
       throw Failure(place, resolving: host, .resolution(.noData), askedOf: nil)
     }
-    let lookup = resolver.lookup(name, for: owner, as: place.nameRole)
+    let lookup = resolver.lookup(name, for: client, as: place.nameRole)
     do throws(ResolutionFailure) {
       while true {
         for family in families {
@@ -179,7 +178,7 @@ struct Dialer: Sendable {
       if let addresses = policy.hosts.addresses(for: name) {
         race.add(addresses)
       } else {
-        let lookup = resolver.lookup(name, for: owner, as: place.nameRole)
+        let lookup = resolver.lookup(name, for: client, as: place.nameRole)
         race.add(lookup, until: min(deadline, .after(policy.timeouts.dns)))
       }
       return try await race.run(until: deadline)

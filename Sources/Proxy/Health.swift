@@ -184,7 +184,7 @@ extension Standing {
     case (.doubtful(let hasAdmitted), _):
       if hasAdmitted { show(.admission) }
       if case .client = purpose {
-        doubt(of: request.client, for: request.destination.host, at: now, jitter: jitter)
+        doubt(of: request.owner, for: request.destination.host, at: now, jitter: jitter)
       } else {
         endTrial()
       }

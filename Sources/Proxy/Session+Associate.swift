@@ -16,7 +16,8 @@ extension Session {
       throw refusal(.unsupported("udp associate"), .commandNotSupported)
     }
     let terms = Association.Terms(
-      peer: peer, user: request.user, listener: listener.id, service: service, policy: policy)
+      peer: peer, client: place.client, user: request.user, listener: listener.id, service: service,
+      policy: policy)
     let way = try await onlyChain(for: terms, client)
     guard let seat = worker.server.occupancy.seatAssociation(limit: policy.limits.associations) else {
       let reached = ReachedLimit(.associations, of: policy.limits)

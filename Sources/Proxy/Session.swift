@@ -17,7 +17,7 @@ final class Session: @unchecked Sendable {
   /// `nil` once the session is a tunnel: no rule is asked about it again, and a tunnel that outlives many reloads must not
   /// keep the table of each.
   private var obeyed: Policy?
-  private var place: Occupancy.Place
+  private(set) var place: Occupancy.Place
   let worker: Worker
   private let start = Deadline.now
   let peer: SocketAddress?
@@ -199,7 +199,7 @@ final class Session: @unchecked Sendable {
   func routed(_ request: ClientHandshake.Request, as command: Request.Command) -> Request {
     Request(
       command, to: request.message.destination, client: peer?.address, user: request.user,
-      listener: listener.id)
+      listener: listener.id, of: place.client)
   }
 
   /// The verdict, if it lets the request pass.
@@ -230,13 +230,12 @@ final class Session: @unchecked Sendable {
   ) async throws(Refusal) -> Reached {
     let start = Deadline.now
     defer { dialTime = Deadline.now.since(start) }
-    var dialer = worker.dialer(policy, for: Resolver.Owner(client: peer?.address))
+    var dialer = worker.dialer(policy, for: place.client)
     if case .plan(let plan) = verdict.outcome {
       journey = worker.journey(by: plan, for: request)
       dialer.journey = journey
     }
     dialer.warm = worker.warm
-    dialer.client = place.client
     return try await whileAwaited(by: client) { () async throws(Failure) in
       try await body(dialer, verdict.route?.timeout ?? policy.timeouts.dial)
     }

@@ -217,7 +217,7 @@ package struct Tracer: Sendable {
   private func lookUp(
     _ name: DomainName, for request: Request, by dialer: Dialer
   ) async throws(Failure) -> [IPAddress] {
-    let lookup = dialer.resolver.lookup(name, for: dialer.owner)
+    let lookup = dialer.resolver.lookup(name, for: dialer.client)
     let deadline = Deadline.after(dialer.policy.timeouts.dns)
     do throws(ResolutionFailure) {
       while !lookup.suffices(for: request, by: dialer.policy.table) {

@@ -184,11 +184,11 @@ final class Worker: @unchecked Sendable {
 
   // MARK: Dialling
 
-  /// Dials from this loop, for somebody who obeys `policy`.
-  func dialer(_ policy: Policy, for owner: Resolver.Owner = .program) -> Dialer {
+  /// Dials from this loop as `policy` says, for a client or for the program itself.
+  func dialer(_ policy: Policy, for client: Client? = nil) -> Dialer {
     Dialer(
       loop: loop, resolver: resolver, policy: policy, ownListeners: server.ownListeners,
-      pipelining: server.pipelining, identities: server.identities, owner: owner,
+      pipelining: server.pipelining, identities: server.identities, client: client,
       shortages: server.shortages, ledger: ledger)
   }
 
@@ -258,7 +258,7 @@ final class Worker: @unchecked Sendable {
     guard let listener = policy[listener: number]?.listener, listener.admits(connection.peer?.address) else {
       return connection.close()
     }
-    let (admission, notice) = server.occupancy.enter(Client(connection), limits: policy.limits)
+    let (admission, notice) = server.occupancy.enter(connection.client, limits: policy.limits)
     if let notice { tell(notice, of: connection.peer, at: listener) }
     guard case .admitted(let seat) = admission else { return connection.close() }
     do throws(Errno) {

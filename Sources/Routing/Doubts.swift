@@ -6,8 +6,8 @@ import Addresses
 /// whose name makes a filter on the way cut the connection. So requests of one client count against the upstream for
 /// that client only, and requests of several clients for several destinations count against it for all.
 struct Doubts: Hashable, Sendable {
-  private struct Client: Hashable, Sendable {
-    let address: IPAddress?
+  private struct Witness: Hashable, Sendable {
+    let client: Client?
     /// Different ones, at most `enough`.
     var destinations: [Host] = []
     var latest: Moment
@@ -15,7 +15,7 @@ struct Doubts: Hashable, Sendable {
     var end: Moment = 0
   }
 
-  private var clients: [Client] = []
+  private var witnesses: [Witness] = []
 
   /// So many clients, and so many destinations, are evidence.
   private static let enough = 3
@@ -27,28 +27,26 @@ struct Doubts: Hashable, Sendable {
   private static let avoidance: Moment = 30_000_000_000
 
   /// Adds a request; true when there is evidence that the upstream fails for all.
-  mutating func add(of client: IPAddress?, for destination: Host, at now: Moment) -> Bool {
-    let address = client?.oneClient
-    clients.removeAll { now > $0.latest + Self.lifetime }
-    var entry = Client(address: address, latest: now)
-    if let index = clients.firstIndex(where: { $0.address == address }) {
-      entry = clients.remove(at: index)
+  mutating func add(of client: Client?, for destination: Host, at now: Moment) -> Bool {
+    witnesses.removeAll { now > $0.latest + Self.lifetime }
+    var entry = Witness(client: client, latest: now)
+    if let index = witnesses.firstIndex(where: { $0.client == client }) {
+      entry = witnesses.remove(at: index)
       entry.latest = now
-    } else if clients.count == Self.most {
-      clients.removeFirst()
+    } else if witnesses.count == Self.most {
+      witnesses.removeFirst()
     }
     if entry.destinations.count < Self.enough, !entry.destinations.contains(destination) {
       entry.destinations.append(destination)
     }
     if entry.destinations.count == Self.enough { entry.end = now + Self.avoidance }
-    clients.append(entry)
-    return clients.count >= Self.enough && Set(clients.flatMap(\.destinations)).count >= Self.enough
+    witnesses.append(entry)
+    return witnesses.count >= Self.enough && Set(witnesses.flatMap(\.destinations)).count >= Self.enough
   }
 
   /// Whether the client's own requests, for several destinations, got no answer.
-  func hold(for client: IPAddress?, at now: Moment) -> Bool {
-    guard !clients.isEmpty else { return false }
-    let address = client?.oneClient
-    return clients.contains { $0.address == address && now < $0.end }
+  func hold(for client: Client?, at now: Moment) -> Bool {
+    guard !witnesses.isEmpty else { return false }
+    return witnesses.contains { $0.client == client && now < $0.end }
   }
 }

@@ -25,16 +25,19 @@ package struct Request: Hashable, Sendable {
   /// The authenticated name, or with `auth: optional` the given one.
   package var user: String?
   package var listener: ListenerID
+  /// The client as limits and findings count it; `nil`: the program itself.
+  package var owner: Client?
 
   package init(
     _ command: Command = .connect, to destination: Endpoint, client: IPAddress? = nil, user: String? = nil,
-    listener: ListenerID = ListenerID(address: "127.0.0.1:1080")
+    listener: ListenerID = ListenerID(address: "127.0.0.1:1080"), of owner: Client? = nil
   ) {
     self.command = command
     self.destination = destination
     self.client = client
     self.user = user
     self.listener = listener
+    self.owner = owner ?? client.map { Client(at: $0) }
   }
 }
 

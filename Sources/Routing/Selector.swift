@@ -197,7 +197,7 @@ struct Selector<Generator: RandomNumberGenerator> {
     if detours.failed.contains(upstream.name) { return .failed }
     let standing = standings[upstream]
     if standing.isDown(at: now) { return .down }
-    return standing.isDoubtful(to: request.client, at: now) ? .doubtful : .up
+    return standing.isDoubtful(to: request.owner, at: now) ? .doubtful : .up
   }
 
   /// Of the best way through it, hops before and behind it left aside.

@@ -42,7 +42,7 @@ package struct Standing: Hashable, Sendable {
   package func isDown(at now: Moment) -> Bool { failures > 0 && (now < pauseEnd || now < trialEnd) }
 
   /// Whether it did not answer this client's requests for several destinations. Others know nothing of that.
-  package func isDoubtful(to client: IPAddress?, at now: Moment) -> Bool { doubts.hold(for: client, at: now) }
+  package func isDoubtful(to client: Client?, at now: Moment) -> Bool { doubts.hold(for: client, at: now) }
 
   /// When the pause of an upstream that failed ends; `nil` when the next connection may try it.
   package func restEnd(at now: Moment) -> Moment? { failures > 0 && now < pauseEnd ? pauseEnd : nil }
@@ -85,7 +85,7 @@ package struct Standing: Hashable, Sendable {
   /// It took a client's request and did not answer: it hung up, fell silent, or broke the protocol. That is its failure
   /// when it happens to several clients with several destinations, or in a trial after such a failure.
   package mutating func doubt(
-    of client: IPAddress?, for destination: Host, at now: Moment, jitter: Double
+    of client: Client?, for destination: Host, at now: Moment, jitter: Double
   ) {
     trialEnd = 0
     let isEvidence = doubts.add(of: client, for: destination, at: now)

@@ -74,9 +74,11 @@ package final class TCPListener {
     /// `nil` for a Unix-domain client.
     package let peer: SocketAddress?
 
-    /// The number of the user at the other end of a Unix-domain socket.
-    package var peerUser: UInt32? {
-      (try? Errno.check(linux_peer_user(rawValue))).map { UInt32($0) }
+    /// Whose connection it is. Users of Unix-domain sockets whom the kernel does not tell are one client.
+    package var client: Client {
+      if let peer { return Client(at: peer) }
+      let user = try? Errno.check(linux_peer_user(rawValue))
+      return Client(user: user.map { UInt32($0) } ?? .max)
     }
 
     /// Closes a connection that nobody will serve.

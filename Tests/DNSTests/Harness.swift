@@ -107,7 +107,7 @@ func withResolver(
 extension Resolver {
   /// Both answers, once they came.
   func answers(_ name: String, within limit: Duration = .seconds(60)) async throws -> Answers {
-    let lookup = lookup(try DomainName(name), for: .program)
+    let lookup = lookup(try DomainName(name), for: nil)
     let deadline = Deadline.after(limit)
     while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }
     return Answers(v4: try #require(lookup.v4), v6: try #require(lookup.v6), failure: lookup.failure)
@@ -119,7 +119,7 @@ extension Resolver {
   func expect(
     _ name: String, of address: IPAddress, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
-    let found = try await self.name(of: address, for: .program, until: .after(.seconds(60)))
+    let found = try await self.name(of: address, for: nil, until: .after(.seconds(60)))
     #expect(found.text == name, sourceLocation: sourceLocation)
   }
 }

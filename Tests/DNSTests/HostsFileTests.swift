@@ -96,7 +96,7 @@ import Transport
     try await withResolver(
       ["one.test": .addresses(addresses("2001:db8::1"), ttl: 60)], hosts: file.path
     ) { resolver, server in
-      let lookup = resolver.lookup(try DomainName("one.test"), for: .program)
+      let lookup = resolver.lookup(try DomainName("one.test"), for: nil)
       #expect(lookup.v4 == .success(addresses("192.0.2.1")))
       #expect(lookup.v6 == .failure(.noData))
       #expect(server.asked.isEmpty)

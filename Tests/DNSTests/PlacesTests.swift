@@ -6,8 +6,8 @@ import Transport
 
 /// The places of open questions. None of these is ever answered.
 @Suite struct PlacesTests {
-  private static let client = Resolver.Owner(client: .v4(0xc000_0201))
-  private static let others = (0..<4).map { Resolver.Owner(client: .v4(0xc633_6400 + $0)) }
+  private static let client = Client(at: .v4(0xc000_0201))
+  private static let others = (0..<4).map { Client(at: .v4(0xc633_6400 + $0)) }
 
   private func withSilence(_ body: @escaping @Sendable (Resolver, NameServer) async throws -> Void)
     async throws
@@ -27,22 +27,13 @@ import Transport
       let next = try DomainName("next.test")
       #expect(resolver.lookup(next, for: Self.client).failure == .overloaded)
       #expect(resolver.lookup(next, for: Self.others[0]).failure == nil)
-      #expect(resolver.lookup(next, for: .program).failure == nil)
-      #expect(resolver.lookup(next, for: Resolver.Owner(client: nil)).failure == nil)
+      #expect(resolver.lookup(next, for: nil).failure == nil)
+      #expect(resolver.lookup(next, for: Client(user: 0)).failure == nil)
       // What others ask already takes no place.
       #expect(resolver.lookup(try DomainName("n0.test"), for: Self.client).failure == nil)
       lookups.removeFirst()
       #expect(resolver.lookup(next, for: Self.client).failure == nil)
     }
-  }
-
-  @Test(
-    arguments: [
-      ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true), ("2001:db8::1", "2001:db8:0:1::1", false),
-      ("192.0.2.1", "192.0.2.2", false),
-    ])
-  func `addresses of one IPv6 network are one client`(one: String, other: String, isOne: Bool) {
-    #expect((Resolver.Owner(client: IPAddress(one)) == Resolver.Owner(client: IPAddress(other))) == isOne)
   }
 
   @Test func `when all places are taken by questions that are awaited, more are refused`() async throws {
@@ -53,12 +44,12 @@ import Transport
       }
       #expect(lookups.allSatisfy { $0.failure == nil })
       let next = try DomainName("next.test")
-      #expect(resolver.lookup(next, for: .program).failure == .overloaded)
+      #expect(resolver.lookup(next, for: nil).failure == .overloaded)
       await #expect(throws: Unresolved(reason: .overloaded, server: nil)) {
-        try await resolver.name(of: .v4(1), for: .program, until: .never)
+        try await resolver.name(of: .v4(1), for: nil, until: .never)
       }
       lookups.removeLast()
-      #expect(resolver.lookup(next, for: .program).failure == nil)
+      #expect(resolver.lookup(next, for: nil).failure == nil)
     }
   }
 

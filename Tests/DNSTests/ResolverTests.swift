@@ -99,7 +99,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
       "silent.test": .silence, "good.test": .addresses(both, ttl: 0),
     ]
     try await withResolver(script) { resolver, _ in
-      let silent = resolver.lookup(try DomainName("silent.test"), for: .program)
+      let silent = resolver.lookup(try DomainName("silent.test"), for: nil)
       for _ in 0..<10 {
         let found = try await resolver.answers("good.test")
         #expect(found.failure == nil)
@@ -121,7 +121,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
     let script = Dictionary(
       uniqueKeysWithValues: (0..<20).map { ("n\($0).test", NameServer.Behaviour.silence) })
     try await withResolver(script) { resolver, server in
-      let lookups = try script.keys.map { resolver.lookup(try DomainName($0), for: .program) }
+      let lookups = try script.keys.map { resolver.lookup(try DomainName($0), for: nil) }
       for await _ in server.questions.prefix(40) {}
       #expect(Set(server.ports).count == 40)
       withExtendedLifetime(lookups) {}
@@ -132,11 +132,11 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
     let script: [String: NameServer.Behaviour] = ["bad.test": .code(2), "silent.test": .silence]
     try await withResolver(script) { resolver, server in
       for name in ["bad.test", "missing.test"] {
-        let lookup = resolver.lookup(try DomainName(name), for: .program)
+        let lookup = resolver.lookup(try DomainName(name), for: nil)
         while !lookup.isComplete { try await lookup.waitForAnswer(until: .never) }
         #expect(lookup.server == server.address)
       }
-      let silent = resolver.lookup(try DomainName("silent.test"), for: .program)
+      let silent = resolver.lookup(try DomainName("silent.test"), for: nil)
       try? await silent.waitForAnswer(until: .after(.milliseconds(20)))
       #expect(silent.server == server.address)
     }
@@ -170,7 +170,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
   @Test(arguments: ["localhost", "a.b.localhost"])
   func `localhost is loopback, whatever a server says`(name: String) async throws {
     try await withResolver([name: .addresses(both, ttl: 60)]) { resolver, server in
-      let lookup = resolver.lookup(try DomainName(name), for: .program)
+      let lookup = resolver.lookup(try DomainName(name), for: nil)
       #expect(lookup.v4 == .success([.loopback4]))
       #expect(lookup.v6 == .success([.loopback6]))
       #expect(server.asked.isEmpty)

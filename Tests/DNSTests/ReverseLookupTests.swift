@@ -71,7 +71,7 @@ private let reverse6 = "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.
     try await withResolver(script) { resolver, server in
       // They all ask before the loop hears the answer: none of them waits for anything else.
       try await withThrowingTaskGroup { group in
-        for _ in 0..<100 { group.addTask { try await resolver.name(of: four, for: .program, until: .never) } }
+        for _ in 0..<100 { group.addTask { try await resolver.name(of: four, for: nil, until: .never) } }
         for try await name in group { #expect(name.text == "host.test") }
       }
       #expect(server.asked.count == 1)
@@ -101,7 +101,7 @@ extension Resolver {
     naming address: IPAddress, within limit: Duration = .seconds(60)
   ) async -> ResolutionFailure? {
     do throws(Unresolved) {
-      _ = try await name(of: address, for: .program, until: .after(limit))
+      _ = try await name(of: address, for: nil, until: .after(limit))
       return nil
     } catch {
       return error.reason

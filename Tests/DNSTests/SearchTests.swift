@@ -19,7 +19,7 @@ private let found = NameServer.Behaviour.addresses(addresses("192.0.2.1"), ttl: 
       resolver, _ in
       // The second time all is known.
       for _ in 0..<2 {
-        let lookup = resolver.lookup(try DomainName(name), for: .program, as: role)
+        let lookup = resolver.lookup(try DomainName(name), for: nil, as: role)
         while !lookup.isComplete { try await lookup.waitForAnswer(until: .after(.seconds(60))) }
         #expect(lookup.v4 == answer)
       }
@@ -65,12 +65,12 @@ private let found = NameServer.Behaviour.addresses(addresses("192.0.2.1"), ttl: 
     defer { server.stop() }
     try await withResolver(asking: server.address, search: ["a.example"]) { resolver, end in
       do {
-        let lookup = resolver.lookup(try DomainName("wiki"), for: .program)
+        let lookup = resolver.lookup(try DomainName("wiki"), for: nil)
         await #expect(throws: ResolutionFailure.timedOut) {
           try await lookup.waitForAnswer(until: .after(.milliseconds(20)))
         }
       }
-      let next = resolver.lookup(try DomainName("next.test"), for: .program)
+      let next = resolver.lookup(try DomainName("next.test"), for: nil)
       while !next.isComplete { try await next.waitForAnswer(until: .after(.seconds(60))) }
       #expect(!server.asked.contains { $0.name == "wiki" })
       end()

@@ -10,7 +10,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   @Test func `a hundred lookups of one name are one question for each family`() async throws {
     try await withResolver(["good.test": .addresses(both, ttl: 0)]) { resolver, server in
       let name = try DomainName("good.test")
-      let lookups = (0..<100).map { _ in resolver.lookup(name, for: .program) }
+      let lookups = (0..<100).map { _ in resolver.lookup(name, for: nil) }
       for lookup in lookups {
         while !lookup.isComplete { try await lookup.waitForAnswer(until: .never) }
         #expect(lookup.v6 == .success(addresses("2001:db8::1")))
@@ -48,7 +48,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   @Test func `a kept answer is there at once`() async throws {
     try await withResolver(["kept.test": .addresses(both, ttl: 60)]) { resolver, _ in
       _ = try await resolver.answers("kept.test")
-      #expect(resolver.lookup(try DomainName("kept.test"), for: .program).isComplete)
+      #expect(resolver.lookup(try DomainName("kept.test"), for: nil).isComplete)
     }
   }
 
@@ -101,7 +101,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   @Test func `one who gives up does not take the answer from the others`() async throws {
     let script = ["late.test": NameServer.Behaviour.answersAfter(1, both)]
     try await withResolver(script, patience: resendTime) { resolver, _ in
-      let patient = resolver.lookup(try DomainName("late.test"), for: .program)
+      let patient = resolver.lookup(try DomainName("late.test"), for: nil)
       await #expect(throws: ResolutionFailure.timedOut) {
         try await resolver.answers("late.test", within: .milliseconds(1))
       }
@@ -130,11 +130,11 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
     let server = NameServer(["silent.test": .silence])
     defer { server.stop() }
     try await withResolver(asking: server.address) { resolver, end in
-      let lookup = resolver.lookup(try DomainName("silent.test"), for: .program)
+      let lookup = resolver.lookup(try DomainName("silent.test"), for: nil)
       end()
       while !lookup.isComplete { try await lookup.waitForAnswer(until: .never) }
       #expect(lookup.failure == .cancelled)
-      #expect(resolver.lookup(try DomainName("other.test"), for: .program).failure == .cancelled)
+      #expect(resolver.lookup(try DomainName("other.test"), for: nil).failure == .cancelled)
     }
   }
 }

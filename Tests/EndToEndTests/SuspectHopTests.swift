@@ -32,9 +32,10 @@ struct SuspectHopTests {
   ) throws {
     let target = try Server.echo(on: "0.0.0.0:0")
     let hops = try (0..<2).map { _ in try Self.filtered(by: Self.cuts[index].1) }
+    let directory = try TemporaryDirectory()
     let controlled = try ControlledSockeye(
       """
-      upstreams:
+      \(Sockeye.listen(directory))upstreams:
         a: {url: "socks5://\(hops[0].address)", pipeline: \(pipeline), timeout: 2s}
         b: {url: "socks5://\(hops[1].address)", pipeline: \(pipeline), timeout: 2s}
       groups: {exits: {members: [a, b, direct]}}
@@ -44,11 +45,11 @@ struct SuspectHopTests {
       """)
     let sockeye = controlled.sockeye
     for port in 1...5 {
-      let attacker = try Socket(to: sockeye.address, from: "127.0.0.2")
+      let attacker = try Socket(to: sockeye.address, from: "127.0.0.\(port)")
       #expect(try attacker.requestConnect(to: "\(Self.evil):\(port)").code != 0)
     }
     #expect(try controlled.status().groups[0].members.map(\.up) == [true, true, true])
-    let client = try Socket(to: sockeye.address, from: "127.0.0.3")
+    let client = try Socket(to: sockeye.userAddress)
     #expect(try client.requestConnect(to: "127.0.0.5:\(target.port)").code == 0)
     try client.send("hello")
     #expect(try client.receive(exactly: 5) == Array("hello".utf8))
@@ -56,7 +57,7 @@ struct SuspectHopTests {
     let line = try sockeye.session(to: "127.0.0.5:\(target.port)")
     #expect(line.contains(" via=a ") && !line.contains(" tried="), "\(line)")
     // What is refused by both is served by neither, and not from here.
-    let last = try Socket(to: sockeye.address, from: "127.0.0.2")
+    let last = try Socket(to: sockeye.address)
     #expect(try last.requestConnect(to: "\(Self.evil):\(target.port)").code != 0)
     #expect(target.accepted.all.count == 1)
   }
@@ -115,18 +116,19 @@ struct SuspectHopTests {
       }
       while case .bytes(let bytes) = try client.receive() { try client.send(bytes) }
     }
+    let directory = try TemporaryDirectory()
     let controlled = try ControlledSockeye(
       """
-      upstreams: {a: "\(scheme)://\(hop.address)"}
+      \(Sockeye.listen(directory))upstreams: {a: "\(scheme)://\(hop.address)"}
       groups: {exits: {members: [a, direct]}}
       default: exits
 
       """)
     let sockeye = controlled.sockeye
     for _ in 0..<5 {
-      let evil = try Socket(to: sockeye.address, from: "127.0.0.2")
+      let evil = try Socket(to: sockeye.address)
       #expect(try evil.requestConnect(to: "127.0.0.66:\(target.port)").code != 0)
-      let client = try Socket(to: sockeye.address, from: "127.0.0.3")
+      let client = try Socket(to: sockeye.userAddress)
       #expect(try client.requestConnect(to: target.address).code == 0)
       client.finish()
       _ = try client.receiveToEnd()

@@ -9,7 +9,8 @@ import Wire
 struct OutagesTests {
   static let chain = Chain([Upstream(name: "a", endpoint: Endpoint(.loopback4, port: 1))])
   static let other = Chain([Upstream(name: "b", endpoint: Endpoint(.loopback4, port: 1))])
-  static let client = IPAddress.v4(0xcb00_7101)
+  static let client = Client(at: .v4(0xcb00_7101))
+  static let otherClient = Client(at: .v4(0xcb00_7102))
   static let dead = failure(.connect, .system(.connectionRefused))
 
   static func failure(_ phase: Failure.Phase, _ cause: Failure.Cause, at index: Int = 0) -> Failure {
@@ -45,32 +46,20 @@ struct OutagesTests {
     failure(.associate, .reply(.generalFailure), at: 1),
   ]
 
-  /// Each row holds addresses of two clients, or two of one.
-  static let clients: [(one: IPAddress, other: IPAddress, areTwo: Bool)] = [
-    (client, client, false),
-    (client, .v4(0xcb00_7102), true),
-    (.loopback4, .v4(0x7f00_0009), false),
-    (.loopback4, .loopback6, false),
-    (.v6(0x2001_0db8 << 96 | 1), .v6(0x2001_0db8 << 96 | 0xffff_ffff), false),
-    (.v6(0x2001_0db8 << 96 | 1), .v6(0x2001_0db8 << 96 | 1 << 64 | 1), true),
-  ]
-
-  @Test(arguments: refusals, clients)
-  func `what one client met concerns others when a second has met it`(
-    failure: Failure, clients: (one: IPAddress, other: IPAddress, areTwo: Bool)
-  ) {
+  @Test(arguments: refusals, [client, otherClient])
+  func `what one client met concerns others when a second has met it`(failure: Failure, second: Client) {
     let outages = Outages()
-    outages.note(failure, of: Self.chain, as: Self.chain, by: clients.one)
+    outages.note(failure, of: Self.chain, as: Self.chain, by: Self.client)
     #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
-    outages.note(failure, of: Self.chain, as: Self.chain, by: clients.other)
-    #expect(outages.failure(of: Self.chain, as: Self.chain) == (clients.areTwo ? failure : nil))
+    outages.note(failure, of: Self.chain, as: Self.chain, by: second)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == (second != Self.client ? failure : nil))
   }
 
   @Test func `one that gets through takes away what another has met`() {
     let outages = Outages()
     outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: Self.client)
     outages.clear(Self.chain, as: Self.chain)
-    outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: .v4(0xcb00_7102))
+    outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: Self.otherClient)
     #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
   }
 

@@ -236,7 +236,7 @@ struct WarmChainsTests {
       defer { everybody.cancel() }
       let promised = hop.chain(warm: .count(4))
       let clients = ["192.0.2.1", "2001:db8::1", "2001:db8:0:0:ffff::1"].compactMap {
-        IPAddress($0).map(Client.init(at:))
+        IPAddress($0).map { Client(at: $0) }
       }
       #expect(try await warm.dial(promised).value == .reached(isWarm: false))
       #expect(try await warm.dial(hop.identity(0), for: clients[0]).value == .reached(isWarm: false))

@@ -7,7 +7,7 @@ import Testing
 @Suite struct StandingTests {
   private static let second: Moment = 1_000_000_000
 
-  private func client(_ number: UInt32) -> IPAddress { .v4(0x0a00_0000 + number) }
+  private func client(_ number: UInt32) -> Client { Client(at: .v4(0x0a00_0000 + number)) }
 
   private func host(_ number: Int) throws -> Host { .name(try DomainName("h\(number).test")) }
 
@@ -74,14 +74,14 @@ import Testing
     }
     // Nor by as many addresses of its own /64.
     for number in 0..<1000 {
-      let address = IPAddress.v6(0x2001_0db8 << 96 | UInt128(number))
+      let address = Client(at: .v6(0x2001_0db8 << 96 | UInt128(number)))
       standing.doubt(of: address, for: try host(number), at: 1_000_000, jitter: 0)
     }
     #expect(!standing.isDown(at: 1_000_001))
     #expect(standing.isDoubtful(to: client(1), at: 1_000_001))
     #expect(!standing.isDoubtful(to: client(2), at: 1_000_001))
     #expect(!standing.isDoubtful(to: nil, at: 1_000_001))
-    #expect(standing.isDoubtful(to: .v6(0x2001_0db8 << 96 | 77777), at: 1_000_001))
+    #expect(standing.isDoubtful(to: Client(at: .v6(0x2001_0db8 << 96 | 77777)), at: 1_000_001))
   }
 
   @Test func `one destination that never answers takes a hop down for nobody`() throws {

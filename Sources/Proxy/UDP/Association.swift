@@ -16,6 +16,7 @@ final class Association: @unchecked Sendable {
   struct Terms {
     /// Where the control connection comes from; `nil` on a Unix-domain socket.
     let peer: SocketAddress?
+    let client: Client
     let user: String?
     let listener: ListenerID
     let service: Listener.UDPService
@@ -23,7 +24,7 @@ final class Association: @unchecked Sendable {
 
     /// What the routes are asked about a datagram to `destination`.
     func request(to destination: Endpoint) -> Request {
-      Request(.udp, to: destination, client: peer?.address, user: user, listener: listener)
+      Request(.udp, to: destination, client: peer?.address, user: user, listener: listener, of: client)
     }
   }
 
@@ -94,7 +95,6 @@ final class Association: @unchecked Sendable {
   }
 
   var loop: EventLoop { worker.loop }
-  var client: IPAddress { source.address }
 
   /// Where the client is to send: BND of the reply (G3).
   var bound: SocketAddress {
@@ -253,7 +253,7 @@ final class Association: @unchecked Sendable {
     if latest?.source != source {
       latest = (source, SOCKS5.DatagramHeader(source).bytes)
     }
-    guard let header = latest?.header, batch.prepend(header, to: slot, towards: client) else {
+    guard let header = latest?.header, batch.prepend(header, to: slot, towards: self.source.address) else {
       drops.count(.tooLarge)
       return true
     }

@@ -1,5 +1,4 @@
 import Addresses
-import DNS
 import Routing
 import Transport
 
@@ -58,8 +57,7 @@ final class ChainPath: @unchecked Sendable {
 
   /// Opens it, within the time for a whole dial.
   func open() async throws(Failure) {
-    var dialer = association.worker.dialer(
-      association.terms.policy, for: Resolver.Owner(client: association.client))
+    var dialer = association.worker.dialer(association.terms.policy, for: association.terms.client)
     dialer.journey = journey
     dialer.warm = association.worker.warm
     do throws(Failure) {

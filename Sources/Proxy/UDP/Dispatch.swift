@@ -146,7 +146,7 @@ final class Dispatch: @unchecked Sendable {
       if let addresses = terms.policy.hosts.addresses(for: name) {
         return direct.decide(request, among: addresses)
       }
-      let lookup = association.worker.resolver.lookup(name, for: Resolver.Owner(client: association.client))
+      let lookup = association.worker.resolver.lookup(name, for: terms.client)
       if suffices(lookup, for: request) { return decide(request, lookup) }
       return wait(for: AwaitedName(lookup), of: request)
     }
@@ -274,7 +274,7 @@ final class Dispatch: @unchecked Sendable {
     guard !path.hasAnswered else { return }
     let isOutage = !path.wasOpened && !failure.isOurs
     if isOutage {
-      server.outages.note(failure, of: path.chain, as: path.isolated, by: association.client)
+      server.outages.note(failure, of: path.chain, as: path.isolated, by: terms.client)
     }
     let end = loop.now + (isOutage ? Outages.duration : Self.failureLifetime)
     if rests.use(path.isolated) == nil {

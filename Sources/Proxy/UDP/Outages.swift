@@ -19,7 +19,7 @@ final class Outages: Sendable {
     let failure: Failure
     let end: Deadline
     /// `nil`: it holds for all clients. Otherwise the one client that it has happened to.
-    let witness: IPAddress?
+    let witness: Client?
   }
 
   private struct State {
@@ -46,8 +46,7 @@ final class Outages: Sendable {
   }
 
   /// Remembers why a path could not be opened for a client.
-  func note(_ failure: Failure, of chain: Chain, as isolated: Chain, by client: IPAddress) {
-    let witness = client.oneClient
+  func note(_ failure: Failure, of chain: Chain, as isolated: Chain, by client: Client) {
     let dialled = failure.concernsAllIdentities ? chain : isolated
     let end = Deadline.now + Self.duration
     state.withLock { state in
@@ -58,8 +57,8 @@ final class Outages: Sendable {
         state.outages = state.outages.filter { $0.value.end > now }
         guard state.outages.count < Self.capacity else { return }
       }
-      let isProven = !failure.mayBeTheClients || earlier.map { $0.witness != witness } == true
-      state.outages[dialled] = Outage(failure: failure, end: end, witness: isProven ? nil : witness)
+      let isProven = !failure.mayBeTheClients || earlier.map { $0.witness != client } == true
+      state.outages[dialled] = Outage(failure: failure, end: end, witness: isProven ? nil : client)
     }
   }
 

@@ -46,7 +46,14 @@ final class Sockeye: Peer {
   }
 
   var address: String { addresses[0] }
+  /// Of a table with `listen`: the listener whose client is a user of this machine.
+  var userAddress: String { addresses[1] }
   var port: UInt16 { portNumber(of: address) }
+
+  /// Listeners for two clients: the programs of this machine over loopback, and a user at a Unix-domain socket.
+  static func listen(_ directory: TemporaryDirectory) -> String {
+    "listen:\n  - 127.0.0.1:0\n  - \"unix:\(directory.path)/socks\"\n"
+  }
 
   /// Every line so far.
   var log: [String] { process.lines.all }
