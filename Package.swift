@@ -45,7 +45,7 @@ let package = Package(
     .target(name: "Printing", swiftSettings: strict),
     .target(name: "Wire", dependencies: ["Addresses"], swiftSettings: strict),
     .target(name: "Patterns", dependencies: ["CPCRE2"], swiftSettings: strict),
-    .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
+    .target(name: "Passwords", dependencies: ["CCrypt", "COpenSSL"], swiftSettings: strict),
     .target(name: "TLS", dependencies: ["Addresses", "CTLS"], swiftSettings: hot),
     .target(
       name: "Routing", dependencies: ["Addresses", "Patterns", "TLS", "Wire"], swiftSettings: strict),

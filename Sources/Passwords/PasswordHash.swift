@@ -1,4 +1,5 @@
 import CCrypt
+import Glibc
 
 /// A password as crypt(3) hashes it: `$6$…`, `$y$…`, `$2b$…` and whatever else the system's libcrypt knows.
 ///
@@ -30,20 +31,27 @@ package struct PasswordHash: Hashable, Sendable {
   /// It blocks for as long as the hash was made to cost, milliseconds to seconds: keep it off an event loop.
   /// Any number of threads may call it at once. A password with a NUL matches no hash, since crypt(3) would
   /// stop there. The corresponding C function is `crypt_rn`.
-  package func matches(_ password: [UInt8]) -> Bool {
+  ///
+  /// - Throws: when there is no memory to compute it.
+  package func matches(_ password: [UInt8]) throws(OutOfMemory) -> Bool {
     guard !password.contains(0) else { return false }
     let size = MemoryLayout<crypt_data>.size
-    return unsafe withUnsafeTemporaryAllocation(
+    return try unsafe withUnsafeTemporaryAllocation(
       byteCount: size, alignment: MemoryLayout<crypt_data>.alignment
-    ) {
-      scratch in
+    ) { scratch throws(OutOfMemory) in
       unsafe scratch.initializeMemory(as: UInt8.self, repeating: 0)
       // A local copy with the NUL that C expects.
       let phrase = (password + [0]).map { CChar(bitPattern: $0) }
-      guard let hash = unsafe crypt_rn(phrase, text, scratch.baseAddress, CInt(size)) else { return false }
+      guard let hash = unsafe crypt_rn(phrase, text, scratch.baseAddress, CInt(size)) else {
+        if errno == ENOMEM { throw OutOfMemory() }
+        return false
+      }
       return areEqual(unsafe String(cString: hash), text)
     }
   }
+
+  /// libcrypt got no memory for a hash: yescrypt takes 16 MiB.
+  package struct OutOfMemory: Error {}
 
   private func areEqual(_ one: String, _ other: String) -> Bool {
     areEqualInConstantTime(Array(one.utf8), Array(other.utf8))

@@ -39,11 +39,8 @@ extension ClientHandshake {
       guard let credentials else {
         throw Refusal(ending: .unauthenticated(.noCredentials), answer: challenge.bytes)
       }
-      note(credentials.username)
-      if let reason = await authenticator.refusal(of: credentials.username, password: credentials.password) {
-        try? await client.loop.sleep(until: .after(Self.refusalDelay))
-        throw Refusal(ending: .unauthenticated(reason), answer: challenge.bytes)
-      }
+      try await logIn(
+        credentials.username, credentials.password, client, owesRequest: false, orAnswer: challenge.bytes)
     }
     guard let name = credentials?.username, !name.isEmpty else { return nil }
     return String(decoding: name, as: UTF8.self)

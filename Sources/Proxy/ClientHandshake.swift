@@ -1,3 +1,4 @@
+import Addresses
 import Routing
 import Settings
 import Transport
@@ -7,18 +8,22 @@ import Wire
 struct ClientHandshake {
   let listener: Listener
   let authenticator: Authenticator
+  let hashes: HashThreads
+  /// Who connects, as limits count clients.
+  let client: Client
   let deadline: Deadline
   /// Who the client says it is, admitted or not.
-  private(set) var claimedUser: String?
+  var claimedUser: String?
   /// Bytes received and not yet read as a message.
-  private(set) var input: [UInt8] = []
+  var input: [UInt8] = []
 
-  /// What guessing a password costs, at the least.
-  static let refusalDelay = Duration.milliseconds(500)
-
-  init(listener: Listener, authenticator: Authenticator, deadline: Deadline) {
+  init(
+    listener: Listener, authenticator: Authenticator, hashes: HashThreads, client: Client, deadline: Deadline
+  ) {
     self.listener = listener
     self.authenticator = authenticator
+    self.hashes = hashes
+    self.client = client
     self.deadline = deadline
   }
 
@@ -112,19 +117,10 @@ struct ClientHandshake {
     let denial = SOCKS5.UsernamePasswordStatus.failure.bytes
     let claim: SOCKS5.UsernamePassword = try await receive(client) { _ in denial }
     if listener.authentication == .required {
-      note(claim.username)
-      if let reason = await authenticator.refusal(of: claim.username, password: claim.password) {
-        try? await client.loop.sleep(until: .after(Self.refusalDelay))
-        throw Refusal(ending: .unauthenticated(reason), answer: denial)
-      }
+      try await logIn(claim.username, claim.password, client, owesRequest: true, orAnswer: denial)
     }
     try await send(SOCKS5.UsernamePasswordStatus.success.bytes, client)
     return claim.username.isEmpty ? nil : String(decoding: claim.username, as: UTF8.self)
-  }
-
-  /// Keeps the name for the log.
-  mutating func note(_ username: [UInt8]) {
-    claimedUser = username.isEmpty ? nil : String(decoding: username, as: UTF8.self)
   }
 
   /// Only ever one of those offered; with `required`, never "no authentication".

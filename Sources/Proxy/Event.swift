@@ -31,6 +31,12 @@ package struct Event: Sendable {
   package enum LoginFailure: String, Hashable, Sendable {
     case unknownUser = "unknown user"
     case wrongPassword = "wrong password"
+    /// Too many logins of its client wait for their hash, or of all clients.
+    case tooManyLogins = "too many logins wait"
+    /// The hash of its password was not computed before the handshake's deadline.
+    case notInTime = "the login waited longer than timeouts.handshake"
+    /// There was no memory to compute the hash of its password.
+    case outOfMemory = "out of memory"
     /// It offered no method that proves who it is, or sent no credentials.
     case noCredentials = "no user name and password were offered"
     /// SOCKS4 has no password.

@@ -16,6 +16,7 @@ package final class Server: Sendable {
   let pipelining = Pipelining()
   let identities = Identities()
   let shortages: Shortages
+  let hashes: HashThreads
   let drainBell: Bell
   let haltBell: Bell
   private let loops: [EventLoop]
@@ -62,6 +63,7 @@ package final class Server: Sendable {
     var loops: [EventLoop] = []
     for _ in 0..<workers { loops.append(try EventLoop()) }
     self.loops = loops
+    hashes = try HashThreads(loops: workers)
     self.sink = sink
     shortages = Shortages(sink)
     names = SharedNames(

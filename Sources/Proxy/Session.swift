@@ -165,7 +165,8 @@ final class Session: @unchecked Sendable {
   private func hear(_ client: borrowing TCPStream) async throws(Refusal) -> ClientHandshake.Request {
     defer { worker.server.occupancy.endHandshake(&place) }
     var handshake = ClientHandshake(
-      listener: listener, authenticator: entry.authenticator, deadline: handshakeDeadline)
+      listener: listener, authenticator: entry.authenticator, hashes: worker.server.hashes,
+      client: place.client, deadline: handshakeDeadline)
     defer { user = user ?? handshake.claimedUser }
     let request = try await handshake.run(client)
     advance(to: .dial)

@@ -19,18 +19,18 @@ import Testing
   @Test(arguments: hashes)
   func `a hash matches its password and no other`(text: String) throws {
     let hash = try #require(PasswordHash(text))
-    #expect(hash.matches(octets("hunter2")))
+    #expect(try hash.matches(octets("hunter2")))
     for other in ["", "hunter", "hunter22", "Hunter2", "hunter2 ", "hunter3", text] {
-      #expect(!hash.matches(octets(other)), "\(other)")
+      #expect(try !hash.matches(octets(other)), "\(other)")
     }
   }
 
   @Test(arguments: hashes)
   func `B4, T5: a NUL does not end a password`(text: String) throws {
     let hash = try #require(PasswordHash(text))
-    #expect(!hash.matches(octets("hunter2\0")))
-    #expect(!hash.matches(octets("hunter2\0x")))
-    #expect(!hash.matches(octets("\0hunter2")))
+    #expect(try !hash.matches(octets("hunter2\0")))
+    #expect(try !hash.matches(octets("hunter2\0x")))
+    #expect(try !hash.matches(octets("\0hunter2")))
   }
 
   @Test func `B4: a password need not be UTF-8`() throws {
@@ -38,8 +38,8 @@ import Testing
       PasswordHash(
         "$6$rounds=1000$saltsalt$"
           + "e.SxDAZSOM37mWYaj/K64/klNRvGWW3j8SU5yWtVsZyfZCVZQnckBd6VvAZSIala0wqkTDO1sQhbfQH7TdRdL0"))
-    #expect(hash.matches([0x70, 0xff, 0xe9]))
-    #expect(!hash.matches([0x70, 0xff, 0xe8]))
+    #expect(try hash.matches([0x70, 0xff, 0xe9]))
+    #expect(try !hash.matches([0x70, 0xff, 0xe8]))
   }
 
   @Test func `an empty password matches its own hash alone`() throws {
@@ -47,15 +47,15 @@ import Testing
       PasswordHash(
         "$6$rounds=1000$saltsalt$"
           + "VEHSITfYmhRDpD6t31S9LUhNne.FOx10qNSjfu2skYK5wKPYCkdF/995SUbfpqIy5BFbEit9G4aDmW4aq4oX9."))
-    #expect(hash.matches([]))
-    #expect(!hash.matches([0]))
-    #expect(!hash.matches(octets("hunter2")))
+    #expect(try hash.matches([]))
+    #expect(try !hash.matches([0]))
+    #expect(try !hash.matches(octets("hunter2")))
   }
 
   @Test func `B5: a password of 255 octets is hashed, not cut`() throws {
     let hash = try #require(PasswordHash(Self.hashes[0]))
-    #expect(!hash.matches(octets("hunter2" + String(repeating: "x", count: 248))))
-    #expect(!hash.matches(Array(repeating: 0x78, count: 100_000)))
+    #expect(try !hash.matches(octets("hunter2" + String(repeating: "x", count: 248))))
+    #expect(try !hash.matches(Array(repeating: 0x78, count: 100_000)))
   }
 
   @Test(
@@ -80,12 +80,12 @@ import Testing
 
   @Test func `many threads may verify at once`() async throws {
     let hash = try #require(PasswordHash(Self.hashes[0]))
-    await withTaskGroup(of: Bool.self) { group in
+    try await withThrowingTaskGroup(of: Bool.self) { group in
       for attempt in 0..<64 {
         let password = octets(attempt.isMultiple(of: 2) ? "hunter2" : "hunter\(attempt)")
-        group.addTask { hash.matches(password) == attempt.isMultiple(of: 2) }
+        group.addTask { try hash.matches(password) == attempt.isMultiple(of: 2) }
       }
-      for await isRight in group { #expect(isRight) }
+      for try await isRight in group { #expect(isRight) }
     }
   }
 
