@@ -101,6 +101,8 @@ package struct Event: Sendable {
   /// From accept to the end.
   package var time = Duration.zero
   package var ending = Ending.finished
+  /// The log is told of many like this in a line of their own.
+  package var isRepeated = false
 }
 
 extension Event {
@@ -116,13 +118,18 @@ extension Event {
 /// What the server has to tell beside the sessions' ends.
 package enum Notice: Sendable {
   /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
-  case turnedAway(listener: String, Errno)
+  /// `count`: since that was last told, once a minute.
+  case turnedAway(listener: String, Errno, count: Int)
+  /// As many logins were refused as `count` says, besides those whose sessions tell it; the last was this. Told once a
+  /// minute for each client.
+  case loginsRefused(client: SocketAddress?, user: String?, Event.LoginFailure, count: Int)
   /// A limit refused this client, and `count` connections of any client since it was last told.
   case limitReached(ReachedLimit, client: String, listener: String, count: Int)
   /// Datagrams that were to leave through this chain or plan are dropped. Told once in 30 s for each.
   case pathFailed(Outcome, Failure)
   /// The client of a UDP association, with this control connection, sends from another port after a pause.
-  case clientMoved(SocketAddress, from: UInt16, to: UInt16)
+  /// `count`: since that was last told of this client, once a minute.
+  case clientMoved(SocketAddress, from: UInt16, to: UInt16, count: Int)
   /// This machine ran short of something when it was to connect to that endpoint, or to resolve its name. Told once a
   /// minute for each kind of shortage.
   case shortage(Failure.Cause, towards: Endpoint)

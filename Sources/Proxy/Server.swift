@@ -16,6 +16,7 @@ package final class Server: Sendable {
   let pipelining = Pipelining()
   let identities = Identities()
   let shortages: Shortages
+  let repeated: RepeatedNotices
   let hashes: HashThreads
   let drainBell: Bell
   let haltBell: Bell
@@ -66,6 +67,7 @@ package final class Server: Sendable {
     hashes = try HashThreads(loops: workers)
     self.sink = sink
     shortages = Shortages(sink)
+    repeated = RepeatedNotices(sink)
     names = SharedNames(
       servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
     state = Mutex(State(configuration: configuration, policy: Policy(configuration, numbers: [])))
@@ -87,7 +89,10 @@ package final class Server: Sendable {
     }
     onListening(try change(to: running.configuration, on: workers).opened)
     // What is left of it is asked nothing any more.
-    defer { state.withLock { $0.workers = [] } }
+    defer {
+      state.withLock { $0.workers = [] }
+      repeated.tell(at: .never)
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for worker in workers {
         group.addTask(executorPreference: worker.loop) { try await worker.run() }

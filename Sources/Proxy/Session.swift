@@ -127,6 +127,11 @@ final class Session: @unchecked Sendable {
     service?.tell(&event)
     service = nil
     journey = nil
+    if case .unauthenticated(let reason) = ending {
+      event.isRepeated = !worker.isNews(.refusedLogin(place.client), user ?? "") { [event] count in
+        .loginsRefused(client: event.client, user: event.user, reason, count: count)
+      }
+    }
     worker.server.sink.record(event)
   }
 

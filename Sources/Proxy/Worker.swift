@@ -273,7 +273,17 @@ final class Worker: @unchecked Sendable {
 
   private func tell(_ error: Errno, at listener: OpenListener) {
     guard let id = listener.policy[listener: listener.number]?.listener.id else { return }
-    server.sink.record(.turnedAway(listener: id.address, error))
+    let notice = { @Sendable count in Notice.turnedAway(listener: id.address, error, count: count) }
+    if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
+  }
+
+  /// Counts what a client or a peer can repeat without end, and has the log told of it once a minute.
+  ///
+  /// - Returns: whether the log is to be told of this one now.
+  func isNews(
+    _ kind: Repetitions.Kind, _ detail: String = "", notice: @escaping @Sendable (Int) -> Notice
+  ) -> Bool {
+    server.repeated.isNews(kind, detail, on: loop, begin: begin, notice: notice)
   }
 
   /// Tells the log that a limit has refused a client.

@@ -13,7 +13,6 @@ package final class TCPListener {
   private var path: String?
   /// Until then it is left alone, since it could not accept.
   package private(set) var restsUntil: Deadline?
-  private var isFailing = false
 
   private static let rest = Duration.milliseconds(100)
 
@@ -92,7 +91,7 @@ package final class TCPListener {
   /// The next waiting connection; `nil` when there is none, or while the listener rests.
   ///
   /// When it cannot accept, it rests a moment: what runs keeps running, and nothing spins. When the process is out of
-  /// descriptors or memory, one newcomer is turned away first. The error is thrown once, until accepting succeeds again.
+  /// descriptors or memory, one newcomer is turned away first. The error is thrown each time, ten times a second at most.
   ///
   /// - Parameter makeRoom: gives descriptors back that are not needed now; false when there are none.
   package func accept(makeRoom: () -> Bool = { false }) throws(Errno) -> Connection? {
@@ -103,9 +102,7 @@ package final class TCPListener {
     var broken = 0
     while true {
       do {
-        let connection = try acceptNow()
-        isFailing = false
-        return connection
+        return try acceptNow()
       } catch .wouldBlock {
         return nil
       } catch  where error.isOfTheConnection && broken < Self.brokenLimit {
@@ -115,8 +112,6 @@ package final class TCPListener {
       } catch {
         if error.isShortage { turnOneAway() }
         restsUntil = .after(Self.rest)
-        if isFailing { return nil }
-        isFailing = true
         throw error
       }
     }

@@ -26,8 +26,13 @@ struct EventLog: EventSink {
 
   func record(_ notice: Notice) {
     switch notice {
-    case .turnedAway(let listener, let error):
-      say(.warning, "turned away a connection to \(listener): \(error)")
+    case .turnedAway(let listener, let error, let count):
+      let connections = count == 1 ? "a connection" : "\(count) connections, the last"
+      say(.warning, "turned away \(connections) to \(listener): \(error) (more are told once a minute)")
+    case .loginsRefused(let client, let user, let reason, let count):
+      let logins = count == 1 ? "another login was refused" : "\(count) more logins were refused, the last"
+      let name = user.map { " as '\($0)'" } ?? ""
+      say(.warning, "\(logins) of \(client?.address.description ?? "unix")\(name): \(reason.rawValue)")
     case .limitReached(let reached, let client, let listener, let count):
       let refused = count == 1 ? "a connection was refused" : "\(count) connections were refused"
       say(
@@ -37,14 +42,14 @@ struct EventLog: EventSink {
     case .pathFailed(let outcome, let failure):
       write(
         .warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure, outcome.chain))])
-    case .clientMoved(let client, let before, let port):
+    case .clientMoved(let client, let before, let port, let count):
       guard level >= .info else { return }
       write(
         .info, "udp",
         [
           ("client", .text(client.description)), ("port", .number(Int(port))),
           ("port_before", .number(Int(before))),
-        ])
+        ] + (count == 1 ? [] : [("moves", .number(count))]))
     case .shortage(let cause, let endpoint):
       say(.warning, cause.shortageText(towards: endpoint))
     }
@@ -128,9 +133,10 @@ extension Event {
 
   var level: Log.Level {
     switch ending {
+    case .unauthenticated where isRepeated: .debug
     case .finished, .reset, .idle, .rejected, .dropped, .left, .stopped: .info
     case .failed, .unauthenticated, .unsupported, .refused: .warning
-    // A limit that is reached has a line of its own, which does not grow with the flood.
+    // A limit that is reached has a line of its own, which does not grow with the flood. So have repeated logins.
     case .noRequest, .overLimit: .debug
     }
   }

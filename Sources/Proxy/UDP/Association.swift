@@ -226,7 +226,10 @@ final class Association: @unchecked Sendable {
     lastUse = loop.now
     source.port = sender.port
     if let before = port.use(sender.port, at: loop.now), let peer = terms.peer {
-      worker.server.sink.record(.clientMoved(peer, from: before, to: sender.port))
+      let notice = { @Sendable count in
+        Notice.clientMoved(peer, from: before, to: sender.port, count: count)
+      }
+      if worker.isNews(.movedPort(terms.client), notice: notice) { worker.server.sink.record(notice(1)) }
     }
     batch.dropFirst(headerSize, of: slot)
     dispatch.forward(slot, to: header.peer)
