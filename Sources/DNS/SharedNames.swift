@@ -5,8 +5,8 @@ import Transport
 /// What the resolvers of all loops share: /etc/hosts, resolv.conf(5), and the answers that are still true. So a name has
 /// the same addresses for every connection, whichever loop serves it.
 ///
-/// Once a second at most, a question looks whether the files have changed. They are read again by a thread that is no
-/// loop's, once for all loops, and who asks meanwhile waits for that.
+/// Once a second at most, a question looks whether the files have changed. They are read again by a thread that does
+/// nothing else, once for all loops, and who asks meanwhile waits for that.
 package final class SharedNames: Sendable {
   private struct State {
     var cache: AnswerCache
@@ -36,14 +36,16 @@ package final class SharedNames: Sendable {
   /// `nil` when the servers were given: then nothing of it holds.
   private let configurationFile: SystemFile?
   private let state: Mutex<State>
+  /// Reads the files: a file system may take its time.
+  private let reader: EventLoop
 
   /// Reads /etc/hosts and, when no `servers` are given, /etc/resolv.conf.
   ///
   /// - Parameters:
   ///   - servers: the name servers to ask; empty for those of /etc/resolv.conf.
   ///   - cacheCapacity: how many names are kept.
-  package convenience init(servers: [SocketAddress], cacheCapacity: Int) {
-    self.init(
+  package convenience init(servers: [SocketAddress], cacheCapacity: Int) throws(Errno) {
+    try self.init(
       servers.isEmpty ? nil : ResolverConfiguration(servers: servers), cacheCapacity: cacheCapacity,
       hostsPath: "/etc/hosts", configurationPath: "/etc/resolv.conf")
   }
@@ -51,7 +53,8 @@ package final class SharedNames: Sendable {
   /// - Parameter configuration: `nil` for that of the file.
   init(
     _ configuration: ResolverConfiguration?, cacheCapacity: Int, hostsPath: String, configurationPath: String
-  ) {
+  ) throws(Errno) {
+    reader = try EventLoop()
     hostsFile = SystemFile(path: hostsPath)
     configurationFile = configuration == nil ? SystemFile(path: configurationPath) : nil
     state = Mutex(
@@ -62,6 +65,8 @@ package final class SharedNames: Sendable {
     read(versions, replacing: nil)
     state.withLock { $0.versions = versions }
   }
+
+  deinit { reader.stop() }
 
   // MARK: Asking
 
@@ -148,7 +153,7 @@ package final class SharedNames: Sendable {
     guard state.reading == nil, versions != state.versions else { return }
     let old = state.versions
     state.versions = versions
-    state.reading = Task.detached { [self] in read(versions, replacing: old) }
+    state.reading = Task(executorPreference: reader) { [self] in read(versions, replacing: old) }
   }
 
   private func read(_ versions: Versions, replacing old: Versions?) {

@@ -68,7 +68,7 @@ package final class Server: Sendable {
     self.sink = sink
     shortages = Shortages(sink)
     repeated = RepeatedNotices(sink)
-    names = SharedNames(
+    names = try SharedNames(
       servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
     state = Mutex(State(configuration: configuration, policy: Policy(configuration, numbers: [])))
   }

@@ -87,7 +87,7 @@ package struct Tracer: Sendable {
   ) async throws -> Report {
     let loop = try EventLoop()
     defer { loop.stop() }
-    let names = SharedNames(
+    let names = try SharedNames(
       servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
     let resolver = Resolver(names, on: loop)
     return await withTaskGroup(of: Report?.self) { group in

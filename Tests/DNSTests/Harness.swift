@@ -32,7 +32,7 @@ func withResolver(
   var configuration = ResolverConfiguration(servers: [server])
   configuration.search = try search.map { try DomainName($0) }
   configuration.ndots = ndots
-  let names = SharedNames(
+  let names = try SharedNames(
     configuration, cacheCapacity: 100, hostsPath: hosts, configurationPath: "/dev/null")
   try await withResolver(of: names, on: loop, patience: patience, body)
 }

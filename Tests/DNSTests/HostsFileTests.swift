@@ -34,13 +34,13 @@ import Transport
   @Test func `a byte order mark hides no name`() async throws {
     let file = try TestFile("\u{feff}192.0.2.1 one.test\r\n")
     defer { file.remove() }
-    let names = sharedNames(file)
+    let names = try sharedNames(file)
     #expect(try await found(names) == addresses("192.0.2.1"))
   }
 
   @Test func `a changed hosts file is read again, and a missing one is empty`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
-    let names = sharedNames(file)
+    let names = try sharedNames(file)
     #expect(try await found(names) == addresses("192.0.2.1"))
     try file.write("192.0.2.2 one.test\n")
     names.checkFiles()
@@ -58,7 +58,7 @@ import Transport
 
   @Test func `a changed hosts file is seen a second later without being told`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
-    let names = sharedNames(file)
+    let names = try sharedNames(file)
     let question = Question.addresses(of: try DomainName("one.test"), .v4)
     _ = names.knowledge(of: question, at: .now)
     try file.replace(with: "192.0.2.2 one.test\n")
@@ -72,7 +72,7 @@ import Transport
 
   @Test func `a hosts file of 100,000 lines is read once for all loops, and by none of them`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
-    let names = sharedNames(file)
+    let names = try sharedNames(file)
     let filler = (0..<100_000).map { "0.0.0.0 n\($0).test\n" }.joined()
     try file.write(filler + "192.0.2.2 one.test\n")
     names.checkFiles()
@@ -114,8 +114,8 @@ import Transport
     }
   }
 
-  private func sharedNames(_ file: TestFile) -> SharedNames {
-    SharedNames(
+  private func sharedNames(_ file: TestFile) throws -> SharedNames {
+    try SharedNames(
       ResolverConfiguration(servers: []), cacheCapacity: 100, hostsPath: file.path,
       configurationPath: "/dev/null")
   }

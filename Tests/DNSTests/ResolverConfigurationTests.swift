@@ -86,7 +86,7 @@ import Transport
     async throws
   {
     let file = try TestFile(nil)
-    let names = SharedNames(nil, cacheCapacity: 100, hostsPath: "/dev/null", configurationPath: file.path)
+    let names = try SharedNames(nil, cacheCapacity: 100, hostsPath: "/dev/null", configurationPath: file.path)
     #expect(names.servers().addresses.map(\.description) == ["127.0.0.1:53"])
     let changes: [(String, ((String) throws -> Void)?)] = [
       ("192.0.2.1", { try file.write($0) }), ("192.0.2.2", { try file.replace(with: $0) }),
@@ -109,7 +109,7 @@ import Transport
 
   @Test func `a file that is written again with the same words changes nothing`() async throws {
     let file = try TestFile("nameserver 192.0.2.1\n")
-    let names = SharedNames(nil, cacheCapacity: 100, hostsPath: "/dev/null", configurationPath: file.path)
+    let names = try SharedNames(nil, cacheCapacity: 100, hostsPath: "/dev/null", configurationPath: file.path)
     keep(names, generation: names.servers().generation)
     try file.replace(with: "nameserver 192.0.2.1\n")
     names.checkFiles()

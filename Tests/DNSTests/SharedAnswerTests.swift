@@ -84,7 +84,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   @Test func `what one loop was told all loops know`() async throws {
     let server = NameServer(["good.test": .addresses(both, ttl: 60)])
     defer { server.stop() }
-    let names = SharedNames(
+    let names = try SharedNames(
       ResolverConfiguration(servers: [server.address]), cacheCapacity: 100, hostsPath: "/dev/null",
       configurationPath: "/dev/null")
     for _ in 0..<3 {

@@ -352,7 +352,7 @@ private func withWarmChains(
 ) async throws {
   try await onLoop { loop in
     let (tasks, offer) = AsyncStream<@Sendable () async -> Void>.makeStream()
-    let warm = Warm(on: loop, Resolver(SharedNames(servers: [], cacheCapacity: 1), on: loop), terms) {
+    let warm = try Warm(on: loop, Resolver(SharedNames(servers: [], cacheCapacity: 1), on: loop), terms) {
       offer.yield($0)
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
