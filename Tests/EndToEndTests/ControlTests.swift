@@ -106,6 +106,21 @@ struct ControlTests {
     #expect(exit.errors.contains { $0.contains(#/t\.yaml:[23]:\d+: error: /#) })
   }
 
+  @Test func `a program that is stopped is not waited for longer than ten seconds`() throws {
+    let controlled = try ControlledSockeye("default: direct\n")
+    controlled.sockeye.signal(SIGSTOP)
+    for command in ["status", "reload", "rotate"] {
+      let exit = try controlled.ask(command)
+      #expect(exit.status == 1)
+      #expect(
+        exit.errors.first?.contains(
+          "the program has not taken the request at unix:\(controlled.socket) for 10 seconds (is it stopped")
+          == true, "\(exit)")
+    }
+    controlled.sockeye.signal(SIGCONT)
+    #expect(try controlled.ask("status").status == 0)
+  }
+
   @Test func `where nobody answers, that is said`() throws {
     let directory = try TemporaryDirectory()
     let table = try directory.write("control: unix:\(directory.path)/c\ndefault: direct\n", to: "t.yaml")

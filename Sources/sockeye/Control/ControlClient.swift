@@ -31,6 +31,8 @@ func ask(_ options: ControlOptions) async -> ExitStatus {
   }
 }
 
+/// Until the request is acknowledged, or answered.
+private let acknowledgementTime = Duration.seconds(10)
 /// For the whole answer, which may take a large table to be read.
 private let patience = Duration.seconds(120)
 /// A status of a million upstreams is smaller.
@@ -48,7 +50,13 @@ private func exchange(
     // It answers without having listened: it says why.
   }
   var input: [UInt8] = []
-  while input.count < longestAnswer,
+  let isAnswering: Bool
+  do throws(Errno) {
+    isAnswering = try await server.read(into: &input, until: .after(acknowledgementTime))
+  } catch .timedOut {
+    throw .wouldBlock
+  }
+  while isAnswering, input.count < longestAnswer,
     try await server.read(into: &input, atMost: EventLoop.scratchSize, until: deadline)
   {}
   return ControlAnswer(parsing: input)
@@ -65,6 +73,10 @@ private func complaint(_ error: any Error, _ path: String) -> String {
       + " (start it, or restart it)"
   case .permissionDenied:
     "unix:\(path) is closed to this user (ask as root, or as the user that runs the program)"
+  // From connect(2) too: more wait to be accepted than there is room for.
+  case .wouldBlock:
+    "the program has not taken the request at unix:\(path) for 10 seconds"
+      + " (is it stopped, or reading a large table? its log says what it does)"
   case .timedOut: "the program has not answered at unix:\(path) for two minutes"
   default: "cannot ask at unix:\(path): \(error)"
   }

@@ -34,6 +34,7 @@ enum ControlRequest: Equatable {
 /// asks may be of another version.
 ///
 /// Each line is a word, a space and a text; the last one is `exit` and the status. Without that it is no whole answer.
+/// An empty line means nothing: one is sent as soon as the request was understood.
 struct ControlAnswer: Equatable {
   enum Kind: String {
     case output

@@ -105,6 +105,8 @@ final class ControlSocket: @unchecked Sendable {
       return ControlAnswer(
         error: "the program that runs does not know '\(line)' (is it of another version? restart it)")
     }
+    // To read a table may take long: the one that asks shall know that it was heard.
+    try? await client.write([UInt8(ascii: "\n")], until: .after(Self.answerTime))
     return await answer(request)
   }
 
