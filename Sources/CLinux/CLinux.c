@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -166,6 +167,12 @@ void *linux_reserve(size_t count) {
 }
 
 void linux_release(void *memory, size_t count) { munmap(memory, count); }
+
+// glibc reserves 64 to 128 MiB of address space for each thread's arena (mallopt(3)).
+void linux_share_arena(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) mallopt(M_ARENA_MAX, 1);
+}
 
 int linux_can_allocate(size_t count) {
   void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -537,6 +544,22 @@ int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, con
 
 // MARK: - The service manager
 
+struct notice {
+  int socket;
+  union local_address system;
+  socklen_t size;
+  char *message;
+};
+
+static void send_notice(void *argument) {
+  struct notice *notice = argument;
+  CHECKED(sendto(notice->socket, notice->message, strlen(notice->message), MSG_NOSIGNAL, &notice->system.generic,
+                 notice->size));
+  close(notice->socket);
+  free(notice->message);
+  free(notice);
+}
+
 // A path that begins with '@' is in the abstract namespace (sd_notify(3)).
 int linux_notify(const char *path, size_t length, const char *message) {
   union local_address system = {.local = {.sun_family = AF_UNIX}};
@@ -546,9 +569,22 @@ int linux_notify(const char *path, size_t length, const char *message) {
   int socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket_ < 0) return -errno;
   socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-  if (sendto(socket_, message, strlen(message), MSG_NOSIGNAL, &system.generic, size) < 0) return fail(socket_);
+  if (sendto(socket_, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT, &system.generic, size) >= 0) {
+    close(socket_);
+    return 0;
+  }
+  if (errno != EAGAIN) return fail(socket_);
+  // A message that is lost may cost the service its life, and a manager that is busy may not read for long.
+  struct notice *notice = malloc(sizeof *notice);
+  char *copy = strdup(message);
+  if (notice && copy) {
+    *notice = (struct notice){socket_, system, size, copy};
+    if (linux_start_thread(send_notice, notice) == 0) return 0;
+  }
+  free(notice);
+  free(copy);
   close(socket_);
-  return 0;
+  return -ENOMEM;
 }
 
 // MARK: - Programs

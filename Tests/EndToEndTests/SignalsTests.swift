@@ -111,6 +111,22 @@ struct SignalsTests {
     try eventually("it has ended") { kill(identifier, 0) != 0 }
   }
 
+  @Test func `a service manager that does not read delays nothing, and hears of it later`() throws {
+    let manager = try NotifySocket(isFull: true)
+    let target = try Server.echo()
+    let sockeye = try Sockeye(
+      "timeouts: {drain: 600s}\ndefault: direct\n", environment: ["NOTIFY_SOCKET": manager.path])
+    let tunnel = try Socket(to: sockeye.address)
+    #expect(try tunnel.requestConnect(to: target.address).code == 0)
+    sockeye.signal(SIGTERM)
+    try eventually("new connections are refused") { (try? Socket(to: sockeye.address)) == nil }
+    manager.read()
+    try manager.wait(for: "READY=1")
+    try manager.wait(for: "STOPPING=1")
+    tunnel.finish()
+    #expect(try sockeye.process.wait().status == 0)
+  }
+
   @Test func `the service manager hears when it is ready, and when it ends`() throws {
     let manager = try NotifySocket()
     let sockeye = try Sockeye("default: direct\n", environment: ["NOTIFY_SOCKET": manager.path])

@@ -66,6 +66,8 @@ int linux_raise_descriptor_limit(void);
 void *linux_reserve(size_t count);
 void linux_release(void *memory, size_t count);
 int linux_can_allocate(size_t count);
+// Where RLIMIT_AS limits address space, all threads share one arena of malloc(3). To be called before they start.
+void linux_share_arena(void);
 
 // Sockets. All are non-blocking and close-on-exec.
 int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing);
@@ -94,6 +96,7 @@ int linux_address_towards(const struct linux_address *destination, struct linux_
 int64_t linux_send_to(int socket, const void *buffer, size_t count, const struct linux_address *destination);
 int linux_receive_datagrams(int socket, struct linux_datagram *datagrams, int count);
 int linux_send_datagrams(int socket, const struct linux_datagram *datagrams, const uint8_t *order, int count);
+// Returns at once: while the receiver has no room, a thread of its own waits for it.
 int linux_notify(const char *path, size_t length, const char *message);
 
 // Programs. The one that is started holds no signal back. `linux_reap` answers 1 and the exit status once it has ended,

@@ -7,7 +7,8 @@ final class NotifySocket: Sendable {
   private let directory: TemporaryDirectory
   private let socket: Socket
 
-  init() throws {
+  /// - Parameter isFull: other messages wait there, as many as there is room for, until `read` is called.
+  init(isFull: Bool = false) throws {
     directory = try TemporaryDirectory()
     path = "\(directory.path)/notify"
     socket = try withSocketAddress("unix:\(path)") { pointer, length in
@@ -16,6 +17,21 @@ final class NotifySocket: Sendable {
       return Socket(taking: descriptor)
     }
     socket.setTimeouts(0)
+    if isFull { try fill() } else { read() }
+  }
+
+  private func fill() throws {
+    try withSocketAddress("unix:\(path)") { pointer, length in
+      let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+      let descriptor = Glibc.socket(AF_UNIX, type, 0)
+      defer { close(descriptor) }
+      while sendto(descriptor, "STATUS=", 7, 0, pointer, length) == 7 {}
+      guard errno == EAGAIN else { throw SocketError("sendto") }
+    }
+  }
+
+  /// Begins to read what comes.
+  func read() {
     Thread.detachNewThread { [socket, messages] in
       while case .bytes(let bytes)? = try? socket.receive() {
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
