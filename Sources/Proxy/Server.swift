@@ -80,6 +80,14 @@ package final class Server: Sendable {
   var isDraining: Bool { drains.load(ordering: .acquiring) > 0 }
   var isHalting: Bool { drains.load(ordering: .acquiring) > 1 }
 
+  /// Every client would be turned away.
+  package struct NoMemory: Error, CustomStringConvertible {
+    package var description: String {
+      "less than 32 MiB of memory are left for clients"
+        + " (raise LimitAS= in systemd, ulimit -v in a shell, or vm.overcommit_ratio)"
+    }
+  }
+
   // MARK: Serving
 
   /// Opens the listeners, tells where they are, and serves until the last session after `drain` has ended.
@@ -87,6 +95,7 @@ package final class Server: Sendable {
     let workers = loops.enumerated().map { index, loop in
       Worker(self, index: index, on: loop, resolver: Resolver(names, on: loop))
     }
+    guard OwnProcess.hasMemoryForClients else { throw NoMemory() }
     onListening(try change(to: running.configuration, on: workers).opened)
     // What is left of it is asked nothing any more.
     defer {

@@ -74,6 +74,7 @@ extension Errno: CustomStringConvertible {
     switch self {
     case .noSuchFile: "no such file"
     case .permissionDenied: "permission denied"
+    case .wouldBlock: "resource temporarily unavailable"
     case .notPermitted: "operation not permitted"
     case .outOfMemory: "out of memory"
     case .invalidArgument: "invalid argument"

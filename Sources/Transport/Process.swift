@@ -46,6 +46,12 @@ package enum OwnProcess {
     _ = linux_raise_descriptor_limit()
   }
 
+  /// Leaves as much address space to clients as can be where it is limited (RLIMIT_AS). To be called before threads start.
+  package static func saveAddressSpace() { linux_share_arena() }
+
+  /// Whether the system would give the program the memory that it keeps for clients, and as much for its first ones.
+  package static var hasMemoryForClients: Bool { linux_can_allocate(2 * MemoryGauge.reserve) != 0 }
+
   /// Removes a file, if it is there.
   package static func remove(_ path: String) {
     _ = unsafe linux_unlink(path)

@@ -24,9 +24,9 @@ import CLinux
 /// Tells whether the system would still give the program memory (RLIMIT_AS, `vm.overcommit_memory=2`).
 ///
 /// Swift ends the program when an allocation fails. So a newcomer is refused while there is less than `reserve` left,
-/// which those who are being served may need: it is more than the stack of a thread, on which a password is hashed.
+/// which those who are being served may need.
 struct MemoryGauge {
-  private static let reserve = 16 << 20
+  static let reserve = 16 << 20
   /// How long an answer counts: asking takes two system calls.
   private static let interval = Deadline.Interval(.milliseconds(100))
 

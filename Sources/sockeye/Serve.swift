@@ -25,6 +25,7 @@ struct Serve {
   func run() -> ExitStatus {
     Signal.block(Self.signals)
     OwnProcess.raiseDescriptorLimit()
+    OwnProcess.saveAddressSpace()
     let (configuration, diagnostics) = table.load()
     do {
       let log = try EventLog(
@@ -39,12 +40,15 @@ struct Serve {
       let control = try configuration.control.map { path in
         try ControlSocket(at: path) { request in await answer(request, server, log) }
       }
-      try start(server, log, control)
       // A table takes seconds to read when it is large: SIGTERM is heard meanwhile.
       let reloads = Reloads(try EventLoop()) { table.reload(server, log) }
+      try start(server, log, control)
       while true { handle(Signal.wait(for: Self.signals), server, reloads, control) }
     } catch {
-      Console.error.write("sockeye: cannot start: \(error)")
+      let isShort = [Errno.outOfMemory, .wouldBlock].contains(error as? Errno)
+      let advice =
+        isShort ? " (raise the limits of memory and threads: LimitAS= and TasksMax= in systemd)" : ""
+      Console.error.write("sockeye: cannot start: \(error)\(advice)")
       return .failed
     }
   }

@@ -185,6 +185,47 @@ struct LimitsTests {
     }
   }
 
+  // The sanitizers reserve more address space than there is.
+  @Test(.enabled(if: !isSanitized))
+  func `with hardly enough memory it does not start, or serves clients`() throws {
+    let target = try Server.echo()
+    let directory = try TemporaryDirectory()
+    let table = try directory.write("listen: 127.0.0.1:0\ndefault: direct\n", to: "t.yaml")
+    /// `nil` when it does not start, for want of memory.
+    func start(withMebibytes limit: Int) throws -> (process: ChildProcess, address: String?) {
+      let process = try ChildProcess(
+        try Program("prlimit", package: "util-linux"),
+        ["--as=\(limit << 20)", try Sockeye.program().path, "serve", table, "--workers", "2"])
+      let line = try process.lines.wait(for: "a line") { $0.first }
+      return (process, line.firstMatch(of: /listening on (\S+)/).map { String($0.1) })
+    }
+    let needed = try start(withMebibytes: 1024).process.addressSpace >> 20
+    var served: [Bool] = []
+    for extra in stride(from: -12, through: 48, by: 4) {
+      let (process, address) = try start(withMebibytes: needed + extra)
+      served.append(address != nil)
+      guard let address else {
+        let exit = try process.wait()
+        #expect(exit.status == 1)
+        #expect(
+          exit.description.contains(#/cannot start: .*LimitAS=|cannot serve: less than 32 MiB/#), "\(exit)")
+        continue
+      }
+      for _ in 0..<3 { try Self.tunnel(through: address, to: target.address) }
+    }
+    #expect(
+      served.first == false && served.last == true, "\(served)")
+  }
+
+  private static func tunnel(through address: String, to target: String) throws {
+    let clients = try (0..<10).map { _ in try Socket(to: address) }
+    for client in clients {
+      #expect(try client.requestConnect(to: target).code == 0)
+      try client.send(1)
+      #expect(try client.receive(exactly: 1) == [1])
+    }
+  }
+
   @Test func `out of descriptors it serves on, keeps its tunnels and does not spin (T37)`() throws {
     let target = try Server.echo()
     let sockeye = try Sockeye("timeouts: {handshake: 3s}\ndefault: direct\n", descriptors: 64)
