@@ -18,12 +18,19 @@ package struct ConfigurationLoader: Sendable {
     self.surroundings = surroundings
   }
 
+  /// What is listened on in place of the table's `listen:`.
+  package enum Listening: Sendable {
+    case asTheTableSays
+    /// These addresses, of the command line. Nothing in the table may name a listener of the table then.
+    case on([String])
+    /// A free port of 127.0.0.1. Its clients are for the routes those of the table's first listener.
+    case privately
+  }
+
   /// Reads and checks the table at `path`, and runs its `tests:`.
-  ///
-  /// - Parameter listen: addresses that replace the table's `listen:`; none: the table's own.
-  package func load(_ path: String, listen: [String] = []) -> Result {
+  package func load(_ path: String, listening: Listening = .asTheTableSays) -> Result {
     do throws(Surroundings.ReadFailure) {
-      return load(try surroundings.file(path), named: path, listen: listen)
+      return load(try surroundings.file(path), named: path, listening: listening)
     } catch {
       return Result(diagnostics: [unreadable(path, error)])
     }
@@ -54,11 +61,13 @@ package struct ConfigurationLoader: Sendable {
   /// - Parameters:
   ///   - file: its content.
   ///   - name: the path that stands in diagnostics, and beside which the files lie that it names.
-  ///   - listen: addresses that replace the table's `listen:`.
-  package func load(_ file: Surroundings.File, named name: String, listen: [String] = []) -> Result {
+  ///   - listening: what is listened on in place of the table's `listen:`.
+  package func load(
+    _ file: Surroundings.File, named name: String, listening: Listening = .asTheTableSays
+  ) -> Result {
     let reader = TableReader(
       file: name, isReadableByOthers: file.isReadableByOthers, surroundings: surroundings)
-    let configuration = reader.read(file.bytes, listen: listen)
+    let configuration = reader.read(file.bytes, listening: listening)
     return Result(configuration: configuration, diagnostics: reader.log.sorted(startingWith: name))
   }
 }

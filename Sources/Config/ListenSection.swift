@@ -153,6 +153,13 @@ extension Listener.Address {
   }
 }
 
+extension Listener {
+  /// A listener on a free port of 127.0.0.1, which routes take for another.
+  static func privateOne(as id: ListenerID) -> Listener {
+    Listener(address: .tcp(SocketAddress(.loopback4, port: 0)), id: id)
+  }
+}
+
 /// Finds two listeners that would be in each other's way.
 private struct ListenersSeen {
   private var listeners: [Listener] = []

@@ -44,20 +44,20 @@ final class TableReader {
     later: ["lists", "tables"])
 
   /// The configuration, or `nil` after errors.
-  ///
-  /// - Parameter listen: addresses that replace those of the table.
-  func read(_ bytes: [UInt8], listen: [String]) -> Configuration? {
+  func read(_ bytes: [UInt8], listening: ConfigurationLoader.Listening) -> Configuration? {
     guard let root = document(bytes) else { return nil }
     guard let table = fields(root, "a route table", "default: direct", Self.keys) else { return nil }
 
     listeners = readListeners(table["listen"])
     let known = listeners
     userNames = UserNames(of: listeners, mayBeOthers: log.hasErrors)
-    if !listen.isEmpty {
+    if case .on(let addresses) = listening, !addresses.isEmpty {
       replacedListeners = Set(known.map(\.id))
-      listeners = readListeners(arguments: listen)
+      listeners = readListeners(arguments: addresses)
     }
-    ownListeners = OwnListeners(listeners)
+    var opened = listeners
+    if case .privately = listening { opened = listeners.prefix(1).map { .privateOne(as: $0.id) } }
+    ownListeners = OwnListeners(opened)
 
     let upstreams = table["upstreams"].map(readUpstreams) ?? []
     // All names first: they may stand in each other in any order.
@@ -84,7 +84,7 @@ final class TableReader {
     run(tests, on: routeTable)
     guard !self.log.hasErrors else { return nil }
     return Configuration(
-      listeners: listeners, table: routeTable, hosts: hosts, nameServers: nameServers, timeouts: timeouts,
+      listeners: opened, table: routeTable, hosts: hosts, nameServers: nameServers, timeouts: timeouts,
       limits: limits, log: log, control: control, upstreams: upstreams, groups: groups)
   }
 

@@ -118,7 +118,8 @@ enum Help {
     Starts COMMAND with a listener of its own on 127.0.0.1, and ends with it, with its exit
     status. The command finds the listener in ALL_PROXY, HTTPS_PROXY and HTTP_PROXY, and the
     same in lower case; NO_PROXY is taken away, since TABLE decides what goes direct. TABLE is
-    looked for as 'serve' does; its own listeners are not opened.
+    looked for as 'serve' does; its own listeners are not opened. Routes with 'listener' take
+    the command for a client of the table's first listener, as 'explain' does.
 
       --proxychains        start it under proxychains4 and without these variables, for
                            commands that do not heed them

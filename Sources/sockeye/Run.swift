@@ -26,7 +26,7 @@ struct Run {
         "sockeye: proxychains cannot lead '\(options.command[0])': \(obstacle)".printable)
       return .failed
     }
-    let result = ConfigurationLoader().load(options.table ?? defaultTable, listen: ["127.0.0.1:0"])
+    let result = ConfigurationLoader().load(options.table ?? defaultTable, listening: .privately)
     do {
       let log = try EventLog(level: options.logLevel, format: result.configuration?.log.format ?? .text)
       for diagnostic in result.diagnostics { log.writer.write(Console.error.text(of: diagnostic)) }

@@ -17,7 +17,7 @@ final class ServedTable: Sendable {
   }
 
   func load() -> (Configuration?, [Diagnostic]) {
-    let result = ConfigurationLoader().load(path, listen: options.listen)
+    let result = ConfigurationLoader().load(path, listening: .on(options.listen))
     guard var configuration = result.configuration else { return (nil, result.diagnostics) }
     if let level = options.logLevel { configuration.log.level = level }
     if let format = options.logFormat { configuration.log.format = format }

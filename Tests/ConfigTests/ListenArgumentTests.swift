@@ -1,5 +1,6 @@
 import Addresses
 import Config
+import Routing
 import Settings
 import Testing
 
@@ -56,5 +57,26 @@ import Testing
   @Test func `one that has the same address keeps it`() {
     let table = "listen: 127.0.0.1:1\nroutes: [{listener: \"127.0.0.1:1\", via: reject}]\ndefault: direct"
     #expect(diagnostics(of: table, listen: ["127.0.0.1:1"]) == [])
+  }
+
+  @Test func `a private listener passes for the table's first`() throws {
+    let table = """
+      listen: [{address: "127.0.0.1:1", name: office, users: {a: b}}, {address: "127.0.0.1:2", name: lab}]
+      upstreams: {own: "socks5://127.0.0.1:2"}
+      routes: [{listener: lab, via: reject}, {listener: office, via: own}]
+      default: direct
+      """
+    #expect(diagnostics(of: table).count == 1)
+    let file = Surroundings.File(bytes: Array(table.utf8))
+    let result = loader().load(file, named: "t.yaml", listening: .privately)
+    // The address of a listener that is not opened is a hop like any other.
+    #expect(result.diagnostics.isEmpty)
+    let listeners = try #require(result.configuration).listeners
+    #expect(
+      listeners == [
+        Listener(
+          address: .tcp(SocketAddress(.loopback4, port: 0)),
+          id: ListenerID(address: "127.0.0.1:1", name: "office"))
+      ])
   }
 }

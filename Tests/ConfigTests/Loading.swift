@@ -22,7 +22,7 @@ func load(
   _ yaml: String, files: [String: String] = [:], variables: [String: String] = [:], listen: [String] = []
 ) -> ConfigurationLoader.Result {
   loader(files: files.mapValues { Surroundings.File(bytes: Array($0.utf8)) }, variables: variables)
-    .load(Surroundings.File(bytes: Array(yaml.utf8)), named: "t.yaml", listen: listen)
+    .load(Surroundings.File(bytes: Array(yaml.utf8)), named: "t.yaml", listening: .on(listen))
 }
 
 /// The diagnostics of `yaml` as they are printed, without the file's name: `LINE:COLUMN: error: …`.

@@ -31,6 +31,24 @@ struct RunTests {
     _ = try hop.session(to: "site.test:\(target.port)")
   }
 
+  @Test func `routes take it for a client of the table's first listener`() throws {
+    let target = try HTTPTarget()
+    let table = """
+      listen: [{address: "127.0.0.1:1", name: office, users: {a: b}}, {address: "127.0.0.1:2", name: lab}]
+      routes:
+        - {listener: office, ip: 127.0.0.1, via: direct}
+        - {listener: lab, via: direct}
+      default: reject
+      tests: [{to: "127.0.0.1:1", listener: office, expect: direct}]
+
+      """
+    let curl = try ["--", Program("curl", package: "curl").path, "-sS", target.url]
+    let exit = try run(curl, table: table)
+    #expect(exit.output == [HTTPTarget.greeting] && exit.errors == [], "\(exit)")
+    let other = try run(curl, table: table.replacing("{listener: office, ip", with: "{listener: lab, ip"))
+    #expect(other.status != 0 && other.output == [], "\(other)")
+  }
+
   @Test func `what is set of proxies elsewhere is replaced`() throws {
     let exit = try run(
       ["--", "/usr/bin/env"],
