@@ -280,6 +280,59 @@ int linux_listen_unix(const char *path, int backlog, unsigned mode) {
   return listener;
 }
 
+// The value of a socket option that is one number; -1 when the socket has no such option.
+static int option(int socket, int level, int name) {
+  int value;
+  socklen_t length = sizeof value;
+  return getsockopt(socket, level, name, &value, &length) < 0 ? -1 : value;
+}
+
+static int set_flag(int descriptor, int get, int set, int flag) {
+  int flags = fcntl(descriptor, get);
+  return flags < 0 || fcntl(descriptor, set, flags | flag) < 0 ? -errno : 0;
+}
+
+int linux_adopt_listener(int descriptor, struct linux_address *address, char *path, size_t capacity) {
+  if (fcntl(descriptor, F_GETFD) < 0) return LINUX_NOT_OPEN;
+  int type = option(descriptor, SOL_SOCKET, SO_TYPE);
+  if (type < 0) return LINUX_NO_SOCKET;
+  int family = option(descriptor, SOL_SOCKET, SO_DOMAIN);
+  if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) return LINUX_OTHER_FAMILY;
+  if (type != SOCK_STREAM) return LINUX_NO_STREAM;
+  if (family != AF_UNIX && option(descriptor, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP) return LINUX_NO_STREAM;
+  if (option(descriptor, SOL_SOCKET, SO_ACCEPTCONN) != 1) return LINUX_NO_LISTENER;
+
+  union {
+    union ip_address ip;
+    union local_address local;
+    // A path may take all 108 octets, without a NUL.
+    char octets[sizeof(struct sockaddr_un) + 1];
+  } system = {0};
+  socklen_t length = sizeof system - 1;
+  if (getsockname(descriptor, &system.ip.generic, &length) < 0) return -errno;
+  from_system(&system.ip, address);
+  path[0] = 0;
+  if (family == AF_UNIX && length > offsetof(struct sockaddr_un, sun_path)) {
+    char *name = system.local.local.sun_path;
+    if (!name[0]) name[0] = '@';
+    if (strlen(name) >= capacity) return -ENAMETOOLONG;
+    strcpy(path, name);
+  }
+  if (family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&system.ip.v6.sin6_addr) &&
+      option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY) != 1) {
+    return LINUX_BOTH_FAMILIES;
+  }
+  int error = set_flag(descriptor, F_GETFD, F_SETFD, FD_CLOEXEC);
+  if (!error) error = set_flag(descriptor, F_GETFL, F_SETFL, O_NONBLOCK);
+  if (!error && family != AF_UNIX) tune(descriptor);
+  return error;
+}
+
+int linux_duplicate(int descriptor) {
+  int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+  return copy < 0 ? -errno : copy;
+}
+
 int linux_connect_unix(const char *path) {
   union local_address system = {.local = {.sun_family = AF_UNIX}};
   if (strlen(path) >= sizeof system.local.sun_path) return -ENAMETOOLONG;
@@ -298,10 +351,17 @@ int64_t linux_peer_user(int socket) {
 
 int linux_unlink(const char *path) { return unlink(path) < 0 ? -errno : 0; }
 
-// A filter of one instruction that passes no octet of any packet: socket(7), SO_ATTACH_FILTER.
-int linux_drop_packets(int socket) {
-  struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
-  struct sock_fprog filter = {.len = 1, .filter = &none};
+// socket(7), SO_ATTACH_FILTER: passes everything but a SYN without ACK. The filter sees the TCP header (RFC 9293 §3.1),
+// of which octet 13 has the flags. What answers a SYN-ACK passes, so that connections in progress are made.
+int linux_drop_connection_requests(int socket) {
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = program};
   return CHECKED(setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter));
 }
 

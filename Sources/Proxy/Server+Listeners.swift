@@ -8,10 +8,20 @@ extension Server {
     package var description: String { "the program has not begun to serve, or is about to end" }
   }
 
-  /// A listener that is open and not yet served: a socket for each worker, or for the first.
+  /// A listener that is open and not yet served.
   private struct Opened {
     let place: Place
+    /// One for each worker, or fewer: then the first workers have them.
     let sockets: [ListeningSocket]
+
+    /// What the worker with this index, of so many, is to serve.
+    func doors(for index: Int, of workers: Int) -> [Worker.Door] {
+      // More than there are workers may have been passed.
+      let isDealt = place.isPassed && sockets.count < workers
+      return stride(from: index, to: sockets.count, by: workers).map {
+        Worker.Door(socket: sockets[$0], number: place.number, isDealt: isDealt)
+      }
+    }
   }
 
   /// Makes the listeners those of `configuration`, and then this the one that new sessions obey. When one of the listeners
@@ -26,7 +36,9 @@ extension Server {
     let kept = configuration.listeners.map { listener in
       old.firstIndex { $0.wanted == listener.address }.map { old.remove(at: $0) }
     }
-    let wanted = zip(configuration.listeners, kept).filter { $1 == nil }.map(\.0.address)
+    let wanted = try share(
+      zip(configuration.listeners, kept).filter { $1 == nil }.map(\.0), beside: kept.compactMap(\.self),
+      of: configuration.listeners)
     var opened = try open(
       wanted, numberedFrom: nextNumber, beside: (kept.compactMap(\.self) + old).map(\.address),
       for: workers.count)
@@ -51,51 +63,61 @@ extension Server {
   }
 
   private func open(
-    _ addresses: [Listener.Address], numberedFrom first: Int, beside existing: [Listener.Address],
-    for workers: Int
+    _ listeners: [(listener: Listener, passed: [PassedSocket])], numberedFrom first: Int,
+    beside existing: [Listener.Address], for workers: Int
   ) throws(StartFailure) -> [Opened] {
     var opened: [Opened] = []
-    for (index, wanted) in addresses.enumerated() {
+    for (index, (listener, passed)) in listeners.enumerated() {
+      let wanted = listener.address
       var sockets: [ListeningSocket] = []
       var address = wanted
       do throws(Errno) {
-        switch wanted {
-        case .tcp(let socketAddress):
-          // Beside `0.0.0.0:1080`, `127.0.0.1:1080` may have a listener of its own. One of them may be about to be closed.
-          var joins = (existing + opened.map(\.place.address)).contains { $0.sharesPort(with: socketAddress) }
-          var next = socketAddress
-          for _ in 0..<workers {
-            let socket = try ListeningSocket(on: next, joins: joins)
-            sockets.append(socket)
-            // All share the port that the first was given.
-            next = socket.localAddress ?? next
-            joins = true
+        if let first = passed.first {
+          // The real port, where the table leaves it to the system.
+          address = first.listenerAddress
+          for socket in passed { sockets.append(try ListeningSocket(socket)) }
+        } else {
+          switch wanted {
+          case .tcp(let socketAddress):
+            // Beside `0.0.0.0:1080`, `127.0.0.1:1080` may have a listener of its own. One of them may be about to be closed.
+            var joins = (existing + opened.map(\.place.address)).contains {
+              $0.sharesPort(with: socketAddress)
+            }
+            var next = socketAddress
+            for _ in 0..<workers {
+              let socket = try ListeningSocket(on: next, joins: joins)
+              sockets.append(socket)
+              // All share the port that the first was given.
+              next = socket.localAddress ?? next
+              joins = true
+            }
+            address = .tcp(next)
+          case .unix(let path):
+            sockets.append(try ListeningSocket(unixPath: path))
           }
-          address = .tcp(next)
-        case .unix(let path):
-          sockets.append(try ListeningSocket(unixPath: path))
         }
       } catch {
         for socket in opened.flatMap(\.sockets) + sockets { socket.close() }
         throw StartFailure(address: wanted, error: error)
       }
-      opened.append(
-        Opened(place: Place(number: first + index, wanted: wanted, address: address), sockets: sockets))
+      let place = Place(
+        number: first + index, wanted: wanted, address: address, isPassed: !passed.isEmpty)
+      opened.append(Opened(place: place, sockets: sockets))
     }
     return opened
   }
 
   /// Has each worker watch its sockets. When one cannot, none does.
   private func give(_ opened: [Opened], to workers: [Worker], for policy: Policy) throws {
+    let shares = workers.indices.map { index in
+      opened.flatMap { $0.doors(for: index, of: workers.count) }
+    }
     for (index, worker) in workers.enumerated() {
-      let sockets = opened.compactMap { opened in
-        opened.sockets.indices.contains(index) ? (opened.sockets[index], opened.place.number) : nil
-      }
       do {
-        try worker.loop.perform { try worker.adopt(sockets, for: policy) }
+        try worker.loop.perform { try worker.adopt(shares[index], for: policy) }
       } catch {
         for worker in workers[..<index] { try? worker.loop.perform { worker.abandon() } }
-        for socket in opened.flatMap({ $0.sockets.dropFirst(index + 1) }) { socket.close() }
+        for door in shares[(index + 1)...].joined() { door.socket.close() }
         throw error
       }
     }

@@ -20,6 +20,7 @@ package final class Server: Sendable {
   let hashes: HashThreads
   let drainBell: Bell
   let haltBell: Bell
+  let passed: [PassedSocket]
   private let loops: [EventLoop]
   private let names: SharedNames
   let state: Mutex<State>
@@ -48,6 +49,7 @@ package final class Server: Sendable {
     /// As the configuration says, and the real one: they differ where port 0 was asked for.
     let wanted: Listener.Address
     let address: Listener.Address
+    let isPassed: Bool
   }
 
   /// Why a listener could not be opened.
@@ -56,8 +58,12 @@ package final class Server: Sendable {
     package let error: Errno
   }
 
-  /// - Parameter workers: how many event loops serve, at least one.
-  package init(_ configuration: Configuration, workers: Int, sink: any EventSink) throws(Errno) {
+  /// - Parameters:
+  ///   - workers: how many event loops serve, at least one.
+  ///   - passed: sockets that listen already. The listeners with their addresses use them in place of new ones.
+  package init(
+    _ configuration: Configuration, workers: Int, passed: [PassedSocket] = [], sink: any EventSink
+  ) throws(Errno) {
     precondition(workers > 0)
     drainBell = try Bell()
     haltBell = try Bell()
@@ -66,6 +72,7 @@ package final class Server: Sendable {
     self.loops = loops
     hashes = try HashThreads(loops: workers)
     self.sink = sink
+    self.passed = passed
     shortages = Shortages(sink)
     repeated = RepeatedNotices(sink)
     names = try SharedNames(

@@ -16,14 +16,16 @@ final class Worker: @unchecked Sendable {
   private let index: Int
   let ledger = Ledger()
   var census = Census()
-  private var listeners: [OpenListener] = []
+  var listeners: [OpenListener] = []
   /// Those that wait for `settle`.
-  private var adopted: [OpenListener] = []
+  var adopted: [OpenListener] = []
   /// The listeners are others than those that are waited for.
-  private var listenersChanged = true
-  private var sessions = 0
+  var listenersChanged = true
+  var sessions = 0
+  /// Whose turn it is to serve a connection from a socket that only this worker has.
+  var turn = 0
   /// Sessions that wait to be opened.
-  private var accepted: [Session] = []
+  var accepted: [Session] = []
   /// Sessions that wait for their service to be run.
   private var opened: [Session] = []
   /// What waits to be begun beside the sessions.
@@ -35,68 +37,13 @@ final class Worker: @unchecked Sendable {
     announce: { [unowned self] in announce($0, for: $1) },
     begin: { [unowned self] in begin($0) })
   /// The wait of `serve`, for new connections and opened sessions.
-  private var idle: WaitID?
-
-  /// How many connections to accept before the sessions already begun have a turn.
-  private static let batch = 64
+  var idle: WaitID?
 
   init(_ server: Server, index: Int, on loop: EventLoop, resolver: Resolver) {
     self.server = server
     self.index = index
     self.loop = loop
     self.resolver = resolver
-  }
-
-  private struct OpenListener {
-    let socket: TCPListener
-    let number: Int
-    /// The latest that has the listener: the connections that wait at one that is taken away are served as before.
-    var policy: Policy
-    /// More connections may be waiting than were taken.
-    var mayAccept = true
-  }
-
-  // MARK: Listeners
-
-  /// Takes over sockets that listen, from which nothing is accepted before `settle`. When it fails it has taken none.
-  func adopt(_ sockets: [(socket: ListeningSocket, number: Int)], for policy: Policy) throws(Errno) {
-    for (index, (socket, number)) in sockets.enumerated() {
-      do throws(Errno) {
-        adopted.append(
-          OpenListener(socket: try TCPListener(socket, on: loop), number: number, policy: policy))
-      } catch {
-        adopted = []
-        for (socket, _) in sockets[(index + 1)...] { socket.close() }
-        throw error
-      }
-    }
-  }
-
-  /// Closes what was adopted and will not be served.
-  func abandon() {
-    adopted = []
-  }
-
-  /// Begins to serve what was adopted, and closes the listeners of these numbers.
-  func settle(closing numbers: Set<Int>) {
-    // First, since no descriptor may close while it is waited for.
-    if let idle { loop.wake(idle) }
-    close { numbers.contains($0.number) }
-    listeners += adopted
-    adopted = []
-    listenersChanged = true
-    // The table before is kept by none.
-    for place in listeners.indices { listeners[place].policy = server.policy }
-  }
-
-  /// Closes listeners, once the connections that wait there are accepted: a client that is connected loses nothing.
-  private func close(_ isConcerned: (OpenListener) -> Bool) {
-    for place in listeners.indices where isConcerned(listeners[place]) {
-      listeners[place].socket.stopListening()
-      while acceptBatch(at: place), listeners[place].socket.restsUntil == nil {}
-    }
-    listeners.removeAll(where: isConcerned)
-    listenersChanged = true
   }
 
   // MARK: Life
@@ -151,6 +98,8 @@ final class Worker: @unchecked Sendable {
           close { _ in true }
           warm.close()
           deadline = .after(server.policy.timeouts.drain)
+          // What another worker has dealt to this one arrives first.
+          await server.passTurns(besides: loop)
         }
         if sessions == 0 { return }
       }
@@ -228,55 +177,6 @@ final class Worker: @unchecked Sendable {
     if let idle { loop.wake(idle) }
   }
 
-  // MARK: Accepting
-
-  /// True when there may be more waiting than were taken, now or when the listener has rested.
-  private func acceptBatch(at place: Int) -> Bool {
-    let socket = listeners[place].socket
-    do throws(Errno) {
-      for _ in 0..<Self.batch {
-        // Who comes is served before who may come.
-        guard let connection = try socket.accept(makeRoom: { warm.giveUp() }) else {
-          return socket.restsUntil != nil
-        }
-        admit(connection, at: place)
-      }
-      return true
-    } catch {
-      tell(error, at: listeners[place])
-      return true
-    }
-  }
-
-  private func admit(_ connection: TCPListener.Connection, at place: Int) {
-    let number = listeners[place].number
-    let current = server.policy
-    if current !== listeners[place].policy, current[listener: number] != nil {
-      listeners[place].policy = current
-    }
-    let policy = listeners[place].policy
-    guard let listener = policy[listener: number]?.listener, listener.admits(connection.peer?.address) else {
-      return connection.close()
-    }
-    let (admission, notice) = server.occupancy.enter(connection.client, limits: policy.limits)
-    if let notice { tell(notice, of: connection.peer, at: listener) }
-    guard case .admitted(let seat) = admission else { return connection.close() }
-    do throws(Errno) {
-      let session = try Session(connection, listener: number, policy: policy, place: seat, worker: self)
-      sessions += 1
-      accepted.append(session)
-    } catch {
-      server.occupancy.leave(seat)
-      tell(error, at: listeners[place])
-    }
-  }
-
-  private func tell(_ error: Errno, at listener: OpenListener) {
-    guard let id = listener.policy[listener: listener.number]?.listener.id else { return }
-    let notice = { @Sendable count in Notice.turnedAway(listener: id.address, error, count: count) }
-    if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
-  }
-
   /// Counts what a client or a peer can repeat without end, and has the log told of it once a minute.
   ///
   /// - Returns: whether the log is to be told of this one now.
@@ -284,21 +184,5 @@ final class Worker: @unchecked Sendable {
     _ kind: Repetitions.Kind, _ detail: String = "", notice: @escaping @Sendable (Int) -> Notice
   ) -> Bool {
     server.repeated.isNews(kind, detail, on: loop, begin: begin, notice: notice)
-  }
-
-  /// Tells the log that a limit has refused a client.
-  func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: Listener) {
-    server.sink.record(
-      .limitReached(
-        notice.reached, client: client?.address.description ?? "unix", listener: listener.id.address,
-        count: notice.count))
-  }
-}
-
-extension Listener {
-  /// Whether a client at that address may connect at all.
-  fileprivate func admits(_ client: IPAddress?) -> Bool {
-    guard !clients.isEmpty, let client else { return true }
-    return clients.contains { $0.contains(client) }
   }
 }

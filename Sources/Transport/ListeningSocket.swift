@@ -8,8 +8,10 @@ package struct ListeningSocket: Sendable {
   let rawValue: Int32
   /// Where it listens: the real port, when 0 was asked for. `nil` for a Unix-domain socket.
   package let localAddress: SocketAddress?
-  /// The file of a Unix-domain socket.
+  /// The file of a Unix-domain socket, which is removed when this closes.
   let path: String?
+  /// The service manager has it too, and keeps it.
+  package let isPassed: Bool
 
   /// How many connections may wait to be accepted; the kernel's `somaxconn` bounds it too.
   static let backlog: Int32 = 4096
@@ -22,6 +24,7 @@ package struct ListeningSocket: Sendable {
       owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? LINUX_JOINS : LINUX_SHARED)))
     localAddress = SocketAddress(localOf: socket)
     path = nil
+    isPassed = false
     rawValue = socket.release()
   }
 
@@ -32,6 +35,15 @@ package struct ListeningSocket: Sendable {
     rawValue = try Errno.check(unsafe linux_listen_unix(path, Self.backlog, mode))
     localAddress = nil
     self.path = path
+    isPassed = false
+  }
+
+  /// Another descriptor of a passed socket, which closes alone.
+  package init(_ passed: PassedSocket) throws(Errno) {
+    rawValue = try Errno.check(linux_duplicate(passed.rawValue))
+    localAddress = if case .tcp(let address) = passed.address { address } else { nil }
+    path = nil
+    isPassed = true
   }
 
   package func close() {

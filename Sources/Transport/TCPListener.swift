@@ -11,6 +11,8 @@ package final class TCPListener {
   private var spare = TCPListener.openSpare()
   /// The file of a Unix-domain socket, which is removed with the listener.
   private var path: String?
+  /// The service manager has the socket too: what waits there is for the next program that it is passed to.
+  package let isPassed: Bool
   /// Until then it is left alone, since it could not accept.
   package private(set) var restsUntil: Deadline?
 
@@ -22,6 +24,7 @@ package final class TCPListener {
   package init(_ socket: ListeningSocket, keepsFile: Bool = false, on loop: EventLoop) throws(Errno) {
     localAddress = socket.localAddress
     path = keepsFile ? nil : socket.path
+    isPassed = socket.isPassed
     descriptor = try PolledDescriptor(FileDescriptor(owning: socket.rawValue), on: loop)
   }
 
@@ -41,6 +44,7 @@ package final class TCPListener {
     }
     localAddress = SocketAddress(localOf: socket)
     path = nil
+    isPassed = false
     descriptor = try PolledDescriptor(socket, on: loop)
   }
 
@@ -50,20 +54,23 @@ package final class TCPListener {
   }
 
   /// Lets no more connections come in, before the last are accepted and this value ends. To close at once would reset
-  /// those that wait.
+  /// those that wait. Not for a passed socket, which goes on listening.
   ///
   /// The file of a Unix-domain socket goes now. For TCP the kernel drops what arrives from now on: a client whose
   /// request to connect is dropped sends it again after a second, to whatever listens there by then.
   package func stopListening() {
+    precondition(!isPassed, "a passed socket stays as it is")
     if let path {
       _ = unsafe linux_unlink(path)
       self.path = nil
     } else {
-      _ = linux_drop_packets(descriptor.rawValue)
+      _ = linux_drop_connection_requests(descriptor.rawValue)
     }
   }
 
   deinit {
+    // The kernel goes on watching a socket that is open elsewhere.
+    if isPassed { descriptor.loop.forget(descriptor.rawValue) }
     if let path { _ = unsafe linux_unlink(path) }
   }
 

@@ -26,8 +26,9 @@ struct Serve {
     Signal.block(Self.signals)
     OwnProcess.raiseDescriptorLimit()
     OwnProcess.saveAddressSpace()
-    let (configuration, diagnostics) = table.load()
     do {
+      let passed = try PassedSocket.takeAll()
+      let (configuration, diagnostics) = table.load()
       let log = try EventLog(
         level: configuration?.log.level ?? .info, format: configuration?.log.format ?? .text)
       for diagnostic in diagnostics { log.writer.write(Console.error.text(of: diagnostic)) }
@@ -36,7 +37,7 @@ struct Serve {
         return .failed
       }
       let server = try Server(
-        configuration, workers: options.workers ?? OwnProcess.processorCount, sink: log)
+        configuration, workers: options.workers ?? OwnProcess.processorCount, passed: passed, sink: log)
       let control = try configuration.control.map { path in
         try ControlSocket(at: path) { request in await answer(request, server, log) }
       }
@@ -74,7 +75,8 @@ struct Serve {
       for address in addresses { log.announce(.info, "listening on \(address)") }
       OwnProcess.notifyServiceManager("READY=1")
     }
-    await control?.close()
+    // A request that is still being answered does not delay the end: a reload can take seconds.
+    control?.release()
     return status
   }
 

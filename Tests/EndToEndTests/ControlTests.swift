@@ -257,6 +257,21 @@ struct ControlTests {
     #expect(try Sockeye.run("status", table2).status == 0)
   }
 
+  @Test func `a reload that is asked for and takes long does not delay the end`() throws {
+    let controlled = try ControlledSockeye("default: direct\n")
+    let routes = (0..<200_000).map { "- {host: h\($0).example, via: reject}\n" }.joined()
+    try controlled.write("routes:\n\(routes)default: direct\n")
+    controlled.sockeye.signal(SIGSTOP)
+    let client = try Socket(to: "unix:\(controlled.socket)")
+    try client.send("reload\n")
+    controlled.sockeye.signal(SIGTERM)
+    controlled.sockeye.signal(SIGCONT)
+    let exit = try controlled.sockeye.process.wait()
+    #expect(exit.status == 0)
+    // A reload that ends while the program drains is refused.
+    #expect(!exit.description.contains("reloaded"), "\(exit)")
+  }
+
   @Test func `what a killed program left behind is in nobody's way`() throws {
     let controlled = try ControlledSockeye("default: direct\n")
     controlled.sockeye.signal(SIGKILL)

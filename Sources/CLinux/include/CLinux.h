@@ -32,6 +32,17 @@ struct linux_datagram {
 // Who else may listen on the same address: nobody, those who join later, or this one joins others.
 enum linux_sharing { LINUX_ALONE, LINUX_SHARED, LINUX_JOINS };
 
+// What makes a descriptor unfit to be accepted from.
+enum linux_unfit {
+  LINUX_FIT,
+  LINUX_NOT_OPEN,
+  LINUX_NO_SOCKET,
+  LINUX_NO_STREAM,
+  LINUX_NO_LISTENER,
+  LINUX_OTHER_FAMILY,
+  LINUX_BOTH_FAMILIES  // listens on all addresses of IPv6 and of IPv4
+};
+
 // Threads and time.
 int linux_start_thread(void (*body)(void *), void *argument);
 void *linux_thread_owner(void);
@@ -72,11 +83,16 @@ void linux_share_arena(void);
 // Sockets. All are non-blocking and close-on-exec.
 int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing);
 int linux_listen_unix(const char *path, int backlog, unsigned mode);
+// Takes over a listening socket that another program opened: where it listens, as an address or a path that ends with
+// NUL ('@' begins an abstract one). Answers what makes the descriptor unfit, or a negated errno; then it is as it was.
+int linux_adopt_listener(int descriptor, struct linux_address *address, char *path, size_t capacity);
+int linux_duplicate(int descriptor);
 int linux_connect_unix(const char *path);
 int64_t linux_peer_user(int socket);
 int linux_unlink(const char *path);
-// What arrives at a listening socket from now on is dropped; what was accepted, or waits for it, is not concerned.
-int linux_drop_packets(int socket);
+// Who begins to connect to a listening socket from now on gets no answer; what was accepted, waits for it, or is between
+// the two, is not concerned.
+int linux_drop_connection_requests(int socket);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
 int linux_connect(int socket, const struct linux_address *address);

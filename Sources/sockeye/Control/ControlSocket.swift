@@ -16,10 +16,8 @@ final class ControlSocket: @unchecked Sendable {
   private let loop: EventLoop
   private let file = Atomic(File.absent)
   private let answer: @Sendable (ControlRequest) async -> ControlAnswer
-  private var accepting: Task<Void, Never>?
-  private var isClosing = false
   private var seats = 8
-  /// The wait for another connection, a free seat, or the end.
+  /// The wait for another connection or a free seat.
   private var idle: WaitID?
 
   /// Whose the file at `path` is.
@@ -43,13 +41,13 @@ final class ControlSocket: @unchecked Sendable {
 
   /// Listens at `path`, and answers from then on.
   func open() async throws {
-    accepting = try await Task(executorPreference: loop) { [self] in
+    try await Task(executorPreference: loop) { [self] in
       let listener = try TCPListener(
         try ListeningSocket(unixPath: path, mode: 0o600), keepsFile: true, on: loop)
       let (isFirst, _) = file.compareExchange(
         expected: .absent, desired: .present, ordering: .acquiringAndReleasing)
       if !isFirst { OwnProcess.remove(path) }
-      return Task(executorPreference: loop) { [self] in await accept(from: listener) }
+      Task(executorPreference: loop) { [self] in await accept(from: listener) }
     }.value
   }
 
@@ -60,18 +58,8 @@ final class ControlSocket: @unchecked Sendable {
     if file.exchange(.released, ordering: .acquiringAndReleasing) == .present { OwnProcess.remove(path) }
   }
 
-  /// Answers nobody any more.
-  func close() async {
-    release()
-    await Task(executorPreference: loop) { [self] in
-      isClosing = true
-      if let idle { loop.wake(idle) }
-      await accepting?.value
-    }.value
-  }
-
   private func accept(from listener: TCPListener) async {
-    while !isClosing {
+    while true {
       // Out of descriptors it rests; others tell the log of that.
       while seats > 0, let connection = try? listener.accept() {
         seats -= 1

@@ -33,14 +33,17 @@ final class ChildProcess: Sendable {
   private let life: Life
   private let endedStreams = Recorder<Void>()
 
-  /// `input` must fit into a pipe; `descriptors` is the limit of open files it runs under.
+  /// `input` must fit into a pipe; `descriptors` is the limit of open files it runs under; `passed` is handed to it as
+  /// sd_listen_fds(3) wants it.
   init(
     _ program: Program, _ arguments: [String], environment: [String: String] = [:], directory: String = "/",
-    input: String = "", descriptors: Int? = nil, in network: Network? = nil
+    input: String = "", descriptors: Int? = nil, passed: [Int32] = [], in network: Network? = nil
   ) throws {
     // The signal comes last of what changes privileges, since each change would clear it.
     var command = (network?.entrance ?? []) + ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
     if let descriptors { command += ["prlimit", "--nofile=\(descriptors):\(descriptors)"] }
+    // Only the process itself knows its number before it is the program.
+    if !passed.isEmpty { command += ["/bin/sh", "-c", "LISTEN_PID=${LISTEN_PID:-$$} exec \"$0\" \"$@\""] }
     command += [program.path] + arguments
 
     // Nothing of the caller's, above all no proxy variables, except what sanitizers and coverage need.
@@ -51,6 +54,7 @@ final class ChildProcess: Sendable {
     for name in ["LD_LIBRARY_PATH", "TSAN_OPTIONS", "LLVM_PROFILE_FILE", "TMPDIR"] {
       if let value = ProcessInfo.processInfo.environment[name] { variables[name] = value }
     }
+    if !passed.isEmpty { variables["LISTEN_FDS"] = "\(passed.count)" }
     variables.merge(environment) { $1 }
 
     let inputs = try GNU.pipe()
@@ -60,7 +64,7 @@ final class ChildProcess: Sendable {
     life = Life(
       try spawn(
         command, variables.map { "\($0)=\($1)" }, in: directory,
-        descriptors: [inputs.read, outputs.write, diagnostics.write]))
+        descriptors: [inputs.read, outputs.write, diagnostics.write] + passed))
 
     _ = input.withCString { write(inputs.write, $0, strlen($0)) }
     close(inputs.write)
@@ -238,7 +242,7 @@ private final class Life: Sendable {
   }
 }
 
-/// Starts `command` as the leader of a process group of its own, with `descriptors` as 0, 1, 2 and no others.
+/// Starts `command` as the leader of a process group of its own, with `descriptors` as 0, 1, 2… and no others.
 private func spawn(
   _ command: [String], _ environment: [String], in directory: String, descriptors: [Int32]
 ) throws -> pid_t {
@@ -248,7 +252,7 @@ private func spawn(
   for (number, descriptor) in descriptors.enumerated() {
     posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
   }
-  GNU.addCloseFrom(3, to: &actions)
+  GNU.addCloseFrom(Int32(descriptors.count), to: &actions)
   GNU.addChdir(directory, to: &actions)
 
   var attributes = posix_spawnattr_t()

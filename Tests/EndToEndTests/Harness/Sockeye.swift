@@ -13,7 +13,7 @@ final class Sockeye: Peer {
   /// no name: what the machine's own knows is no matter of a test.
   init(
     _ table: String, arguments: [String] = [], environment: [String: String] = [:], descriptors: Int? = nil,
-    in network: Network? = nil
+    passed: [ListeningDescriptor] = [], in network: Network? = nil
   ) throws {
     isShortOfDescriptors = descriptors != nil
     directory = try TemporaryDirectory()
@@ -21,7 +21,7 @@ final class Sockeye: Peer {
     let file = try directory.write(text, to: "table.yaml")
     process = try ChildProcess(
       try Sockeye.program(), ["serve", file] + arguments, environment: environment, directory: directory.path,
-      descriptors: descriptors, in: network)
+      descriptors: descriptors, passed: passed.map(\.number), in: network)
     let listeners = Sockeye.listenerCount(text)
     addresses = try process.lines.wait(for: "“listening on”") { lines in
       let found = lines.compactMap { $0.firstMatch(of: /listening on ([^\s"]+)/).map { String($0.1) } }

@@ -1,0 +1,163 @@
+import Addresses
+import Routing
+import Settings
+import Transport
+
+/// The worker's listeners: it accepts there, and deals out what no other worker can accept.
+extension Worker {
+  /// A socket of a listener that the worker is to serve.
+  struct Door: Sendable {
+    let socket: ListeningSocket
+    /// The listener's.
+    let number: Int
+    /// Other workers have no socket of the listener: its connections are dealt out to all.
+    let isDealt: Bool
+  }
+
+  struct OpenListener {
+    let socket: TCPListener
+    let number: Int
+    let isDealt: Bool
+    /// The latest that has the listener: the connections that wait at one that is taken away are served as before.
+    var policy: Policy
+    /// More connections may be waiting than were taken.
+    var mayAccept = true
+  }
+
+  // MARK: Opening and closing
+
+  /// Takes over sockets that listen, from which nothing is accepted before `settle`. When it fails it has taken none.
+  func adopt(_ doors: [Door], for policy: Policy) throws(Errno) {
+    for (index, door) in doors.enumerated() {
+      do throws(Errno) {
+        adopted.append(
+          OpenListener(
+            socket: try TCPListener(door.socket, on: loop), number: door.number, isDealt: door.isDealt,
+            policy: policy))
+      } catch {
+        adopted = []
+        for door in doors[(index + 1)...] { door.socket.close() }
+        throw error
+      }
+    }
+  }
+
+  /// Closes what was adopted and will not be served.
+  func abandon() {
+    adopted = []
+  }
+
+  /// Begins to serve what was adopted, and closes the listeners of these numbers.
+  func settle(closing numbers: Set<Int>) {
+    // First, since no descriptor may close while it is waited for.
+    if let idle { loop.wake(idle) }
+    close { numbers.contains($0.number) }
+    listeners += adopted
+    adopted = []
+    listenersChanged = true
+    // The table before is kept by none.
+    for place in listeners.indices { listeners[place].policy = server.policy }
+  }
+
+  /// Closes listeners, once the connections that wait there are accepted: a client that is connected loses nothing. What
+  /// waits at a passed socket is for the program that gets it next.
+  func close(_ isConcerned: (OpenListener) -> Bool) {
+    let closing = listeners.indices.filter {
+      isConcerned(listeners[$0]) && !listeners[$0].socket.isPassed
+    }
+    for place in closing { listeners[place].socket.stopListening() }
+    // What this machine was connecting at that moment is connected by the second time.
+    for place in closing + closing {
+      while acceptBatch(at: place), listeners[place].socket.restsUntil == nil {}
+    }
+    listeners.removeAll(where: isConcerned)
+    listenersChanged = true
+  }
+
+  // MARK: Accepting
+
+  /// How many connections to accept before the sessions already begun have a turn.
+  private static let batch = 64
+
+  /// True when there may be more waiting than were taken, now or when the listener has rested.
+  func acceptBatch(at place: Int) -> Bool {
+    let socket = listeners[place].socket
+    do throws(Errno) {
+      for _ in 0..<Self.batch {
+        // Who comes is served before who may come.
+        guard let connection = try socket.accept(makeRoom: { warm.giveUp() }) else {
+          return socket.restsUntil != nil
+        }
+        admit(connection, at: place)
+      }
+      return true
+    } catch {
+      tell(error, at: listeners[place].number, listeners[place].policy)
+      return true
+    }
+  }
+
+  private func admit(_ connection: TCPListener.Connection, at place: Int) {
+    let number = listeners[place].number
+    let current = server.policy
+    if current !== listeners[place].policy, current[listener: number] != nil {
+      listeners[place].policy = current
+    }
+    let policy = listeners[place].policy
+    guard let listener = policy[listener: number]?.listener, listener.admits(connection.peer?.address) else {
+      return connection.close()
+    }
+    let (admission, notice) = server.occupancy.enter(connection.client, limits: policy.limits)
+    if let notice { tell(notice, of: connection.peer, at: listener) }
+    guard case .admitted(let seat) = admission else { return connection.close() }
+    let worker = listeners[place].isDealt ? nextWorker() : self
+    guard worker !== self else { return take(connection, at: number, policy, seat) }
+    Task(executorPreference: worker.loop) {
+      worker.take(connection, at: number, policy, seat)
+      if let idle = worker.idle { worker.loop.wake(idle) }
+    }
+  }
+
+  /// The worker that is to serve the next connection. Other workers may have ended while the server drains.
+  private func nextWorker() -> Worker {
+    let workers = server.state.withLock { $0.workers }
+    guard !server.isDraining, !workers.isEmpty else { return self }
+    turn += 1
+    return workers[turn % workers.count]
+  }
+
+  private func take(
+    _ connection: TCPListener.Connection, at number: Int, _ policy: Policy, _ seat: Occupancy.Place
+  ) {
+    do throws(Errno) {
+      let session = try Session(connection, listener: number, policy: policy, place: seat, worker: self)
+      sessions += 1
+      accepted.append(session)
+    } catch {
+      server.occupancy.leave(seat)
+      tell(error, at: number, policy)
+    }
+  }
+
+  private func tell(_ error: Errno, at number: Int, _ policy: Policy) {
+    guard let id = policy[listener: number]?.listener.id else { return }
+    let notice = { @Sendable count in Notice.turnedAway(listener: id.address, error, count: count) }
+    if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
+  }
+
+  /// Tells the log that a limit has refused a client.
+  func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: Listener) {
+    server.sink.record(
+      .limitReached(
+        notice.reached, client: client?.address.description ?? "unix", listener: listener.id.address,
+        count: notice.count))
+  }
+}
+
+extension Listener {
+  /// Whether a client at that address may connect at all.
+  fileprivate func admits(_ client: IPAddress?) -> Bool {
+    guard !clients.isEmpty, let client else { return true }
+    return clients.contains { $0.contains(client) }
+  }
+}
