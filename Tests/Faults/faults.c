@@ -123,7 +123,6 @@ WRAP(int, bind, (int s, const struct sockaddr *a, socklen_t n), (s, a, n))
 WRAP(int, connect, (int s, const struct sockaddr *a, socklen_t n), (s, a, n))
 WRAP(int, epoll_create1, (int f), (f))
 WRAP(int, epoll_ctl, (int e, int o, int d, struct epoll_event *v), (e, o, d, v))
-WRAP(int, eventfd, (unsigned n, int f), (n, f))
 WRAP(int, fchmod, (int d, mode_t m), (d, m))
 WRAP(int, fstat, (int d, struct stat *s), (d, s))
 WRAP(int, getpeername, (int s, struct sockaddr *a, socklen_t *n), (s, a, n))
@@ -145,7 +144,6 @@ WRAP(int, unlink, (const char *p), (p))
 WRAP(ssize_t, read, (int d, void *b, size_t n), (d, b, SHORT(n)))
 WRAP(ssize_t, recv, (int s, void *b, size_t n, int f), (s, b, SHORT(n), f))
 WRAP(ssize_t, send, (int s, const void *b, size_t n, int f), (s, b, SHORT(n), f))
-WRAP(ssize_t, write, (int d, const void *b, size_t n), (d, b, SHORT(n)))
 WRAP(ssize_t, readv, (int d, const struct iovec *v, int n), (d, v, SHORT(n)))
 WRAP(ssize_t, writev, (int d, const struct iovec *v, int n), (d, v, SHORT(n)))
 WRAP(ssize_t, recvmsg, (int s, struct msghdr *m, int f), (s, m, f))
@@ -164,10 +162,38 @@ int epoll_wait(int descriptor, struct epoll_event *events, int count, int timeou
   return real(descriptor, events, SHORT(count), timeout);
 }
 
+// Which descriptors are eventfds. A write to one is neither short nor fails, and reaches no device.
+static atomic_bool is_eventfd[65536];
+
+static atomic_bool *eventfd_mark(int descriptor) {
+  return descriptor >= 0 && descriptor < 65536 ? &is_eventfd[descriptor] : NULL;
+}
+
+int eventfd(unsigned value, int flags) {
+  REAL(eventfd);
+  FAULT(eventfd);
+  FAIL(-1)
+  int descriptor = real(value, flags);
+  atomic_bool *mark = eventfd_mark(descriptor);
+  if (mark) atomic_store(mark, true);
+  return descriptor;
+}
+
+ssize_t write(int descriptor, const void *bytes, size_t count) {
+  REAL(write);
+  atomic_bool *mark = eventfd_mark(descriptor);
+  if (mark && atomic_load(mark)) return real(descriptor, bytes, count);
+  FAULT(write);
+  FAIL(-1)
+  return real(descriptor, bytes, SHORT(count));
+}
+
 // A close that fails has closed, as it is on Linux.
 int close(int descriptor) {
   REAL(close);
   FAULT(close);
+  atomic_bool *mark = eventfd_mark(descriptor);
+  if (mark) atomic_store(mark, false);
   int result = real(descriptor);
   FAIL(-1)
   return result;
