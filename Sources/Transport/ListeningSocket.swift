@@ -22,7 +22,9 @@ package struct ListeningSocket: Sendable {
     var linux = address.linux
     let socket = FileDescriptor(
       owning: try Errno.check(unsafe linux_listen(&linux, Self.backlog, joins ? LINUX_JOINS : LINUX_SHARED)))
-    localAddress = SocketAddress(localOf: socket)
+    // getsockname(2) fails only for want of memory. Without its port a listener would be of no use.
+    guard let bound = SocketAddress(localOf: socket) else { throw .noBufferSpace }
+    localAddress = bound
     path = nil
     isPassed = false
     rawValue = socket.release()
