@@ -49,3 +49,16 @@ package struct Client: Hashable, Sendable {
   /// Whether it is on this machine, as far as its address tells.
   package var isLocal: Bool { kind == .loopback || kind == .user }
 }
+
+extension Client: CustomStringConvertible {
+  /// As the log names it: `192.0.2.1`, `2001:db8:0:1::/64`, `loopback`, `user 1000`.
+  package var description: String {
+    switch kind {
+    case .v4: IPAddress.v4(UInt32(truncatingIfNeeded: bits)).description
+    case .v6: "\(IPAddress.v6(IPv6Bits(UInt128(bits) << 64)))/64"
+    case .link: "link-local addresses of interface \(bits)"
+    case .loopback: "loopback"
+    case .user: "user \(bits)"
+    }
+  }
+}

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -150,8 +151,18 @@ int linux_open_null(void) { return CHECKED(open("/dev/null", O_RDONLY | O_CLOEXE
 int linux_raise_descriptor_limit(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
-  limit.rlim_cur = limit.rlim_max;
-  return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+  struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  return limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+}
+
+int linux_local_port_count(void) {
+  int first = 32768, last = 60999;
+  FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+  if (file == NULL) return last - first + 1;
+  if (fscanf(file, "%d %d", &first, &last) != 2 || last < first) first = last = 1;
+  fclose(file);
+  return last - first + 1;
 }
 
 int linux_make_temporary(char *path) { return CHECKED(mkostemp(path, O_CLOEXEC)); }

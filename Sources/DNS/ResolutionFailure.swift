@@ -15,8 +15,8 @@ package enum ResolutionFailure: Error, Hashable, Sendable {
   case timedOut
   /// The asking task or the resolver was cancelled.
   case cancelled
-  /// More questions are open than the resolver holds, or than one client may have open.
-  case overloaded
+  /// As many questions are open as a loop may have, or one client there.
+  case overloaded(limit: Int)
   /// This program could open no socket to ask with, or not send.
   case shortage(Errno)
 
@@ -40,7 +40,7 @@ extension ResolutionFailure: CustomStringConvertible {
     case .malformed: "malformed answer"
     case .timedOut: "timed out"
     case .cancelled: "cancelled"
-    case .overloaded: "too many open lookups"
+    case .overloaded(let limit): "too many open lookups (limit \(limit))"
     case .shortage(let error): "cannot ask a name server: \(error)"
     }
   }

@@ -20,12 +20,12 @@ package final class Resolver: Sendable {
     /// How many open questions the lookups of each client await; `nil`: those of the program itself.
     var shares: [Client?: Int] = [:]
     var hasEnded = false
+    var openLimit = Resolver.openLimit
   }
 
-  /// How many questions may be open: more fail with `overloaded`.
+  /// How many questions may be open, unless `limit` says otherwise: more fail with `overloaded`. The lookups of one client
+  /// may await a quarter.
   static let openLimit = 4096
-  /// How many of them the lookups of one client, or of the program itself, may await.
-  static let shareLimit = openLimit / 4
   /// How many may go on, for the cache, when no lookup awaits them any more. They make room for any that is awaited.
   static let unawaitedLimit = 64
 
@@ -62,7 +62,7 @@ package final class Resolver: Sendable {
   ///
   /// - Parameters:
   ///   - client: for whom; `nil`: the program itself, for its checks and for connections to come. The lookup fails with
-  ///     `overloaded` when those of the client await as many questions as `shareLimit`.
+  ///     `overloaded` when those of the client await a quarter of the questions that may be open.
   ///   - role: whether the name may be meant in a domain of `search` (resolv.conf(5)).
   package func lookup(_ name: DomainName, for client: Client?, as role: Role = .destination) -> Lookup {
     guard role == .hop || !name.text.utf8.contains(UInt8(ascii: ".")) else {
@@ -105,8 +105,12 @@ package final class Resolver: Sendable {
     }
     if let query = state.open[question] { return query }
     guard !state.hasEnded else { return Query(question, answer: .failure(.cancelled)) }
-    guard state.shares[client, default: 0] < Self.shareLimit, makeRoom() else {
-      return Query(question, answer: .failure(.overloaded))
+    let share = max(1, state.openLimit / 4)
+    guard state.shares[client, default: 0] < share else {
+      return Query(question, answer: .failure(.overloaded(limit: share)))
+    }
+    guard makeRoom() else {
+      return Query(question, answer: .failure(.overloaded(limit: state.openLimit)))
     }
     let query = Query(question)
     state.open[question] = query
@@ -134,6 +138,9 @@ package final class Resolver: Sendable {
   }
 
   // MARK: Places
+
+  /// Lets no more than that many questions be open; those that are stay.
+  package func limit(to count: Int) { own.openLimit = count }
 
   /// How many questions are open.
   var openCount: Int { own.open.count }
@@ -165,7 +172,7 @@ package final class Resolver: Sendable {
 
   /// False when all places are taken by questions that are awaited.
   private func makeRoom() -> Bool {
-    own.open.count < Self.openLimit || giveUpOldest()
+    own.open.count < own.openLimit || giveUpOldest()
   }
 
   /// Ends the question that no lookup has awaited for longest; false when there is none.

@@ -21,9 +21,12 @@ struct ConnectRace {
     let address: SocketAddress
     let start = Deadline.now
     var stream: TCPStream?
+    /// `nil` for one attempt of a dial.
+    let seat: Shares.Seat?
 
-    init(to address: SocketAddress, on loop: EventLoop) throws(Errno) {
+    init(to address: SocketAddress, in seat: Shares.Seat?, on loop: EventLoop) throws(Errno) {
       self.address = address
+      self.seat = seat
       stream = try TCPStream.beginConnecting(to: address, on: loop)
     }
 
@@ -48,6 +51,11 @@ struct ConnectRace {
   private var lastFamily = Family.v4
   private var attempts: [Attempt] = []
   private var verdict: ConnectFailure?
+  /// Room for one more attempt beside the first; returns `nil` when the client's sockets are too many. Without it the
+  /// attempts have no other limit than `attemptLimit`.
+  var makeSeat: (() -> Shares.Seat?)?
+  /// For the next attempt.
+  private var seat: Shares.Seat?
 
   init(port: UInt16, on loop: EventLoop, refusing refusal: @escaping (IPAddress) -> Failure.Cause?) {
     self.port = port
@@ -81,8 +89,8 @@ struct ConnectRace {
       if let stream = collectAttempts(&mayStartAt) { return stream }
 
       let now = Deadline.now
-      if now >= mayStartAt, now >= fullUntil ?? now, let address = nextCandidate(at: now) {
-        giveUpOldest()
+      if now >= mayStartAt, now >= fullUntil() ?? now, let address = nextCandidate(at: now) {
+        if !hasRoom() { giveUpOldest() }
         start(address)
         mayStartAt = attempts.isEmpty ? now : now + Self.attemptDelay
         continue
@@ -99,10 +107,10 @@ struct ConnectRace {
   }
 
   /// When, if nothing happens before, there is something to do.
-  private func nextTurn(_ mayStartAt: Deadline) -> Deadline {
+  private mutating func nextTurn(_ mayStartAt: Deadline) -> Deadline {
     var turn = awaited.isEmpty ? Deadline.never : lookupDeadline
     guard !candidates.isEmpty else { return turn }
-    turn = min(turn, max(mayStartAt, fullUntil ?? mayStartAt))
+    turn = min(turn, max(mayStartAt, fullUntil() ?? mayStartAt))
     guard turn <= .now, let resolvedAt else { return turn }
     return resolvedAt + Self.resolutionDelay
   }
@@ -157,20 +165,28 @@ struct ConnectRace {
   // MARK: Attempts
 
   /// When the next attempt may take the place of the oldest; `nil` when there is one for it.
-  private var fullUntil: Deadline? {
-    guard attempts.count >= Self.attemptLimit, let oldest = attempts.first else { return nil }
+  private mutating func fullUntil() -> Deadline? {
+    guard !candidates.isEmpty, let oldest = attempts.first, !hasRoom() else { return nil }
     return oldest.start + Self.attemptLifetime
   }
 
+  private mutating func hasRoom() -> Bool {
+    guard !attempts.isEmpty, attempts.count < Self.attemptLimit else { return attempts.isEmpty }
+    guard seat == nil, let makeSeat else { return true }
+    seat = makeSeat()
+    return seat != nil
+  }
+
   private mutating func giveUpOldest() {
-    guard attempts.count >= Self.attemptLimit else { return }
-    attempts.removeFirst()
+    // The next attempt takes its place, and its seat.
+    seat = attempts.removeFirst().seat
     note(.connect, .system(.timedOut))
   }
 
   private mutating func start(_ address: IPAddress) {
+    let seat = attempts.isEmpty ? nil : seat.take()
     do {
-      attempts.append(try Attempt(to: SocketAddress(address, port: port), on: loop))
+      attempts.append(try Attempt(to: SocketAddress(address, port: port), in: seat, on: loop))
     } catch {
       note(.connect, .system(error))
     }

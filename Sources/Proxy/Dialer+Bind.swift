@@ -31,6 +31,12 @@ extension Dialer {
   ) async throws(Failure) -> Rendezvous {
     let isAnybody = request.destination.host.address?.isUnspecified == true
     let expected = isAnybody ? [] : try await admittedAddresses(of: request, until: deadline)
+    let seat: Shares.Seat?
+    do throws(ReachedLimit) {
+      seat = if let client { try shares?.seatPort(of: service.portRange, for: client) } else { nil }
+    } catch {
+      throw Failure(.destination, .accept, .overLimit(error))
+    }
     do throws(Errno) {
       let address = isAnybody ? reached : try Self.localAddress(towards: expected)
       // Who comes over a Unix-domain socket has reached us at no address.
@@ -39,9 +45,9 @@ extension Dialer {
         bindingTo: address.at(port: 0), ports: service.ports, on: loop)
       guard var bound = listener.localAddress else { throw .addressNotAvailable }
       if let advertised = service.advertise { bound.address = advertised }
-      return Rendezvous(place: .here(listener, expected: expected), bound: bound)
+      return Rendezvous(place: .here(listener, expected: expected, seat), bound: bound)
     } catch {
-      throw Failure(.destination, .accept, .system(error))
+      throw Failure(.destination, .accept, Failure.Cause(error, opening: service.portRange))
     }
   }
 

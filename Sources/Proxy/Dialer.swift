@@ -29,6 +29,8 @@ struct Dialer: Sendable {
   var client: Client?
   /// Told when this machine runs short of something.
   var shortages: Shortages?
+  /// What clients hold beside connections: sockets beyond the first of each dial, and ports.
+  var shares: Shares?
   /// Told what becomes of each dial through a chain.
   var ledger: Ledger?
   /// Told each phase when it is over, with its hop; for `trace`.
@@ -148,6 +150,9 @@ struct Dialer: Sendable {
     refusing refusal: @escaping (IPAddress) -> Failure.Cause?
   ) async throws(Failure) -> TCPStream {
     let start = Deadline.now
+    if let client, let reached = shortages?.begin(client, towards: endpoint, at: start) {
+      throw Failure(place, .connect, .overLimit(reached))
+    }
     let stream: TCPStream
     do throws(ConnectFailure) {
       stream = try await race(to: endpoint, place: place, until: deadline, refusing: refusal)
@@ -174,6 +179,10 @@ struct Dialer: Sendable {
         guard address.isDialable else { return .notDialable }
         return ownListeners.contains(SocketAddress(address, port: endpoint.port))
           ? .ownListener : refusal(address)
+      }
+      if let client, let shares {
+        let limits = policy.limits
+        race.makeSeat = { try? shares.seatSockets(1, of: client, limits: limits) }
       }
       if let addresses = policy.hosts.addresses(for: name) {
         race.add(addresses)

@@ -1,6 +1,7 @@
 import Addresses
 import DNS
 import Routing
+import Settings
 import TLS
 import Transport
 import Wire
@@ -74,6 +75,10 @@ package struct Failure: Error, Hashable, Sendable {
     case strays
     /// No way is left that could be tried.
     case noWay
+    /// A limit of this program has no room for it.
+    case overLimit(ReachedLimit)
+    /// All ports of a range in the table are taken.
+    case noPort(PortRange)
   }
 
   /// What SOCKS4 has no words for.
@@ -198,9 +203,6 @@ extension Failure {
     self.init(.hop(index, of: hops.count, name: hop.name), .associate, .withoutUDP)
   }
 
-  /// This machine ran short of something: that says nothing of the hop, nor of the destination.
-  var isOurs: Bool { cause.isOurs }
-
   /// A hop is known to carry no UDP, or was reached, and said so.
   ///
   /// One that closes instead may mean the same, and a client is told so. But it may as well have died, or somebody on
@@ -211,21 +213,9 @@ extension Failure {
 }
 
 extension Failure.Cause {
-  /// No memory or descriptor is left, which closing warm tunnels gives back.
-  var isShortage: Bool {
-    switch self {
-    case .system(let error), .resolution(.shortage(let error)): error.isShortage
-    default: false
-    }
-  }
-
-  /// This machine ran short of something.
-  var isOurs: Bool {
-    switch self {
-    case .system(let error): error.isOurs
-    case .resolution(let failure): failure.isOurs
-    default: false
-    }
+  /// Why no socket was opened on one of the ports of `range`, or on any where that is `nil`.
+  init(_ error: Errno, opening range: PortRange?) {
+    if error == .addressInUse, let range { self = .noPort(range) } else { self = .system(error) }
   }
 }
 
@@ -251,7 +241,7 @@ extension Failure.Place: CustomStringConvertible {
 extension Failure.Cause: CustomStringConvertible {
   package var description: String {
     switch self {
-    case .system(let error): error.description
+    case .system(let error): error.isOurs ? error.shortage : error.description
     case .resolution(let failure): failure.description
     case .tls(let failure): failure.description
     case .reply(let code): "reply \(code)"
@@ -280,6 +270,8 @@ extension Failure.Cause: CustomStringConvertible {
     case .wrongPeer(let peer): "somebody else came: \(peer)"
     case .rejected(let route): "rejected by route '\(route)'"
     case .noWay: "there is no way that could be tried"
+    case .overLimit(let reached): "limit reached: \(reached)"
+    case .noPort(let range): "no port of \(range) is free"
     case .unanswered: "no datagram came back"
     case .strays: "the datagrams that came back are not the destination's, or have headers of other relays"
     }
@@ -306,7 +298,8 @@ extension Failure {
 }
 
 extension Failure: CustomStringConvertible {
-  /// As the log writes it: `hop=2/2 tor phase=request reply=05 (connection refused)`.
+  /// As the log writes it: `hop=2/2 tor phase=request reply=05 (connection refused)`, or of a shortage of this machine
+  /// `sockeye phase=connect error=(no descriptor is left)`.
   package var description: String {
     let what =
       switch cause {
@@ -316,6 +309,8 @@ extension Failure: CustomStringConvertible {
       default: "error=(\(errorText))"
       }
     let inquiry = inquiry.map { "\($0) " } ?? ""
+    // What is ours is told of no hop.
+    let place = isOurs ? "sockeye" : place.description
     return "\(place) phase=\(phase.rawValue) \(inquiry)\(what)"
   }
 }

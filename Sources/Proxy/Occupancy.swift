@@ -12,6 +12,8 @@ final class Occupancy: Sendable {
   private struct Places {
     var connections = 0
     var handshakes = 0
+    /// What `Handshakes` knows the client by, while it has any.
+    var holder: Int?
     /// Connections that are heard only to be refused.
     var refusals = 0
     /// Connections whose client has ended its direction during the dial: they count no longer among `connections` of
@@ -23,11 +25,12 @@ final class Occupancy: Sendable {
 
   private struct Counts {
     var all = Places()
-    var associations = 0
     var clients: [Client: Places] = [:]
+    var handshakes = Handshakes()
     var refusals = RefusalCounts()
 
-    /// The limit that has no room for another connection of a client; `nil` when all have.
+    /// The limit that has no room for another connection of a client; `nil` when all have. `handshakes` has room, too, for a
+    /// client that has fewer of them than another.
     func limitReached(by own: Places, of client: Client, _ limits: Limits) -> Limit? {
       let reached: Limit? =
         if client.isLocal, !limits.perClientIsForAll {
@@ -38,8 +41,34 @@ final class Occupancy: Sendable {
       if let reached { return reached }
       if all.connections >= limits.connections { return .connections }
       if own.handshakes >= limits[.clientHandshakes] { return .clientHandshakes }
-      if all.handshakes >= limits.handshakes { return .handshakes }
+      if all.handshakes >= limits.handshakes, own.handshakes >= handshakes.most { return .handshakes }
       return nil
+    }
+
+    mutating func refuse(_ client: Client, by refusal: Limit, _ limits: Limits) -> Entry {
+      let notice = refusals.count(ReachedLimit(refusal, of: limits))
+      let most = Occupancy.refusals(in: limits)
+      var own = clients[client] ?? Places()
+      // A refusal in words takes the place of a handshake, in numbers of its own.
+      guard refusal.isHeard, own.refusals < most.ofOne, all.refusals < most.ofAll else {
+        return Entry(admission: .turnedAway, notice: notice)
+      }
+      own.refusals += 1
+      all.refusals += 1
+      clients[client] = own
+      let place = Place(client: client, refusal: refusal, handshake: nil)
+      return Entry(admission: .admitted(place), notice: notice)
+    }
+
+    /// Takes its place away from a handshake. One has to be under way.
+    mutating func displace() -> Displaced {
+      let taken = handshakes.takeFromBiggest()
+      var own = clients[taken.client] ?? Places()
+      own.handshakes -= 1
+      all.handshakes -= 1
+      if taken.isLast { own.holder = nil }
+      clients[taken.client] = own.isEmpty ? nil : own
+      return Displaced(connection: taken.connection, client: taken.client, count: taken.count)
     }
   }
 
@@ -50,6 +79,8 @@ final class Occupancy: Sendable {
     let client: Client
     /// Why the request is refused, once it was heard; `nil`: it is served.
     let refusal: Limit?
+    /// What `Handshakes` knows its handshake by.
+    fileprivate let handshake: Int?
     fileprivate(set) var isHandshaking = true
     fileprivate(set) var hasEnded = false
   }
@@ -60,6 +91,24 @@ final class Occupancy: Sendable {
     case turnedAway
   }
 
+  /// What comes of a connection that was accepted.
+  struct Entry {
+    let admission: Admission
+    /// What is to be told of a limit, if it is time for that.
+    var notice: RefusalCounts.Notice?
+    /// A handshake whose place it has taken.
+    var displaced: Displaced?
+  }
+
+  /// A handshake that has lost its place to a client with fewer of them.
+  struct Displaced {
+    /// To be ended; `nil` while it is not known yet, which `attach` will tell it.
+    let connection: (any Handshaking)?
+    /// Whose it is, and how many that client had.
+    let client: Client
+    let count: Int
+  }
+
   /// How many connections of one client are heard only to be refused; beyond that they are closed unheard.
   private static func refusals(in limits: Limits) -> (ofOne: Int, ofAll: Int) {
     (max(1, limits.handshakes / 16), max(1, limits.handshakes / 4))
@@ -67,38 +116,50 @@ final class Occupancy: Sendable {
 
   /// Counts a connection and its handshake, unless it is turned away; one that is admitted must `leave`.
   ///
-  /// - Returns: how it is admitted, and what is to be told of a limit, if it is time for that.
-  func enter(_ client: Client, limits: Limits) -> (admission: Admission, notice: RefusalCounts.Notice?) {
+  /// When all places for handshakes are taken, a client with fewer of them than another takes the oldest of the client that
+  /// has most.
+  func enter(_ client: Client, limits: Limits) -> Entry {
     counts.withLock { counts in
+      if let refusal = counts.limitReached(by: counts.clients[client] ?? Places(), of: client, limits) {
+        return counts.refuse(client, by: refusal, limits)
+      }
+      var displaced: Displaced?
+      var notice: RefusalCounts.Notice?
+      if counts.all.handshakes >= limits.handshakes {
+        displaced = counts.displace()
+        notice = counts.refusals.count(ReachedLimit(.handshakes, of: limits))
+      }
       var own = counts.clients[client] ?? Places()
-      defer { if !own.isEmpty { counts.clients[client] = own } }
-      guard let refusal = counts.limitReached(by: own, of: client, limits) else {
-        own.connections += 1
-        own.handshakes += 1
-        counts.all.connections += 1
-        counts.all.handshakes += 1
-        return (.admitted(Place(client: client, refusal: nil)), nil)
-      }
-      let notice = counts.refusals.count(ReachedLimit(refusal, of: limits))
-      let most = Self.refusals(in: limits)
-      // A refusal in words takes the place of a handshake, in numbers of its own.
-      guard refusal.isHeard, own.refusals < most.ofOne, counts.all.refusals < most.ofAll else {
-        return (.turnedAway, notice)
-      }
-      own.refusals += 1
-      counts.all.refusals += 1
-      return (.admitted(Place(client: client, refusal: refusal)), notice)
+      own.connections += 1
+      own.handshakes += 1
+      counts.all.connections += 1
+      counts.all.handshakes += 1
+      let handshake = counts.handshakes.begin(of: client, &own.holder)
+      counts.clients[client] = own
+      let place = Place(client: client, refusal: nil, handshake: handshake)
+      return Entry(admission: .admitted(place), notice: notice, displaced: displaced)
     }
+  }
+
+  /// Says whose handshake it is that has this place; false when it has lost it already.
+  func attach(_ connection: any Handshaking, to place: Place) -> Bool {
+    guard let handshake = place.handshake else { return true }
+    return counts.withLock { $0.handshakes.attach(connection, to: handshake) }
   }
 
   /// The request was heard, or will not come.
   func endHandshake(_ place: inout Place) {
     guard place.isHandshaking else { return }
     place.isHandshaking = false
-    guard place.refusal == nil else { return }
-    change(place.client) { own, all in
-      own.handshakes -= 1
-      all.handshakes -= 1
+    guard let handshake = place.handshake else { return }
+    let client = place.client
+    counts.withLock { counts in
+      var own = counts.clients[client] ?? Places()
+      if counts.handshakes.end(handshake, &own.holder) {
+        own.handshakes -= 1
+        counts.all.handshakes -= 1
+      }
+      counts.clients[client] = own.isEmpty ? nil : own
     }
   }
 
@@ -141,36 +202,11 @@ final class Occupancy: Sendable {
     }
   }
 
-  /// How many connections and associations each limit has refused since the start.
-  var refused: [Limit: Int] { counts.withLock { $0.refusals.totals } }
+  /// How often each limit has refused something since the start, and its value at that time.
+  var refused: [Limit: (value: Int, count: Int)] { counts.withLock { $0.refusals.totals } }
 
   /// Nobody holds a place, and nothing is kept of those who did.
-  var isEmpty: Bool { counts.withLock { $0.all.isEmpty && $0.clients.isEmpty && $0.associations == 0 } }
-
-  // MARK: Associations
-
-  /// Room for one UDP association, until it ends.
-  struct AssociationSeat: ~Copyable {
-    private let occupancy: Occupancy
-
-    fileprivate init(in occupancy: Occupancy) {
-      self.occupancy = occupancy
-    }
-
-    deinit {
-      occupancy.counts.withLock { $0.associations -= 1 }
-    }
-  }
-
-  /// `nil` when there are `limit` associations.
-  func seatAssociation(limit: Int) -> AssociationSeat? {
-    let hasRoom = counts.withLock { counts in
-      guard counts.associations < limit else { return false }
-      counts.associations += 1
-      return true
-    }
-    return hasRoom ? AssociationSeat(in: self) : nil
-  }
+  var isEmpty: Bool { counts.withLock { $0.all.isEmpty && $0.clients.isEmpty } }
 
   /// Counts a refusal by a limit, and returns what is to be told of it.
   func countRefusal(by reached: ReachedLimit) -> RefusalCounts.Notice? {

@@ -13,6 +13,8 @@ struct RefusalCounts {
 
   private struct Refusals {
     var total = 0
+    /// Of the latest refusal.
+    var value = 0
     var untold = 0
     var quietUntil = Deadline(nanoseconds: 0)
   }
@@ -21,7 +23,7 @@ struct RefusalCounts {
 
   private var byLimit: [Limit: Refusals] = [:]
 
-  var totals: [Limit: Int] { byLimit.mapValues(\.total) }
+  var totals: [Limit: (value: Int, count: Int)] { byLimit.mapValues { ($0.value, $0.total) } }
 
   /// Counts one refusal.
   mutating func count(_ reached: ReachedLimit, at now: Deadline = .now) -> Notice? {
@@ -29,6 +31,7 @@ struct RefusalCounts {
     defer { byLimit[reached.limit] = refusals }
     refusals.total += 1
     refusals.untold += 1
+    refusals.value = reached.value
     guard refusals.quietUntil <= now else { return nil }
     defer { refusals.untold = 0 }
     refusals.quietUntil = now + Self.quiet

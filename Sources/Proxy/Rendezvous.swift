@@ -6,7 +6,7 @@ import Wire
 struct Rendezvous: ~Copyable {
   enum Place: ~Copyable {
     /// Nobody in particular is expected when there are no addresses.
-    case here(TCPListener, expected: [IPAddress])
+    case here(TCPListener, expected: [IPAddress], Shares.Seat?)
     case hop(ReachedHop)
   }
 
@@ -32,7 +32,9 @@ struct Rendezvous: ~Copyable {
     refusing refusal: (SocketAddress) -> Failure.Cause?
   ) async throws(Miss) -> Connection {
     switch consume place {
-    case .here(let listener, let expected):
+    case .here(let listener, let expected, let seat):
+      // As long as the listener has the port.
+      defer { withExtendedLifetime(seat) {} }
       let arrival = try await Self.accept(from: listener, client, until: deadline)
       return try Self.admit(arrival, expected, on: client.loop, refusing: refusal)
     case .hop(let hop):

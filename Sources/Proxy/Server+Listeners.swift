@@ -31,6 +31,12 @@ extension Server {
   func change(
     to configuration: Configuration, on workers: [Worker]
   ) throws -> (opened: [Listener.Address], closed: [Listener.Address]) {
+    var configuration = configuration
+    let wantedLimits = configuration.limits
+    let (descriptors, size) = (
+      OwnProcess.raiseDescriptorLimit(), (workers.count, configuration.listeners.count)
+    )
+    configuration.limits = wantedLimits.fitted(to: descriptors, loops: size.0, listeners: size.1)
     var (old, nextNumber) = state.withLock { ($0.places, $0.nextNumber) }
     // Several may have port 0: they keep their order.
     let kept = configuration.listeners.map { listener in
@@ -56,6 +62,11 @@ extension Server {
       state.workers = workers
       state.places = places
       state.nextNumber = nextNumber
+    }
+    let needed = wantedLimits.descriptors(loops: size.0, listeners: size.1)
+    if needed > descriptors {
+      sink.record(
+        .limitsLowered(from: wantedLimits, to: configuration.limits, needed: needed, available: descriptors))
     }
     let closing = Set(old.map(\.number))
     for worker in workers { try worker.loop.perform { worker.settle(closing: closing) } }

@@ -41,9 +41,11 @@ extension Server {
           total: visits.total)
       },
       sessions: Status.Sessions(census),
-      limits: Limit.allCases.map { limit in
-        Status.Limit(
-          name: limit.rawValue, value: configuration.limits[limit], refused: refused[limit] ?? 0)
+      limits: Limit.allCases.compactMap { limit in
+        let value = limit.isForeign ? refused[limit]?.value : configuration.limits[limit]
+        return value.map {
+          Status.Limit(name: limit.rawValue, value: $0, refused: refused[limit]?.count ?? 0)
+        }
       },
       upstreams: configuration.upstreams.map { upstream in
         Status.Upstream(

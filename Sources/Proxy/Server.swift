@@ -9,6 +9,7 @@ import Transport
 package final class Server: Sendable {
   let sink: any EventSink
   let occupancy = Occupancy()
+  let shares = Shares()
   let ownListeners = OwnListeners()
   let ownRelays = OwnRelays()
   let outages = Outages()

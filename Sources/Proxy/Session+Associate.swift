@@ -19,22 +19,28 @@ extension Session {
       peer: peer, client: place.client, user: request.user, listener: listener.id, service: service,
       policy: policy)
     let way = try await onlyChain(for: terms, client)
-    guard let seat = worker.server.occupancy.seatAssociation(limit: policy.limits.associations) else {
-      let reached = ReachedLimit(.associations, of: policy.limits)
-      if let notice = worker.server.occupancy.countRefusal(by: reached) {
-        worker.tell(notice, of: peer, at: listener)
-      }
-      throw refusal(.overLimit(reached), .generalFailure)
+    let (seat, portSeat): (Shares.Seat, Shares.Seat?)
+    do throws(ReachedLimit) {
+      let shares = worker.server.shares
+      seat = try shares.seatAssociation(of: place.client, limits: policy.limits)
+      portSeat = try shares.seatPort(of: service.portRange, for: place.client)
+    } catch {
+      throw refusal(by: error)
     }
     let association: Association
     do throws(Errno) {
       association = try Association(
-        seat, at: client.localAddress, hint: request.message.destination, terms: terms,
+        seat, portSeat, at: client.localAddress, hint: request.message.destination, terms: terms,
         worker: worker)
+    } catch {
+      let cause = Failure.Cause(error, opening: service.portRange)
+      throw refusal(.failed(Failure(.client, .associate, cause)), .generalFailure)
+    }
+    do throws(Errno) {
+      try await association.settle()
     } catch {
       throw refusal(.failed(Failure(.client, .associate, .system(error))), .generalFailure)
     }
-    await association.settle()
     if let way { try await open(way, for: association, client) }
     try await reply(client, bound: association.bound)
     return .association(association)

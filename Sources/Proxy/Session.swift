@@ -38,6 +38,10 @@ final class Session: @unchecked Sendable {
   private var stage = Census.Stage.handshake
   /// The task that reaches what the client asked for, while it does: it is cancelled when nobody awaits that any more.
   private var dialling: RunningTask?
+  /// The task that hears the request, while it does.
+  private var hearing: RunningTask?
+  /// Its place was given to another client before the request was heard.
+  private var isDisplaced = false
   /// The client is gone.
   private var isAbandoned = false
   /// Once there is one, it is to be run.
@@ -168,12 +172,22 @@ final class Session: @unchecked Sendable {
   // MARK: Hearing
 
   private func hear(_ client: borrowing TCPStream) async throws(Refusal) -> ClientHandshake.Request {
-    defer { worker.server.occupancy.endHandshake(&place) }
+    hearing = RunningTask()
+    defer {
+      hearing = nil
+      worker.server.occupancy.endHandshake(&place)
+    }
     var handshake = ClientHandshake(
       listener: listener, authenticator: entry.authenticator, hashes: worker.server.hashes,
       client: place.client, deadline: handshakeDeadline)
     defer { user = user ?? handshake.claimedUser }
-    let request = try await handshake.run(client)
+    let request: ClientHandshake.Request
+    do throws(Refusal) {
+      guard !isDisplaced else { throw displacement }
+      request = try await handshake.run(client)
+    } catch {
+      throw isDisplaced ? displacement : error
+    }
     advance(to: .dial)
     spoken = request.spoken
     command = Event.Command(request.message.command) ?? .connect
@@ -184,6 +198,10 @@ final class Session: @unchecked Sendable {
       throw refusal(.overLimit(ReachedLimit(limit, of: policy.limits)), .generalFailure)
     }
     return request
+  }
+
+  private var displacement: Refusal {
+    Refusal(ending: .overLimit(ReachedLimit(.handshakes, of: policy.limits)), answer: [])
   }
 
   /// Everything behind the request, up to the first byte that is relayed.
@@ -261,6 +279,7 @@ final class Session: @unchecked Sendable {
       return try await body()
     } catch {
       if isAbandoned { throw Refusal(ending: .left, answer: []) }
+      if case .overLimit(let reached) = error.cause { throw refusal(by: reached) }
       throw refusal(.failed(error), SOCKS5.ReplyCode(error))
     }
   }
@@ -271,12 +290,27 @@ final class Session: @unchecked Sendable {
     Refusal(ending: ending, answer: spoken.refusal(ending, code))
   }
 
+  /// What a limit refuses that is met behind the request, counted and told to the log.
+  func refusal(by reached: ReachedLimit) -> Refusal {
+    worker.tell(reached, of: peer, at: listener.id)
+    return refusal(.overLimit(reached), .generalFailure)
+  }
+
   /// Success is told after success.
   func reply(_ client: borrowing TCPStream, bound: SocketAddress) async throws(Refusal) {
     do {
       try await client.write(spoken.success(bound: bound), until: .after(policy.timeouts.handshake))
     } catch {
       throw Refusal(ending: .failed(Failure(.client, .relay, .system(error))), answer: [])
+    }
+  }
+}
+
+extension Session: Handshaking {
+  func giveUpHandshake() {
+    Task(executorPreference: worker.loop) { [self] in
+      isDisplaced = true
+      hearing?.cancel()
     }
   }
 }

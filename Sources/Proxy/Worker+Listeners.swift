@@ -55,6 +55,9 @@ extension Worker {
     listeners += adopted
     adopted = []
     listenersChanged = true
+    let limits = server.policy.limits
+    resolver.limit(to: limits.questions)
+    loop.limitPipes(to: limits.pipes)
     // The table before is kept by none.
     for place in listeners.indices { listeners[place].policy = server.policy }
   }
@@ -107,9 +110,14 @@ extension Worker {
     guard let listener = policy[listener: number]?.listener, listener.admits(connection.peer?.address) else {
       return connection.close()
     }
-    let (admission, notice) = server.occupancy.enter(connection.client, limits: policy.limits)
-    if let notice { tell(notice, of: connection.peer, at: listener) }
-    guard case .admitted(let seat) = admission else { return connection.close() }
+    let entry = server.occupancy.enter(connection.client, limits: policy.limits)
+    if let displaced = entry.displaced {
+      displaced.connection?.giveUpHandshake()
+      if let notice = entry.notice { tell(notice, of: displaced) }
+    } else if let notice = entry.notice {
+      tell(notice, of: connection.peer, at: listener.id)
+    }
+    guard case .admitted(let seat) = entry.admission else { return connection.close() }
     let worker = listeners[place].isDealt ? nextWorker() : self
     guard worker !== self else { return take(connection, at: number, policy, seat) }
     Task(executorPreference: worker.loop) {
@@ -131,6 +139,7 @@ extension Worker {
   ) {
     do throws(Errno) {
       let session = try Session(connection, listener: number, policy: policy, place: seat, worker: self)
+      if !server.occupancy.attach(session, to: seat) { session.giveUpHandshake() }
       sessions += 1
       accepted.append(session)
     } catch {
@@ -145,11 +154,22 @@ extension Worker {
     if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
   }
 
-  /// Tells the log that a limit has refused a client.
-  func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: Listener) {
+  /// Counts what a limit has refused, and tells the log if it is time for that.
+  func tell(_ reached: ReachedLimit, of client: SocketAddress?, at listener: ListenerID) {
+    guard let notice = server.occupancy.countRefusal(by: reached) else { return }
+    tell(notice, of: client, at: listener)
+  }
+
+  private func tell(_ notice: RefusalCounts.Notice, of displaced: Occupancy.Displaced) {
+    server.sink.record(
+      .handshakeDisplaced(
+        notice.reached, client: displaced.client, held: displaced.count, count: notice.count))
+  }
+
+  private func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: ListenerID) {
     server.sink.record(
       .limitReached(
-        notice.reached, client: client?.address.description ?? "unix", listener: listener.id.address,
+        notice.reached, client: client?.address.description ?? "unix", listener: listener.address,
         count: notice.count))
   }
 }

@@ -138,7 +138,7 @@ final class Worker: @unchecked Sendable {
     Dialer(
       loop: loop, resolver: resolver, policy: policy, ownListeners: server.ownListeners,
       pipelining: server.pipelining, identities: server.identities, client: client,
-      shortages: server.shortages, ledger: ledger)
+      shortages: server.shortages, shares: server.shares, ledger: ledger)
   }
 
   /// Has the other loops keep their parts of a fixed number of tunnels.

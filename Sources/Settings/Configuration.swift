@@ -68,6 +68,14 @@ package struct Limits: Hashable, Sendable {
   package var associations = 1024
   /// How many destinations one association remembers: the one unused for longest makes room.
   package var pathsPerAssociation = 512
+  // These are no keys of the table. Descriptors decide about them.
+  /// Sockets beside the two of a connection: of UDP associations and their paths, and attempts to connect beyond a dial's
+  /// first.
+  package var sockets = 16_384
+  /// Questions to name servers that are open on one loop.
+  package var questions = 4096
+  /// Pipes of one loop, through which tunnels with much to move splice.
+  package var pipes = 512
 
   package init() {}
 }

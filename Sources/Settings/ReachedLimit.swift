@@ -12,16 +12,41 @@ package enum Limit: String, Hashable, Sendable, CaseIterable {
   case clientHandshakes = "client_handshakes"
   /// `limits.associations`.
   case associations
+  /// A quarter of `limits.associations`: what one client may have.
+  case clientAssociations = "client_associations"
+  /// Sockets beside the two of a connection (`Limits.sockets`).
+  case sockets
+  /// A quarter of these: what one client may have.
+  case clientSockets = "client_sockets"
+  /// A quarter of a listener's `udp.ports`: what one client may have.
+  case clientUDPPorts = "client_udp_ports"
+  /// The same of `bind.ports`.
+  case clientBindPorts = "client_bind_ports"
+  /// A quarter of the local ports: how many connections one client may begin in a minute towards an endpoint for which no
+  /// port is left.
+  case clientDials = "client_dials"
+}
+
+extension Limit {
+  /// Its value is known only where it refuses: it depends on the listener, or on the system.
+  package var isForeign: Bool {
+    self == .clientUDPPorts || self == .clientBindPorts || self == .clientDials
+  }
 }
 
 /// A limit and its value.
-package struct ReachedLimit: Hashable, Sendable, CustomStringConvertible {
+package struct ReachedLimit: Error, Hashable, Sendable, CustomStringConvertible {
   package let limit: Limit
   package let value: Int
 
   package init(_ limit: Limit, of limits: Limits) {
     self.limit = limit
     value = limits[limit]
+  }
+
+  package init(_ limit: Limit, value: Int) {
+    self.limit = limit
+    self.value = value
   }
 
   /// As the log names it: `per_client 256`.
@@ -38,6 +63,14 @@ extension Limits {
     case .handshakes: handshakes
     case .clientHandshakes: max(1, handshakes / 4)
     case .associations: associations
+    case .clientAssociations: Self.share(of: associations)
+    case .sockets: sockets
+    case .clientSockets: Self.share(of: sockets)
+    // No limits of the table: `isForeign`.
+    case .clientUDPPorts, .clientBindPorts, .clientDials: 0
     }
   }
+
+  /// Of what all clients share, one client may have a quarter, rounded up.
+  package static func share(of all: Int) -> Int { all / 4 + (all.isMultiple(of: 4) ? 0 : 1) }
 }

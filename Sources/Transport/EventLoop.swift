@@ -307,6 +307,9 @@ extension EventLoop {
 
   func returnPipe(_ pipe: Pipe) { own.pipes.put(pipe) }
 
+  /// Lets the loop's tunnels have no more than that many pipes; those that hold one keep it.
+  package func limitPipes(to count: Int) { own.pipes.limit = count }
+
   /// Watches a descriptor for both directions, edge-triggered.
   func addSlot(for descriptor: Int32) throws(Errno) -> Int {
     let slot = own.waits.addSlot()

@@ -41,9 +41,13 @@ package enum OwnProcess {
     }
   }
 
-  /// Allows as many descriptors as the hard limit does: every tunnel takes two.
-  package static func raiseDescriptorLimit() {
-    _ = linux_raise_descriptor_limit()
+  /// Allows as many descriptors as the hard limit does (RLIMIT_NOFILE, getrlimit(2)).
+  ///
+  /// - Returns: how many the process may open from then on.
+  package static func raiseDescriptorLimit() -> Int {
+    let limit = Int(linux_raise_descriptor_limit())
+    // POSIX grants that many to every process.
+    return limit < 0 ? 20 : limit
   }
 
   /// Leaves as much address space to clients as can be where it is limited (RLIMIT_AS). To be called before threads start.
@@ -51,6 +55,9 @@ package enum OwnProcess {
 
   /// Whether the system would give the program the memory that it keeps for clients, and as much for its first ones.
   package static var hasMemoryForClients: Bool { linux_can_allocate(2 * MemoryGauge.reserve) != 0 }
+
+  /// How many ports there are to connect from (ip_local_port_range, ip(7)).
+  package static var localPortCount: Int { Int(linux_local_port_count()) }
 
   /// Removes a file, if it is there.
   package static func remove(_ path: String) {

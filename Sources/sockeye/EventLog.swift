@@ -33,12 +33,19 @@ struct EventLog: EventSink {
       let logins = count == 1 ? "another login was refused" : "\(count) more logins were refused, the last"
       let name = user.map { " as '\($0)'" } ?? ""
       say(.warning, "\(logins) of \(client?.address.description ?? "unix")\(name): \(reason.rawValue)")
+    case .limitsLowered(let wanted, let limits, let needed, let available):
+      say(.warning, limits.lowered(from: wanted, needed: needed, available: available))
     case .limitReached(let reached, let client, let listener, let count):
       let refused = count == 1 ? "a connection was refused" : "\(count) connections were refused"
       say(
         .warning,
         "limit reached: \(reached): \(refused), the last of \(client) at \(listener)"
           + " (more are counted in 'status', and told once a minute)")
+    case .handshakeDisplaced(let reached, let client, let held, let count):
+      say(
+        .warning,
+        "limit reached: \(reached): \(client), which held \(held) of them, lost its oldest handshake to another client"
+          + " (\(count) since it was last told; more are counted in 'status', and told once a minute)")
     case .pathFailed(let outcome, let failure):
       write(
         .warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure, outcome.chain))])

@@ -4,11 +4,12 @@ import Routing
 
 extension Failure {
   /// For programs: `{"hop":2,"of":2,"name":"tor","endpoint":"127.0.0.1:9050","phase":"request","reply":5,"error":"…"}`; `reply` only when there was
-  /// one, `host` and `server` when a name was looked up, and `at` in the place of the hop when it was none.
+  /// one, `host` and `server` when a name was looked up, and `at` in the place of the hop when it was none: `client`, `destination`, or
+  /// `sockeye` when this machine ran short of something or a limit was reached.
   ///
   /// - Parameter chain: the one it is about, for the failed hop's `endpoint`.
   func json(in chain: Chain?) -> JSON {
-    var members = place.jsonMembers
+    var members = isOurs ? [JSON.Member(key: "at", value: "sockeye")] : place.jsonMembers
     if let endpoint = endpoint(in: chain) {
       members.append(JSON.Member(key: "endpoint", value: .string(endpoint.description)))
     }
@@ -24,9 +25,14 @@ extension Failure {
     return .object(members)
   }
 
-  /// For people: `hop=2/2 tor phase=request reply=05 (connection refused) endpoint=127.0.0.1:9050`.
+  /// For people: `hop=2/2 tor phase=request reply=05 (connection refused) endpoint=127.0.0.1:9050`. What is ours is told of no hop:
+  /// `sockeye phase=connect error=(no local port is left towards 127.0.0.1:9050)`.
   func text(in chain: Chain?) -> String {
-    description + (endpoint(in: chain).map { " endpoint=\($0)" } ?? "")
+    guard let endpoint = endpoint(in: chain) else { return description }
+    guard case .system = cause, isOurs else {
+      return isOurs ? description : "\(description) endpoint=\(endpoint)"
+    }
+    return "sockeye phase=\(phase.rawValue) error=(\(errorText) towards \(endpoint))"
   }
 
   /// The code, in whichever protocol the hop speaks.

@@ -20,7 +20,6 @@ struct Run {
   /// To be called on the main thread, before any other runs: signals are held back in all threads, and waited for here.
   func run() -> ExitStatus {
     Signal.block(Self.signals)
-    OwnProcess.raiseDescriptorLimit()
     if options.underProxychains, let obstacle = Executable.obstacleToPreloading(into: options.command[0]) {
       Console.error.write(
         "sockeye: proxychains cannot lead '\(options.command[0])': \(obstacle)".printable)
@@ -93,7 +92,11 @@ private final class Arrivals: EventSink {
     log.record(event)
   }
 
-  func record(_ notice: Notice) { log.record(notice) }
+  func record(_ notice: Notice) {
+    // One command seldom needs what a service does.
+    if case .limitsLowered = notice { return }
+    log.record(notice)
+  }
 }
 
 /// The command, from when there is a listener for it.

@@ -24,7 +24,6 @@ struct Serve {
   /// To be called on the main thread, before any other runs: signals are held back in all threads, and waited for here.
   func run() -> ExitStatus {
     Signal.block(Self.signals)
-    OwnProcess.raiseDescriptorLimit()
     OwnProcess.saveAddressSpace()
     do {
       let passed = try PassedSocket.takeAll()

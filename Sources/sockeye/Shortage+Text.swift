@@ -10,25 +10,15 @@ extension Failure.Cause {
     case .system(let error): "\(error.shortage) towards \(endpoint): \(error.advice)"
     case .resolution(.shortage(let error)):
       "\(error.shortage) to ask a name server for \(endpoint.host): \(error.advice)"
-    case .resolution(.overloaded):
-      "too many names are being looked up, \(endpoint.host) was refused: a client asks for too many at once, or the name "
-        + "servers do not answer"
+    case .resolution(.overloaded(let limit)):
+      "limit reached: questions \(limit): \(endpoint.host) was not looked up: a client asks for too many names at once, or "
+        + "the name servers do not answer"
     default: "\(self) towards \(endpoint)"
     }
   }
 }
 
 extension Errno {
-  fileprivate var shortage: String {
-    switch self {
-    case .addressNotAvailable, .wouldBlock: "no local port is left"
-    case .tooManyOpenFiles, .tooManyOpenFilesInSystem: "no descriptor is left"
-    case .noSpace: "no more descriptors can be watched"
-    case .outOfMemory, .noBufferSpace: "no memory is left"
-    default: "the system failed (\(self))"
-    }
-  }
-
   fileprivate var advice: String {
     switch self {
     case .addressNotAvailable, .wouldBlock:

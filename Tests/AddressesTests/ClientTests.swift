@@ -48,4 +48,14 @@ import Testing
   func `other addresses are another machine`(address: String) throws {
     #expect(try !client(address).isLocal)
   }
+
+  @Test(arguments: [
+    ("192.0.2.1", "192.0.2.1"), ("::ffff:192.0.2.1", "192.0.2.1"),
+    ("2001:db8:0:1:2:3:4:5", "2001:db8:0:1::/64"),
+    ("127.0.0.9", "loopback"), ("::1", "loopback"),
+  ])
+  func `a client is told as what it is`(address: String, text: String) throws {
+    #expect(try client(address).description == text)
+    #expect(Client(user: 1000).description == "user 1000")
+  }
 }

@@ -25,7 +25,7 @@ import Transport
         #expect(lookups.last?.failure == nil)
       }
       let next = try DomainName("next.test")
-      #expect(resolver.lookup(next, for: Self.client).failure == .overloaded)
+      #expect(resolver.lookup(next, for: Self.client).failure == .overloaded(limit: 1024))
       #expect(resolver.lookup(next, for: Self.others[0]).failure == nil)
       #expect(resolver.lookup(next, for: nil).failure == nil)
       #expect(resolver.lookup(next, for: Client(user: 0)).failure == nil)
@@ -44,8 +44,8 @@ import Transport
       }
       #expect(lookups.allSatisfy { $0.failure == nil })
       let next = try DomainName("next.test")
-      #expect(resolver.lookup(next, for: nil).failure == .overloaded)
-      await #expect(throws: Unresolved(reason: .overloaded, server: nil)) {
+      #expect(resolver.lookup(next, for: nil).failure == .overloaded(limit: 4096))
+      await #expect(throws: Unresolved(reason: .overloaded(limit: 4096), server: nil)) {
         try await resolver.name(of: .v4(1), for: nil, until: .never)
       }
       lookups.removeLast()

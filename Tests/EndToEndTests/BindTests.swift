@@ -185,10 +185,21 @@ struct BindTests {
       """)
     let (client, bound) = try Self.bind(sockeye, for: "127.0.0.1:0")
     #expect(bound == "203.0.113.7:\(port)")
-    // The only port is taken.
+    // The only port is taken, by the same client.
     #expect(try refusal(sockeye, for: "127.0.0.1:0") == 1)
+    try sockeye.process.line(containing: "limit reached: client_bind_ports 1: a connection was refused")
     let peer = try Socket(to: "127.0.0.1:\(port)")
     #expect(try client.receiveReply() == (0, peer.localAddress))
+  }
+
+  @Test func `where no port of the range is free, that is what is told, and not the peer`() throws {
+    let taken = try Server.silent()
+    let port = taken.port
+    let sockeye = try Sockeye(
+      "listen: {address: \"127.0.0.1:0\", bind: {ports: \(port)}}\ndefault: direct\n")
+    #expect(try refusal(sockeye, for: "127.0.0.1:0") == 1)
+    try sockeye.process.line(
+      containing: "failed sockeye phase=accept error=(no port of bind.ports \(port) is free)")
   }
 
   @Test func `a client of a Unix-domain socket has to name its peer`() throws {

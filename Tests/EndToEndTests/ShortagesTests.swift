@@ -5,8 +5,10 @@ import Testing
 @Suite(.blocking)
 struct ShortagesTests {
   /// A client that has greeted, so that no more than its request is missing.
-  private func greeted(_ sockeye: Sockeye) throws -> Socket {
-    let client = try Socket(to: sockeye.address)
+  private func greeted(_ sockeye: Sockeye) throws -> Socket { try greeted(at: sockeye.address) }
+
+  private func greeted(at listener: String) throws -> Socket {
+    let client = try Socket(to: listener)
     try client.send(SOCKS.noAuthentication)
     #expect(try client.receive(exactly: 2) == [5, 0])
     return client
@@ -35,7 +37,7 @@ struct ShortagesTests {
     try sockeye.process.limitDescriptors(to: 1000)
     #expect(try code(second, target.address) == 0)
     #expect(try sockeye.log.last { $0.contains("way=direct") || $0.contains("via=direct") } == nil)
-    #expect(hop.log.count { $0.contains(" warning ") } == 0)
+    #expect(hop.log.count { $0.contains(" warning connect ") } == 0)
     second.hangUp()
     #expect(try sockeye.process.line(matching: #/info connect .* via=de /#) != "")
   }
@@ -61,35 +63,81 @@ struct ShortagesTests {
     let hop = try Sockeye("default: direct\n", in: network)
     let directory = try TemporaryDirectory()
     let sockeye = try Sockeye(
-      """
-      listen: unix:\(directory.path)/socks
-      upstreams: {de: {url: "socks5://\(hop.address)", pipeline: no}}
-      groups: {home: {members: [de, direct]}}
-      default: home
+      Sockeye.listen(directory)
+        + """
+        upstreams: {de: {url: "socks5://\(hop.address)", pipeline: no}}
+        groups: {home: {members: [de, direct]}}
+        default: home
 
-      """, in: network)
-    try network.useLocalPorts(40_000...40_001)
-    // Each takes a port, of which there are two, and that of the hop's own connection is towards elsewhere.
-    let tunnels = try (0..<2).map { _ in
-      let client = try greeted(sockeye)
+        """, in: network)
+    try network.useLocalPorts(40_000...40_003)
+    // Each takes a port, of which there are four, and that of the hop's own connection is towards elsewhere.
+    var tunnels = try (0..<4).map { _ in
+      let client = try greeted(at: sockeye.userAddress)
       #expect(try code(client, target.address) == 0)
       return client
     }
-    #expect(try code(try greeted(sockeye), target.address) == 1)
-    let said = try sockeye.process.line(containing: "no local port is left")
+    #expect(try code(try greeted(at: sockeye.userAddress), target.address) == 1)
+    let said = try sockeye.process.line(containing: " warning no local port is left")
     #expect(said.contains("towards \(hop.address): widen net.ipv4.ip_local_port_range"))
-    // It is told once, however many there are.
-    for _ in 0..<5 { #expect(try code(try greeted(sockeye), target.address) == 1) }
-    #expect(sockeye.log.count { $0.contains("no local port is left") } == 1)
+    let own = "failed sockeye phase=connect error=(no local port is left towards \(hop.address)) "
+    try sockeye.process.line(containing: own)
 
-    try network.useLocalPorts(40_000...40_999)
-    let client = try greeted(sockeye)
-    #expect(try code(client, target.address) == 0)
-    for tunnel in tunnels + [client] { tunnel.hangUp() }
-    try eventually("the log of three tunnels: \(sockeye.log)") {
-      sockeye.log.count { $0.contains(" info connect ") && $0.contains(" via=de ") } == 3
+    // The client has had more than its quarter: what becomes free is for others.
+    // The target is a proxy, which closes first when it is not greeted: so no port stays in TIME_WAIT here.
+    try tunnels[0].send(0xFF)
+    _ = try tunnels[0].receiveToEnd()
+    tunnels.removeFirst()
+    try sockeye.process.line(containing: " info connect ")
+    for _ in 0..<5 { #expect(try code(try greeted(at: sockeye.userAddress), target.address) == 1) }
+    try sockeye.process.line(
+      containing: "limit reached: client_dials 1: a connection was refused, the last of unix at ")
+    #expect(try codeOfAnother(through: sockeye, to: target.address, in: network) == "0")
+    #expect(sockeye.log.count { $0.contains(" warning no local port is left") } == 1)
+    #expect(sockeye.log.count { $0.contains(own) } == 1)
+
+    try eventually("the log of two tunnels: \(sockeye.log)") {
+      sockeye.log.count { $0.contains(" info connect ") && $0.contains(" via=de ") } == 2
     }
-    #expect(!sockeye.log.contains { $0.contains(" via=direct ") })
+    #expect(!sockeye.log.contains { $0.contains(" via=direct ") || $0.contains("failed hop") })
+    withExtendedLifetime(tunnels) {}
+  }
+
+  /// The reply to a client at loopback inside of the network.
+  private func codeOfAnother(
+    through sockeye: Sockeye, to destination: String, in network: Network
+  ) throws -> String? {
+    let exit = try ChildProcess.run(
+      try Program("python3", package: "python3"),
+      [
+        "-c",
+        """
+        import socket
+        c = socket.create_connection(("127.0.0.1", \(sockeye.port)), 60)
+        c.sendall(b"\\5\\1\\0\\5\\1\\0\\1\\x7f\\0\\0\\1" + (\(portNumber(of: destination))).to_bytes(2, "big"))
+        answer = b""
+        while len(answer) < 4: answer += c.recv(4 - len(answer))
+        print(answer[3])
+        """,
+      ], in: network)
+    return exit.output.first
+  }
+
+  @Test func `a trace tells a shortage of this machine as its own`() throws {
+    let network = try Network()
+    let hop = try Sockeye("default: direct\n", in: network)
+    let directory = try TemporaryDirectory()
+    let table = try directory.write(
+      "listen: 127.0.0.1:0\nupstreams: {de: \"socks5://\(hop.address)\"}\ndefault: de\n", to: "table.yaml")
+    try network.useLocalPorts(portNumber(of: hop.address)...portNumber(of: hop.address))
+    for (options, text) in [
+      ([], "failed sockeye phase=connect error=(no local port is left towards \(hop.address))"),
+      (["--json"], #""at":"sockeye""#),
+    ] {
+      let exit = try ChildProcess.run(
+        try Sockeye.program(), ["trace", table, "192.0.2.1:80"] + options, in: network)
+      #expect(exit.status == 1 && exit.output.contains { $0.contains(text) }, "\(exit)")
+    }
   }
 
   @Test func `a name with 64 addresses is dialled at no more than six at a time`() throws {
@@ -113,27 +161,9 @@ struct ShortagesTests {
   }
 }
 
-extension ChildProcess {
-  /// What the next file it opens will be called.
-  fileprivate var lowestFreeDescriptor: Int {
-    get throws {
-      let open = Set(
-        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").compactMap { Int($0) })
-      return (0...).first { !open.contains($0) } ?? 0
-    }
-  }
-
-  /// From now on it can open no descriptor of this number, or above.
-  fileprivate func limitDescriptors(to count: Int) throws {
-    let exit = try ChildProcess.run(
-      try Program("prlimit", package: "util-linux"), ["--pid", "\(identifier)", "--nofile=\(count):"])
-    guard exit.status == 0 else { throw NeverHappened(description: "prlimit: \(exit)") }
-  }
-}
-
 extension Network {
   /// Has connections leave from these ports only.
-  fileprivate func useLocalPorts(_ ports: ClosedRange<Int>) throws {
+  fileprivate func useLocalPorts(_ ports: ClosedRange<UInt16>) throws {
     let words = "echo \(ports.lowerBound) \(ports.upperBound) > /proc/sys/net/ipv4/ip_local_port_range"
     let exit = try ChildProcess.run(Program(path: "/bin/sh"), ["-c", words], in: self)
     guard exit.status == 0 else { throw NeverHappened(description: "\(words): \(exit)") }

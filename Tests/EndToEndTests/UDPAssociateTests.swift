@@ -83,18 +83,43 @@ struct UDPAssociateTests {
     #expect(try socket.receive().bytes == SOCKS.datagram(to: target.address, [1]))
   }
 
-  @Test func `relays keep to the ports they were given`() throws {
+  /// Two clients, each with a listener, whose relays have these ports.
+  private func listeners(_ directory: TemporaryDirectory, _ ports: String) -> String {
+    """
+    listen:
+      - {address: "127.0.0.1:0", udp: {ports: \(ports)}}
+      - {address: "unix:\(directory.path)/socks", udp: {ports: \(ports)}}
+
+    """
+  }
+
+  @Test func `relays keep to the ports they were given, and no client takes all (T26)`() throws {
     let port = try FreePort.takeDatagramPorts(2)
-    let sockeye = try Sockeye(
-      "listen: {address: \"127.0.0.1:0\", udp: {ports: \(port)-\(port + 1)}}\ndefault: direct\n")
-    let clients = try (0..<2).map { _ in try Association(through: sockeye.address) }
-    #expect(Set(clients.map { portNumber(of: $0.relay) }) == [port, port + 1])
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(listeners(directory, "\(port)-\(port + 1)") + "default: direct\n")
+    let client = try Association(through: sockeye.address)
+    // A quarter of two ports is one.
     #expect(try code(sockeye) == 1)
-    clients[0].control.finish()
-    try clients[0].waitForEnd()
+    try sockeye.process.line(
+      containing: "limit reached: client_udp_ports 1: a connection was refused, the last of 127.")
+    let user = try Association(through: sockeye.userAddress)
+    #expect(Set([client, user].map { portNumber(of: $0.relay) }) == [port, port + 1])
+    client.control.finish()
+    try client.waitForEnd()
     let next = try Association(through: sockeye.address)
-    #expect(next.relay == clients[0].relay)
-    for client in [clients[1], next] { try client.expectEcho("hello", from: target.address) }
+    #expect(next.relay == client.relay)
+    for client in [user, next] { try client.expectEcho("hello", from: target.address) }
+  }
+
+  @Test func `where no port of the range is free, that is what is told`() throws {
+    let port = try FreePort.takeDatagramPorts(1)
+    let taken = try DatagramSocket(on: "127.0.0.1:\(port)")
+    let sockeye = try Sockeye(
+      "listen: {address: \"127.0.0.1:0\", udp: {ports: \(port)}}\ndefault: direct\n")
+    #expect(try code(sockeye) == 1)
+    try sockeye.process.line(
+      containing: "failed sockeye phase=associate error=(no port of udp.ports \(port) is free)")
+    withExtendedLifetime(taken) {}
   }
 
   // MARK: Hints
@@ -155,9 +180,15 @@ struct UDPAssociateTests {
   }
 
   @Test func `no more associations than allowed, and a place that is left is free again`() throws {
-    let sockeye = try Sockeye("limits: {associations: 2}\ndefault: direct\n")
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(
+      Sockeye.listen(directory) + "limits: {associations: 5}\ndefault: direct\n")
+    // A quarter, rounded up.
     let clients = try (0..<2).map { _ in try Association(through: sockeye.address) }
     #expect(try code(sockeye) == 1)
+    try sockeye.process.line(containing: "limit reached: client_associations 2: a connection was refused")
+    let user = try Association(through: sockeye.userAddress)
+    try user.expectEcho("hello", from: target.address)
     clients[0].control.finish()
     try clients[0].waitForEnd()
     try eventually("a place is free") { try code(sockeye) == 0 }
@@ -165,10 +196,11 @@ struct UDPAssociateTests {
   }
 
   @Test func `associations of a client count among its connections`() throws {
-    let sockeye = try Sockeye("limits: {per_client: 2}\ndefault: direct\n")
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(Sockeye.listen(directory) + "limits: {per_client: 2}\ndefault: direct\n")
     let clients = try (0..<2).map { _ in try Association(through: sockeye.address) }
     #expect(try code(sockeye) == 1)
-    let other = try Association(through: sockeye.address, from: "127.0.0.2")
+    let other = try Association(through: sockeye.userAddress)
     for client in clients + [other] { try client.expectEcho("hello", from: target.address) }
   }
 

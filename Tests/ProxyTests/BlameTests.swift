@@ -103,7 +103,7 @@ struct BlameTests {
       Failure(firstHop, .connect, .system(.outOfMemory)), Failure(firstHop, .connect, .system(.noSpace)),
       Failure(firstHop, .resolve, .resolution(.shortage(.tooManyOpenFiles))),
       Failure(firstHop, .connect, .system(.cancelled)),
-      Failure(firstHop, .resolve, .resolution(.overloaded)),
+      Failure(firstHop, .resolve, .resolution(.overloaded(limit: 1))),
       Failure(.destination, .connect, .system(.timedOut)),
       Failure(.client, .relay, .closed),
     ])

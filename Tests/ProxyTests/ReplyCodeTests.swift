@@ -37,7 +37,7 @@ struct ReplyCodeTests {
     #expect(SOCKS5.ReplyCode(Failure(Self.firstHop, .resolve, .resolution(failure))) == .generalFailure)
   }
 
-  @Test(arguments: [.overloaded, .cancelled, .shortage(.tooManyOpenFiles)] as [ResolutionFailure])
+  @Test(arguments: [.overloaded(limit: 1), .cancelled, .shortage(.tooManyOpenFiles)] as [ResolutionFailure])
   func `a name that we had no time for is no fault of its own: 01`(failure: ResolutionFailure) {
     #expect(SOCKS5.ReplyCode(Failure(.destination, .resolve, .resolution(failure))) == .generalFailure)
   }
@@ -97,7 +97,7 @@ struct ReplyCodeTests {
       (.destination, .connect, .system(.timedOut), .gatewayTimeout),
       (.destination, .resolve, .resolution(.notFound), .badGateway),
       (.destination, .resolve, .resolution(.timedOut), .gatewayTimeout),
-      (.destination, .resolve, .resolution(.overloaded), .serviceUnavailable),
+      (.destination, .resolve, .resolution(.overloaded(limit: 1)), .serviceUnavailable),
       (.destination, .resolve, .resolution(.shortage(.outOfMemory)), .serviceUnavailable),
       (.destination, .connect, .system(.tooManyOpenFiles), .serviceUnavailable),
       (.destination, .connect, .system(.addressNotAvailable), .serviceUnavailable),

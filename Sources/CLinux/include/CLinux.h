@@ -71,7 +71,10 @@ int64_t linux_splice(int source, int sink, size_t count);
 int linux_pipe(int ends[2], int capacity, int least);
 int linux_open_null(void);
 int linux_make_temporary(char *path);
+// How many descriptors the process may open from then on.
 int linux_raise_descriptor_limit(void);
+// How many ports there are to connect from, as far as the system tells.
+int linux_local_port_count(void);
 
 // Memory whose pages take room only once they are touched; NULL when there is none.
 void *linux_reserve(size_t count);

@@ -30,8 +30,10 @@ final class Association: @unchecked Sendable {
 
   let terms: Terms
   unowned let worker: Worker
-  private let seat: Occupancy.AssociationSeat
+  private let seat: Shares.Seat
   private let relay: UDPSocket
+  // Behind the relay, whose port it is for: values end in this order.
+  private let portSeat: Shares.Seat?
   /// Where the relay takes datagrams.
   private let relayAddress: SocketAddress
   /// Where the client sends from: the address is that of the control connection (G7), the port 0 until it is known.
@@ -70,7 +72,8 @@ final class Association: @unchecked Sendable {
   ///   - local: the address at which the client reached us; a client of a Unix-domain socket is on this machine.
   ///   - hint: where the client says it will send from (RFC 1928 §4).
   init(
-    _ seat: consuming Occupancy.AssociationSeat, at local: SocketAddress?, hint: Endpoint, terms: Terms,
+    _ seat: Shares.Seat, _ portSeat: Shares.Seat?, at local: SocketAddress?, hint: Endpoint,
+    terms: Terms,
     worker: Worker
   ) throws(Errno) {
     let address = local?.at(port: 0) ?? SocketAddress(.loopback4, port: 0)
@@ -83,6 +86,7 @@ final class Association: @unchecked Sendable {
       of: client.address, isLocal: client.address.isLoopback || client.address.isOfThisHost, hint: hint)
     source = client.at(port: port.number ?? 0)
     self.seat = seat
+    self.portSeat = portSeat
     self.terms = terms
     self.worker = worker
     lastUse = .now
@@ -103,16 +107,18 @@ final class Association: @unchecked Sendable {
 
   /// Makes sure that nothing which this program sent to the relay's port is taken for the client's: a datagram that
   /// another loop had in its hands before the relay was known may have come. The client does not know the relay yet.
-  func settle() async {
+  ///
+  /// - Throws: why what has come could not be read away: the relay must not be used then.
+  func settle() async throws(Errno) {
     await worker.server.passTurns(besides: loop)
     for _ in 0..<Self.settlingRounds {
-      let hasMore = try? relay.receive({ _ in drops.count(.stranger) }, flush: {})
-      guard hasMore == true else { return }
+      guard try relay.receive({ _ in drops.count(.stranger) }, flush: {}) else { return }
     }
   }
 
-  /// More than a socket's buffer holds.
-  private static let settlingRounds = 64
+  /// Each reads up to 128 datagrams. The socket's buffer holds 8 MiB (twice the SO_RCVBUF that is asked for, socket(7)),
+  /// of which the kernel counts more than 512 octets for each datagram: at most 16,384. More have come since.
+  private static let settlingRounds = 128
 
   // MARK: Life
 

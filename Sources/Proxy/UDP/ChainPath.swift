@@ -1,5 +1,6 @@
 import Addresses
 import Routing
+import Settings
 import Transport
 
 /// One association's way through one chain, from its first datagram until it is idle or a hop ends it.
@@ -15,6 +16,8 @@ final class ChainPath: @unchecked Sendable {
   let waiting = WaitingDatagrams()
   /// `nil` before it is opened and after it has ended, which closes its sockets: flows keep the path for longer.
   private(set) var nested: NestedAssociation?
+  /// For its sockets, as long as it has any.
+  private var seat: Shares.Seat?
   private(set) var wasOpened = false
   private(set) var hasEnded = false
   /// The destination has been heard through it.
@@ -61,8 +64,10 @@ final class ChainPath: @unchecked Sendable {
     dialer.journey = journey
     dialer.warm = association.worker.warm
     do throws(Failure) {
+      seat = try takeSeat()
       nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
     } catch {
+      seat = nil
       journey?.fail(error)
       ledger.note(error, of: chain)
       throw error
@@ -76,12 +81,25 @@ final class ChainPath: @unchecked Sendable {
     lastUse = .now
   }
 
+  /// Room for a control connection to each hop, and the socket for datagrams.
+  private func takeSeat() throws(Failure) -> Shares.Seat {
+    let (terms, worker) = (association.terms, association.worker)
+    do throws(ReachedLimit) {
+      return try worker.server.shares.seatSockets(
+        chain.hops.count + 1, of: terms.client, limits: terms.policy.limits)
+    } catch {
+      worker.tell(error, of: terms.peer, at: terms.listener)
+      throw Failure(.hop(0, of: chain.hops.count, name: chain.hops[0].name), .associate, .overLimit(error))
+    }
+  }
+
   /// Opens it, if that was not done, and brings answers until nobody has used it for the idle limit. Throws why it ended
   /// otherwise.
   func run(onOpen: () -> Void) async throws(Failure) {
     defer {
       hasEnded = true
       nested = nil
+      seat = nil
       leave()
     }
     if nested == nil { try await open() }
