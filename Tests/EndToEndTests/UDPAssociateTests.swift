@@ -165,10 +165,11 @@ struct UDPAssociateTests {
   }
 
   @Test func `associations of a client count among its connections`() throws {
-    let sockeye = try Sockeye("limits: {per_client: 2}\ndefault: direct\n")
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(Sockeye.listen(directory) + "limits: {per_client: 2}\ndefault: direct\n")
     let clients = try (0..<2).map { _ in try Association(through: sockeye.address) }
     #expect(try code(sockeye) == 1)
-    let other = try Association(through: sockeye.address, from: "127.0.0.2")
+    let other = try Association(through: sockeye.userAddress)
     for client in clients + [other] { try client.expectEcho("hello", from: target.address) }
   }
 
