@@ -98,6 +98,8 @@ package struct Failure: Error, Hashable, Sendable {
   /// The client's request had left, together with what the hop did not answer (pipelining): whatever the request made
   /// the hop or the network do, it did in this phase.
   var hasRequestUnderway = false
+  /// The hop has carried datagrams before: that it says it carries none (07) is no more than a refusal.
+  var hasCarriedUDP = false
   /// What was looked up when the phase is `resolve`.
   package var inquiry: Inquiry?
 
@@ -208,7 +210,8 @@ extension Failure {
   /// One that closes instead may mean the same, and a client is told so. But it may as well have died, or somebody on
   /// the way may have cut the connection: nobody's datagrams leave another way for that.
   package var isLackOfUDP: Bool {
-    phase == .associate && (cause == .reply(.commandNotSupported) || cause == .withoutUDP)
+    phase == .associate && !hasCarriedUDP
+      && (cause == .reply(.commandNotSupported) || cause == .withoutUDP)
   }
 }
 

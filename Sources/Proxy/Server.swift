@@ -150,6 +150,7 @@ package final class Server: Sendable {
     let upstreams = configuration.upstreams
     health.keep(upstreams, configuration.groups)
     pipelining.keep(upstreams)
+    outages.keep(upstreams)
     identities.keep(upstreams)
     for worker in running.workers {
       Task(executorPreference: worker.loop) { worker.ledger.keep(upstreams) }

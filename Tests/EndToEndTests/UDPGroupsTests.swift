@@ -79,6 +79,41 @@ struct UDPGroupsTests {
     #expect(target.payloads == [])
   }
 
+  @Test(arguments: [false, true])
+  func `a proxy that carried datagrams, and refuses one association with 07, sends nobody direct`(
+    isOpenedBefore: Bool
+  ) throws {
+    let (target, other) = (try DatagramServer.echo(), try DatagramServer.echo())
+    let asked = Recorder<Int>()
+    var script = ScriptedHop.Script()
+    script.answer = { client, relay in
+      asked.record(0)
+      try client.send(asked.all.count == 2 ? SOCKS.failure(7) : [5, 0, 0] + SOCKS.encoded(relay))
+    }
+    let hop = try ScriptedHop(script)
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)"}
+      groups: {exits: {members: [a, direct]}}
+      \(isOpenedBefore ? "" : "routes: [{port: \(other.port), via: direct}]")
+      default: exits
+
+      """)
+    try Association(through: sockeye.address).expectEcho("hello", from: target.address)
+    if isOpenedBefore {
+      #expect(try Socket(to: sockeye.address).requestAssociation().code == 7)
+    } else {
+      let refused = try Association(through: sockeye.address)
+      try refused.send("lost", to: target.address)
+      try sockeye.process.line(containing: " udp via=a failed hop=1/1 a phase=associate reply=07 ")
+      try refused.expectEcho("hello", from: other.address)
+    }
+    // The next client is served by the proxy.
+    try Association(through: sockeye.address).expectEcho("again", from: target.address)
+    #expect(hop.destinations.all == [target.address, target.address])
+    #expect(target.payloads == [Array("hello".utf8), Array("again".utf8)])
+  }
+
   @Test func `datagrams that no member carries are dropped, and the log says so once`() throws {
     let target = try DatagramServer.echo()
     let other = try DatagramServer.echo()

@@ -44,6 +44,19 @@ struct BlameTests {
     #expect(Failure(Self.firstHop, .relay, cause).blame == .suspect)
   }
 
+  @Test func `tunnels at rest give back descriptors and memory, and nothing else that runs short`() {
+    for error in [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .outOfMemory, .noBufferSpace] as [Errno] {
+      #expect(Failure.Cause.system(error).isShortage)
+      #expect(Failure.Cause.resolution(.shortage(error)).isShortage)
+    }
+    for cause in [
+      .system(.addressNotAvailable), .system(.invalidArgument), .resolution(.overloaded),
+      .resolution(.shortage(.addressNotAvailable)), .resolution(.timedOut), .system(.timedOut), .closed,
+    ] as [Failure.Cause] {
+      #expect(!cause.isShortage, "\(cause)")
+    }
+  }
+
   @Test(arguments: 1...9 as ClosedRange<UInt8>)
   func `a SOCKS5 reply is the destination's word from 02 to 06, else a refusal`(code: UInt8) {
     let failure = Failure(Self.lastHop, .request, .reply(SOCKS5.ReplyCode(rawValue: code)))

@@ -55,6 +55,25 @@ struct OutagesTests {
     #expect(outages.failure(of: Self.chain, as: Self.chain) == (second != Self.client ? failure : nil))
   }
 
+  @Test
+  func `that a hop carries no UDP is a refusal once it has carried some, until the table has another hop`() {
+    let outages = Outages()
+    var lack = Self.failure(.associate, .reply(.commandNotSupported))
+    #expect(!outages.hasCarried(at: lack.place, of: Self.chain))
+    #expect(lack.isLackOfUDP)
+    outages.clear(Self.chain, as: Self.identity("alice"))
+    #expect(outages.hasCarried(at: lack.place, of: Self.chain))
+    #expect(!outages.hasCarried(at: lack.place, of: Self.other))
+    lack.hasCarriedUDP = true
+    #expect(!lack.isLackOfUDP)
+    outages.note(lack, of: Self.chain, as: Self.chain, by: Self.client)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+    outages.keep(Self.chain.hops)
+    #expect(outages.hasCarried(at: lack.place, of: Self.chain))
+    outages.keep(Self.other.hops)
+    #expect(!outages.hasCarried(at: lack.place, of: Self.chain))
+  }
+
   @Test func `one that gets through takes away what another has met`() {
     let outages = Outages()
     outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: Self.client)

@@ -155,6 +155,24 @@ struct WarmChainsTests {
     }
   }
 
+  @Test func `a failure of this machine that is no shortage closes none`() async throws {
+    try await withWarmChains { warm in
+      let hop = try WaitingHop(on: warm.loop)
+      let guest = try await warm.rest(hop.chain(warm: .count(1)), hop)
+      let lookups = try warm.takeAllLookups()
+      let endpoint = try #require(Endpoint("hop.test:1"))
+      let unknown = Chain([Upstream(name: "u", endpoint: endpoint)], warm: .count(1))
+      #expect(Failure.Cause.resolution(.overloaded).isOurs)
+      #expect(try await warm.dial(unknown).value == .failed(.resolution(.overloaded)))
+      withExtendedLifetime(lookups) {}
+      #expect(warm.chains.counts.map(\.resting).filter { $0 > 0 } == [1])
+      let client = warm.dial(hop.chain(warm: .count(1)))
+      _ = try await guest.hearRequest()
+      try await guest.grant()
+      #expect(try await client.value == .reached(isWarm: true))
+    }
+  }
+
   @Test func `after a reload, one whose hop is another now is closed`() async throws {
     try await withWarmChains(WarmStock.Terms(round: .milliseconds(50))) { warm in
       let hop = try WaitingHop(on: warm.loop)
@@ -403,6 +421,15 @@ private final class Warm: @unchecked Sendable {
     Dialer(
       loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners(), pipelining: pipelining,
       identities: Identities())
+  }
+
+  /// As many lookups as the program may have.
+  func takeAllLookups() throws -> [Lookup] {
+    var lookups: [Lookup] = []
+    repeat {
+      lookups.append(resolver.lookup(try DomainName("n\(lookups.count).test"), for: nil))
+    } while lookups[lookups.count - 1].failure != .overloaded
+    return lookups
   }
 
   func reload(_ outcomes: [Outcome]) {

@@ -68,9 +68,11 @@ final class ChainPath: @unchecked Sendable {
       nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
     } catch {
       seat = nil
-      journey?.fail(error)
-      ledger.note(error, of: chain)
-      throw error
+      var failure = error
+      failure.hasCarriedUDP = association.worker.server.outages.hasCarried(at: failure.place, of: chain)
+      journey?.fail(failure)
+      ledger.note(failure, of: chain)
+      throw failure
     }
     journey?.arrive()
     association.worker.server.outages.clear(chain, as: isolated)

@@ -24,6 +24,8 @@ final class Outages: Sendable {
 
   private struct State {
     var outages: [Chain: Outage] = [:]
+    /// Upstreams through which a path was once open.
+    var carriers = UpstreamRecords { _ in false }
     /// Until when a failure of the outcome is not written to the log again.
     var silences: [Outcome: Deadline] = [:]
   }
@@ -67,7 +69,20 @@ final class Outages: Sendable {
     state.withLock { state in
       state.outages[chain] = nil
       state.outages[isolated] = nil
+      for hop in chain.hops { state.carriers.update(hop) { $0 = true } }
     }
+  }
+
+  /// Whether a path was once open through the hop at that place of a chain. What it says of UDP later is what it says to
+  /// one client, who may have asked it for too much.
+  func hasCarried(at place: Failure.Place, of chain: Chain) -> Bool {
+    guard let index = place.hopIndex, chain.hops.indices.contains(index) else { return false }
+    return state.withLock { $0.carriers[chain.hops[index]] }
+  }
+
+  /// Forgets which upstreams carried datagrams, but for those of a table that holds from now on.
+  func keep(_ upstreams: [Upstream]) {
+    state.withLock { $0.carriers.keep(upstreams) }
   }
 
   /// Returns true if a failure of the outcome is to be written to the log: once in 30 s, for all identities together.
