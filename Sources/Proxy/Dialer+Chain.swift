@@ -99,7 +99,11 @@ extension Dialer {
     _ reached: inout ReachedHop, at pace: Pace, until deadline: Deadline
   ) async throws(Failure) {
     let hop = reached.hop
-    guard hop.isGreeted else { return }
+    guard hop.isGreeted else {
+      // Of the last hop no more is heard before its reply, which can take as long as the destination.
+      if hop.isLast, reached.flight.due.isEmpty { journey?.noteAdmission(ofHop: hop.index) }
+      return
+    }
     guard !pace.contains(hop.index) else {
       // Whoever does not wait for the choice leaves none.
       let method: SOCKS5.Method = hop.claim == nil ? .noAuthentication : .usernamePassword
@@ -168,12 +172,16 @@ extension Dialer {
       tell(
         hop.place, of: hop.upstream, hop.upstream.credentials == nil ? .greet : .authenticate, since: start,
         isPipelined: isPipelined)
+      journey?.noteAdmission(ofHop: hop.index)
     case .admission:
       try await hop.admission(over: reached.stream, input: &reached.input, until: deadline)
       tell(hop.place, of: hop.upstream, .authenticate, since: start, isPipelined: isPipelined)
+      journey?.noteAdmission(ofHop: hop.index)
     case .passage(let next):
       try await hear(hop, openingTheWayTo: next, &reached, until: deadline)
       tell(next.place, of: next.upstream, .connect, since: start, isPipelined: isPipelined)
+      if !hop.isGreeted { journey?.noteAdmission(ofHop: hop.index) }
+      if !next.isGreeted, next.isLast, next.upstream.tls == nil { journey?.noteAdmission(ofHop: next.index) }
     case .reply(let phase):
       let answer = try await hear(
         hop, replyingIn: phase, &reached, since: start, isPipelined: isPipelined, until: deadline)
@@ -188,23 +196,37 @@ extension Dialer {
 
   /// Hears the reply to what the last hop was asked for, which may take all the time that the dial has: the destination
   /// can be slow. After the hop's own `timeout` without one, other reasons are looked for.
+  ///
+  /// - Parameter deadline: the end of the way's share. A hop that has said something has the time of the other ways too,
+  ///   unless it goes down meanwhile.
   private func hear(
     _ hop: Hop, replyingIn phase: Failure.Phase, _ reached: inout ReachedHop, since start: Deadline,
     isPipelined: Bool, until deadline: Deadline
   ) async throws(Failure) -> Hop.Reply {
-    let end = start + hop.upstream.timeout
-    if isPipelined || reached.isWarm, end < deadline {
+    let isHeard = hop.isGreeted || hop.upstream.tls != nil
+    let doubtTime = start + hop.upstream.timeout
+    var mayDoubt = isPipelined || reached.isWarm
+    var patience = deadline
+    while true {
+      let end = mayDoubt ? min(patience, doubtTime) : patience
       do throws(Failure) {
         return try await hop.reply(over: reached.stream, input: &reached.input, phase: phase, until: end)
       } catch {
-        guard error.cause == .system(.timedOut), Deadline.now < deadline else { throw error }
-        // Not even the first hop's kernel has received the request: a tunnel at rest was cut without a word.
-        if reached.isWarm, reached.stream.isUnacknowledged { throw error }
+        let now = Deadline.now
+        guard error.cause == .system(.timedOut), now >= end else { throw error }
+        if mayDoubt, now >= doubtTime {
+          mayDoubt = false
+          // Not even the first hop's kernel has received the request: a tunnel at rest was cut without a word.
+          if reached.isWarm, reached.stream.isUnacknowledged { throw error }
+          // Of a hop that is not greeted this is the first answer: the one before may have lost what is for it.
+          if isPipelined { doubt(hop.isGreeted ? hop.index : hop.index - 1, of: reached.chain) }
+        }
+        if now >= patience {
+          guard isHeard, let more = journey?.morePatience(at: now) else { throw error }
+          patience = more
+        }
       }
-      // Of a hop that is not greeted this is the first answer: the one before may have lost what is for it.
-      if isPipelined { doubt(hop.isGreeted ? hop.index : hop.index - 1, of: reached.chain) }
     }
-    return try await hop.reply(over: reached.stream, input: &reached.input, phase: phase, until: deadline)
   }
 
   /// When a hop says that it cannot, it is the next one that is not reached.

@@ -15,7 +15,7 @@ extension Dialer {
     _ body: (Pace) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     let (pace, isTrialDue) = pipelining.pace(for: chain, asking: command)
-    if isTrialDue { warm?.tryPipelining(of: chain) }
+    if isTrialDue { warm?.tryPipelining(of: chain, isChosen: journey != nil) }
     let start = Deadline.now
     guard pace != .lockstep else { return try await body(pace) }
     do throws(Failure) {
@@ -33,14 +33,18 @@ extension Dialer {
   /// A hop may have lost what it was told in one flight, or the destination is the reason: a trial will tell.
   func doubt(_ index: Int, of chain: Chain) {
     pipelining.doubt(chain.hops[index])
-    warm?.tryPipelining(of: chain)
+    warm?.tryPipelining(of: chain, isChosen: journey != nil)
   }
 
   /// Finds out which hops of a chain support pipelining, if that is not known or in doubt. No client must be waiting:
   /// where one does not, that takes as long as it may be silent.
   ///
-  /// The last hop is asked for a name that does not exist (RFC 6761 §6.4): any answer will do.
-  func tryPipelining(of chain: Chain) async {
+  /// The last hop is asked for a name that does not exist (RFC 6761 §6.4): any answer will do. A hop that is down, or takes
+  /// no more connections, fails at any pace: only one that admits us right afterwards, asked one thing at a time, loses
+  /// the privilege.
+  ///
+  /// - Parameter health: is told when a hop does not even admit us; `nil` for a chain that is no choice.
+  func tryPipelining(of chain: Chain, noting health: Health? = nil) async {
     guard let nowhere = Endpoint("pipelining.invalid:9"),
       (try? check(chain, .connect, nowhere)) != nil
     else { return }
@@ -48,22 +52,44 @@ extension Dialer {
     var isContinued = false
     while let pace = pipelining.trialPace(for: chain, isContinued: isContinued) {
       isContinued = true
-      let deadline = Deadline.after(chain.hops[chain.hops.count - 1].timeout)
-      var failure: Failure?
-      do throws(Failure) {
-        var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
-        _ = try await ask(&last, .connect, nowhere, until: deadline)
-      } catch {
-        failure = error
-      }
+      let failure = await failure(of: chain, asking: nowhere, at: pace)
       let proven = Pace.provenHops(by: failure, of: chain.hops.count)
       for (index, hop) in chain.hops.enumerated().prefix(proven) where pace.contains(index) {
         pipelining.prove(hop)
       }
       let culprit = failure.flatMap { pace.culprit(of: $0, in: chain, isProven: pipelining.isProven) }
-      guard let culprit else { return }
+      guard let culprit, await admits(culprit, of: chain, asking: nowhere, noting: health) else { return }
       pipelining.withdraw(chain.hops[culprit])
     }
+  }
+
+  /// Dials while no client waits, and returns what came of it.
+  private func failure(of chain: Chain, asking destination: Endpoint, at pace: Pace) async -> Failure? {
+    let deadline = Deadline.after(chain.hops[chain.hops.count - 1].timeout)
+    do throws(Failure) {
+      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
+      _ = try await ask(&last, .connect, destination, until: deadline)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Whether the hop of that index admits us when it is asked one thing at a time.
+  private func admits(
+    _ index: Int, of chain: Chain, asking destination: Endpoint, noting health: Health?
+  ) async -> Bool {
+    var dialer = self
+    dialer.journey = health.map { Journey(upkeepOf: chain, health: $0) }
+    _ = dialer.journey?.next()
+    let failure = await dialer.failure(of: chain, asking: destination, at: .lockstep)
+    if let failure, !failure.phase.isAfterAdmission {
+      dialer.journey?.fail(failure)
+    } else {
+      dialer.journey?.arriveAtLastHop()
+    }
+    return Pace.provenHops(by: failure, of: chain.hops.count) > index
+      || failure?.place.hopIndex == index && failure?.phase.isAfterAdmission == true
   }
 }
 

@@ -15,6 +15,8 @@ struct GroupChecks: Sendable {
   /// A group that nobody used for that long is not checked.
   private static let shortestUse = Duration.seconds(120)
   private static let longestInterval = 1.1
+  /// Clients whose requests get no answer make checks no more frequent than this.
+  private static let shortestInterval = Duration.seconds(5)
 
   func run() async {
     while !isDraining(),
@@ -22,10 +24,21 @@ struct GroupChecks: Sendable {
         name, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
       let check = subject.group.check
     {
+      let start = Deadline.now
       await round(of: subject, check)
       // Not all groups, and not all instances, at the same time.
       let interval = check.interval * Double.random(in: 0.9..<Self.longestInterval)
-      guard (try? await makeDialer().loop.sleep(until: .after(interval))) != nil else { return }
+      guard await wait(until: .after(interval), notBefore: start + Self.shortestInterval) else { return }
+    }
+  }
+
+  /// Waits for the next round, or until one is wanted earlier; false when the program ends.
+  private func wait(until next: Deadline, notBefore soonest: Deadline) async -> Bool {
+    while true {
+      let now = Deadline.now
+      if now >= next || now >= soonest && health.takeUrgency(of: name) { return true }
+      let end = min(next, now + .seconds(1))
+      guard (try? await makeDialer().loop.sleep(until: end)) != nil else { return false }
     }
   }
 
@@ -56,7 +69,7 @@ struct GroupChecks: Sendable {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
       health.noteCheck(of: stop, in: subject.group, took: Deadline.now.since(start))
       journey.arrive()
-      await makeDialer().tryPipelining(of: chain)
+      await makeDialer().tryPipelining(of: chain, noting: health)
     } catch {
       // The table says what is dialled: only a member that reaches it is of use.
       journey.fail(error, as: error.blame == .ours ? .ours : .hop)

@@ -14,6 +14,8 @@ package final class Health: Sendable {
     var lastUse: Deadline
     /// A loop has taken its checks over.
     var isTaken = false
+    /// A hop of the group did not answer a client: it is to be checked soon.
+    var isUrgent = false
   }
 
   private struct State {
@@ -108,6 +110,18 @@ package final class Health: Sendable {
     }
   }
 
+  /// Notes that a hop was connected to and admitted us.
+  func noteAdmission(of hop: Upstream) {
+    state.withLock { $0.standings.update(hop) { $0.show(.admission) } }
+  }
+
+  /// Notes that nothing will be found out about the hops of a chain.
+  func endTrials(of chain: Chain) {
+    state.withLock { state in
+      for hop in chain.hops { state.standings.update(hop) { $0.endTrial() } }
+    }
+  }
+
   /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
   func pauseEnd(of chain: Chain) -> Deadline {
     state.withLock { state in
@@ -116,6 +130,18 @@ package final class Health: Sendable {
         return standing.failures > 0 ? standing.pauseEnd : 0
       }
       return Deadline(nanoseconds: ends.max() ?? 0)
+    }
+  }
+
+  /// Whether it is worth waiting for a chain's answer to a request of that client: no hop of it is down, and the client has
+  /// had answers by it.
+  func mayAnswer(_ chain: Chain, to client: Client?) -> Bool {
+    state.withLock { state in
+      let now = Deadline.now.nanoseconds
+      return chain.hops.allSatisfy { hop in
+        let standing = state.standings[hop]
+        return standing.restEnd(at: now) == nil && !standing.isSuspect(to: client, at: now)
+      }
     }
   }
 
@@ -148,6 +174,23 @@ package final class Health: Sendable {
       subject.isTaken = true
       state.subjects[visit.group.name] = subject
       return isNew
+    }
+  }
+
+  /// Asks for a check of these groups as soon as possible.
+  func wantChecks(of groups: [String]) {
+    guard !groups.isEmpty else { return }
+    state.withLock { state in
+      for name in groups { state.subjects[name]?.isUrgent = true }
+    }
+  }
+
+  /// Whether the group is to be checked soon; afterwards it is not, until `wantChecks` says so again.
+  func takeUrgency(of group: String) -> Bool {
+    state.withLock { state in
+      guard state.subjects[group]?.isUrgent == true else { return false }
+      state.subjects[group]?.isUrgent = false
+      return true
     }
   }
 
@@ -184,7 +227,7 @@ extension Standing {
     case (.doubtful(let hasAdmitted), _):
       if hasAdmitted { show(.admission) }
       if case .client = purpose {
-        doubt(of: request.owner, for: request.destination.host, at: now, jitter: jitter)
+        doubt(of: request.owner, for: request.destination.host, at: now)
       } else {
         endTrial()
       }

@@ -10,6 +10,8 @@ struct Hop {
   let index: Int
   let count: Int
 
+  var isLast: Bool { index == count - 1 }
+
   var place: Failure.Place { .hop(index, of: count, name: upstream.name) }
 
   /// What it can be asked to connect to, beside names.

@@ -1,3 +1,4 @@
+import Addresses
 import Routing
 import Transport
 
@@ -32,6 +33,12 @@ package final class Journey: @unchecked Sendable {
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
   package private(set) var way: Way?
+  /// A hop of the way has failed before: that it admits us is to be told at once.
+  private var isTrial = false
+  /// The groups with a check that the way passes.
+  private var checkedGroups: [String] = []
+  /// When the time for all ways is over; `nil` when there is one way only.
+  private var end: Deadline?
 
   init(
     by plan: Plan, for request: Request, as purpose: Purpose = .client, health: Health,
@@ -44,6 +51,14 @@ package final class Journey: @unchecked Sendable {
     self.startChecks = startChecks
   }
 
+  /// Dials one chain, and no choice, while no client waits.
+  convenience init(upkeepOf chain: Chain, health: Health) {
+    let stops = chain.hops.map { Itinerary.Position([.upstream($0)]) }
+    self.init(
+      by: Plan(.itinerary(Itinerary(stops))), for: Request(to: Endpoint(.unspecified4, port: 0)),
+      as: .upkeep, health: health)
+  }
+
   deinit { leave() }
 
   // MARK: Choosing
@@ -53,9 +68,12 @@ package final class Journey: @unchecked Sendable {
     leave()
     guard let selection = health.choose(by: plan, for: request, avoiding: detours) else { return nil }
     way = selection.way
+    isTrial = selection.isTrial
     latencies = []
+    checkedGroups = []
     health.count(selection.way, by: 1)
     for visit in selection.visits where visit.group.check != nil {
+      checkedGroups.append(visit.group.name)
       if health.use(visit) { startChecks(visit.group) }
     }
     return selection.way
@@ -70,10 +88,12 @@ package final class Journey: @unchecked Sendable {
     return attempts[attempts.count - 1].failure
   }
 
-  /// How much of the time that is left the next way may take: as much as each of those that may follow.
+  /// How much of the time that is left the next way may take to have its last hop admit us: as much as each of those that
+  /// may follow.
   ///
   /// Of many, the first few get more than their share: hops that hang are rarer than hops that refuse.
   func share(until deadline: Deadline) -> Deadline {
+    end = deadline
     let left = max(1, min(plan.breadth, Self.shares) - attempts.count)
     guard left > 1, deadline != .never else { return deadline }
     let now = Deadline.now
@@ -82,7 +102,32 @@ package final class Journey: @unchecked Sendable {
 
   private static let shares = 4
 
+  /// How much longer to wait for the answer to a request when the way's share is over: a second, and then again, as long
+  /// as there is time. `nil`: no longer, since a hop of the way is down, or left an earlier request of the client without
+  /// an answer.
+  ///
+  /// The destination may be slow, and would be so by another way.
+  func morePatience(at now: Deadline) -> Deadline? {
+    guard let end, now < end, case .chain(let chain)? = way,
+      health.mayAnswer(chain, to: request.owner)
+    else { return nil }
+    return min(end, now + .seconds(1))
+  }
+
   // MARK: Telling
+
+  /// The hop of that index has admitted us. If it is on trial, others may use it from now on, however long the request
+  /// takes.
+  func noteAdmission(ofHop index: Int) {
+    guard isTrial, case .chain(let chain)? = way, chain.hops.indices.contains(index) else { return }
+    health.noteAdmission(of: chain.hops[index])
+  }
+
+  /// The way is taken by a tunnel that was open already, which proves nothing of hops on trial.
+  func noteWarmTunnel() {
+    guard isTrial, case .chain(let chain)? = way else { return }
+    health.endTrials(of: chain)
+  }
 
   /// A hop was reached, or admitted us, after so long.
   func note(_ place: Failure.Place, _ phase: Failure.Phase, _ duration: Duration) {
@@ -122,6 +167,7 @@ package final class Journey: @unchecked Sendable {
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
     note(failure, as: blame, of: chain)
+    if blame == .suspect, case .client = purpose { health.wantChecks(of: checkedGroups) }
     detours.add(
       chain.hops.prefix((failure.place.hopIndex ?? chain.hops.count - 1) + 1),
       isOut: blame == .hop || failure.isLackOfUDP)

@@ -3,8 +3,8 @@ import Addresses
 /// Requests that an upstream took and did not answer, since it last answered one.
 ///
 /// Such a request proves nothing against the upstream: a client can choose a destination that never answers, or one
-/// whose name makes a filter on the way cut the connection. So requests of one client count against the upstream for
-/// that client only, and requests of several clients for several destinations count against it for all.
+/// whose name makes a filter on the way cut the connection, and one machine can be several clients. So requests of a
+/// client count against the upstream for that client only, however many clients there are.
 struct Doubts: Hashable, Sendable {
   private struct Witness: Hashable, Sendable {
     let client: Client?
@@ -17,17 +17,17 @@ struct Doubts: Hashable, Sendable {
 
   private var witnesses: [Witness] = []
 
-  /// So many clients, and so many destinations, are evidence.
+  /// After so many destinations a client avoids the upstream.
   private static let enough = 3
   /// The clients that are remembered; each is a few dozen octets.
   private static let most = 8
-  /// What is older is no evidence.
+  /// What is older does not count.
   private static let lifetime: Moment = 300_000_000_000
   /// How long a client avoids an upstream that did not answer it.
   private static let avoidance: Moment = 30_000_000_000
 
-  /// Adds a request; true when there is evidence that the upstream fails for all.
-  mutating func add(of client: Client?, for destination: Host, at now: Moment) -> Bool {
+  /// Adds a request.
+  mutating func add(of client: Client?, for destination: Host, at now: Moment) {
     witnesses.removeAll { now > $0.latest + Self.lifetime }
     var entry = Witness(client: client, latest: now)
     if let index = witnesses.firstIndex(where: { $0.client == client }) {
@@ -41,7 +41,11 @@ struct Doubts: Hashable, Sendable {
     }
     if entry.destinations.count == Self.enough { entry.end = now + Self.avoidance }
     witnesses.append(entry)
-    return witnesses.count >= Self.enough && Set(witnesses.flatMap(\.destinations)).count >= Self.enough
+  }
+
+  /// Whether a request of the client got no answer.
+  func concern(_ client: Client?, at now: Moment) -> Bool {
+    witnesses.contains { $0.client == client && now <= $0.latest + Self.lifetime }
   }
 
   /// Whether the client's own requests, for several destinations, got no answer.

@@ -10,6 +10,8 @@ package struct Selection: Sendable {
 
   package let way: Way
   package let visits: [Visit]
+  /// A hop of the way has failed before.
+  package internal(set) var isTrial = false
 }
 
 extension Standings {
@@ -25,10 +27,10 @@ extension Standings {
     using generator: inout Generator
   ) -> Selection? {
     let found = search(plan, for: request, avoiding: detours, at: now, using: &generator)
-    guard let (selection, turnsTaken) = found else { return nil }
+    guard case .some((var selection, let turnsTaken)) = found else { return nil }
     for (name, advance) in turnsTaken { turns[name, default: 0] &+= advance }
     if case .chain(let chain) = selection.way {
-      for hop in chain.hops { update(hop) { $0.begin(at: now) } }
+      for hop in chain.hops { update(hop) { if $0.begin(at: now) { selection.isTrial = true } } }
     }
     return selection
   }

@@ -41,6 +41,9 @@ package struct Standing: Hashable, Sendable {
   /// Whether it failed, and is not to be tried.
   package func isDown(at now: Moment) -> Bool { failures > 0 && (now < pauseEnd || now < trialEnd) }
 
+  /// Whether it left a request of this client without an answer, and has answered nobody since.
+  package func isSuspect(to client: Client?, at now: Moment) -> Bool { doubts.concern(client, at: now) }
+
   /// Whether it did not answer this client's requests for several destinations. Others know nothing of that.
   package func isDoubtful(to client: Client?, at now: Moment) -> Bool { doubts.hold(for: client, at: now) }
 
@@ -48,8 +51,12 @@ package struct Standing: Hashable, Sendable {
   package func restEnd(at now: Moment) -> Moment? { failures > 0 && now < pauseEnd ? pauseEnd : nil }
 
   /// A connection is about to try it.
-  mutating func begin(at now: Moment) {
+  ///
+  /// - Returns: whether it has failed, so that it matters at once if it admits the connection.
+  @discardableResult
+  mutating func begin(at now: Moment) -> Bool {
     if failures > 0, now >= pauseEnd { trialEnd = now + Self.longestTrial }
+    return failures > 0
   }
 
   /// It has shown what it can do.
@@ -82,14 +89,11 @@ package struct Standing: Hashable, Sendable {
     pauseEnd = max(pauseEnd, now + least)
   }
 
-  /// It took a client's request and did not answer: it hung up, fell silent, or broke the protocol. That is its failure
-  /// when it happens to several clients with several destinations, or in a trial after such a failure.
-  package mutating func doubt(
-    of client: Client?, for destination: Host, at now: Moment, jitter: Double
-  ) {
+  /// It took a client's request and did not answer: it hung up, fell silent, or broke the protocol. That is a matter
+  /// between it and the client, who chose the destination.
+  package mutating func doubt(of client: Client?, for destination: Host, at now: Moment) {
     trialEnd = 0
-    let isEvidence = doubts.add(of: client, for: destination, at: now)
-    if isEvidence || failures > 0 && missing >= .answer { fail(missing: .answer, at: now, jitter: jitter) }
+    doubts.add(of: client, for: destination, at: now)
   }
 
   /// Nothing was found out about it.

@@ -111,7 +111,7 @@ import Transport
     }
   }
 
-  @Test func `one client's requests take a hop from no other, and several clients' do`() {
+  @Test func `requests without an answer take a hop from the client that made them, and from no other`() {
     let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(upstream("b"))])
     func pass(_ client: UInt32, _ destination: UInt32) -> String? {
       let request = Request(
@@ -124,11 +124,79 @@ import Transport
       return way?.description
     }
     #expect((0..<5).map { pass(1, $0) } == ["a", "a", "a", "b", "b"])
-    #expect(pass(2, 10) == "a")
+    for client in 2...20 as ClosedRange<UInt32> { #expect(pass(client, client) == "a") }
     #expect(!isDown("a"))
-    #expect(pass(3, 11) == "a")
-    #expect(isDown("a"))
-    #expect(pass(4, 12) == "b")
+  }
+
+  @Test func `a group with a check is to be checked soon when a member did not answer a client`() {
+    let check = Group.Check(
+      to: Endpoint(.loopback4, port: 1), every: .seconds(30), timeout: .seconds(5))
+    let group = Group(name: "g", members: [Group.Member(upstream("a"))], check: check)
+    for (phase, cause, isUrgent) in [
+      (.request, .closed, true), (.request, .system(.timedOut), true),
+      (.request, .reply(.hostUnreachable), false), (.request, .reply(.generalFailure), false),
+      (.greet, .closed, false),
+    ] as [(Failure.Phase, Failure.Cause, Bool)] {
+      let journey = Journey(by: Plan(.group(group)), for: request, health: health)
+      _ = journey.next()
+      #expect(!health.takeUrgency(of: "g"))
+      journey.fail(Failure(.hop(0, of: 1, name: "a"), phase, cause))
+      #expect(health.takeUrgency(of: "g") == isUrgent, "\(phase) \(cause)")
+      #expect(!health.takeUrgency(of: "g"))
+    }
+  }
+
+  @Test func `a hop that failed is up for others as soon as it admits a connection`() {
+    let trouble = journey("a", "b")
+    for name in ["a", "b"] {
+      _ = trouble.next()
+      trouble.fail(Failure(.hop(0, of: 1, name: name), .connect, .closed))
+    }
+    let journey = journey("ab")
+    _ = journey.next()
+    #expect(isDown("a") && isDown("b"))
+    journey.noteAdmission(ofHop: 0)
+    #expect(!isDown("a") && isDown("b"))
+    journey.noteAdmission(ofHop: 1)
+    #expect(!isDown("b"))
+  }
+
+  @Test func `a request that a hop has taken waits for as long as there is time and no hop is down`() throws {
+    let journey = journey("ab", "c")
+    _ = journey.next()
+    let now = Deadline.now
+    #expect(journey.morePatience(at: now) == nil)
+    let share = journey.share(until: now + .seconds(30))
+    #expect(share > now + .seconds(14) && share < now + .seconds(16))
+    #expect(journey.morePatience(at: share) == share + .seconds(1))
+    let last = now + .milliseconds(29_500)
+    #expect(journey.morePatience(at: last) == now + .seconds(30))
+    #expect(journey.morePatience(at: now + .seconds(30)) == nil)
+    // Another connection finds out that a hop of the way is down.
+    let other = self.journey("b")
+    _ = other.next()
+    other.fail(Failure(.hop(0, of: 1, name: "b"), .connect, .closed))
+    #expect(journey.morePatience(at: Deadline.now) == nil)
+  }
+
+  @Test
+  func `a hop that left one request of a client without an answer has its share of the next, and no more`() {
+    func journey(of client: Client) -> Journey {
+      let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(upstream("b"))])
+      let request = Request(to: Endpoint(.loopback4, port: 80), of: client)
+      let journey = Journey(by: Plan(.group(group)), for: request, health: health)
+      _ = journey.next()
+      _ = journey.share(until: .after(.seconds(30)))
+      return journey
+    }
+    let (client, other) = (Client(user: 1), Client(user: 2))
+    let first = journey(of: client)
+    #expect(first.morePatience(at: .now) != nil)
+    first.fail(Failure(.hop(0, of: 1, name: "a"), .request, .system(.timedOut)))
+    #expect(journey(of: client).morePatience(at: .now) == nil)
+    #expect(journey(of: other).morePatience(at: .now) != nil)
+    journey(of: other).arrive()
+    #expect(journey(of: client).morePatience(at: .now) != nil)
   }
 
   @Test(

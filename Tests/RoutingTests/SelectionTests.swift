@@ -358,7 +358,7 @@ import Testing
     let (client, other) = (IPAddress.v4(0x0a00_0001), IPAddress.v4(0x0a00_0002))
     for number in 0..<3 {
       let host = Host.name(try DomainName("h\(number).test"))
-      standings.update("a") { $0.doubt(of: Client(at: client), for: host, at: 1, jitter: 0) }
+      standings.update("a") { $0.doubt(of: Client(at: client), for: host, at: 1) }
     }
     let request: (IPAddress?) throws -> Request = { try Request("x.test", client: $0) }
     #expect(try ways(2, by: plan, &standings, request: { _ in try request(client) }) == ["b", "b"])

@@ -70,12 +70,12 @@ import Testing
   @Test func `one client takes a hop down by no number of destinations that do not answer`() throws {
     var standing = Standing()
     for number in 0..<1000 {
-      standing.doubt(of: client(1), for: try host(number), at: Moment(number) * 1000, jitter: 0)
+      standing.doubt(of: client(1), for: try host(number), at: Moment(number) * 1000)
     }
     // Nor by as many addresses of its own /64.
     for number in 0..<1000 {
       let address = Client(at: .v6(0x2001_0db8 << 96 | UInt128(number)))
-      standing.doubt(of: address, for: try host(number), at: 1_000_000, jitter: 0)
+      standing.doubt(of: address, for: try host(number), at: 1_000_000)
     }
     #expect(!standing.isDown(at: 1_000_001))
     #expect(standing.isDoubtful(to: client(1), at: 1_000_001))
@@ -87,54 +87,43 @@ import Testing
   @Test func `one destination that never answers takes a hop down for nobody`() throws {
     var standing = Standing()
     for number in 0..<1000 as Range<UInt32> {
-      standing.doubt(of: client(number), for: try host(1), at: 1, jitter: 0)
+      standing.doubt(of: client(number), for: try host(1), at: 1)
       #expect(!standing.isDoubtful(to: client(number), at: 1))
     }
     #expect(!standing.isDown(at: 1))
   }
 
-  @Test
-  func `several clients whose destinations do not answer take a hop down, unless one is answered between`()
-    throws
-  {
-    for isAnswered in [false, true] {
-      var standing = Standing()
-      for number in 1...3 {
-        #expect(!standing.isDown(at: 1))
-        if isAnswered { standing.show(.answer) }
-        standing.doubt(of: client(UInt32(number)), for: try host(number), at: 1, jitter: 0)
-      }
-      #expect(standing.isDown(at: 1) != isAnswered)
-      // Admission does not bring it back, an answer does.
-      standing.show(.admission)
-      #expect(standing.isDown(at: 1) != isAnswered)
-      standing.show(.answer)
+  @Test func `no number of clients whose requests get no answer takes a hop down for others`() throws {
+    var standing = Standing()
+    for number in 1...1000 {
+      standing.doubt(of: client(UInt32(number)), for: try host(number), at: 1)
       #expect(!standing.isDown(at: 1))
+      #expect(!standing.isDoubtful(to: client(UInt32(number)), at: 1))
     }
-    // What was long ago is no evidence.
-    var standing = Standing()
-    for number in 1...10 {
-      standing.doubt(
-        of: client(UInt32(number)), for: try host(number), at: Moment(number) * 301 * Self.second, jitter: 0)
-    }
-    #expect(!standing.isDown(at: 3010 * Self.second))
-  }
-
-  @Test func `what is down for want of answers stays down when a trial gets none`() throws {
-    var standing = Standing()
-    for number in 1...3 {
-      standing.doubt(of: client(UInt32(number)), for: try host(number), at: 1, jitter: 0)
-    }
+    // Nor does it keep one down that admits us again.
+    standing.fail(at: 1, jitter: 0)
     let later = 2 * Self.second
     standing.begin(at: later)
-    standing.doubt(of: client(9), for: try host(9), at: later, jitter: 0)
-    #expect(standing.restEnd(at: later) != nil)
-    // What could not be connected to, and now admits, is up, whatever becomes of the request.
-    standing = Standing()
-    standing.fail(at: 1, jitter: 0)
-    standing.begin(at: later)
     standing.show(.admission)
-    standing.doubt(of: client(9), for: try host(9), at: later, jitter: 0)
+    standing.doubt(of: client(9), for: try host(9), at: later)
     #expect(!standing.isDown(at: later))
+    // What a check has found, only what the check asks for ends.
+    standing.fail(missing: .passage, at: later, pausing: 60 * Self.second, jitter: 0)
+    standing.doubt(of: client(9), for: try host(10), at: later)
+    standing.show(.answer)
+    #expect(standing.isDown(at: later))
+    standing.show(.passage)
+    #expect(!standing.isDown(at: later))
+  }
+
+  @Test func `what is known of a client's requests is past after five minutes, or with one answer`() throws {
+    for isAnswered in [false, true] {
+      var standing = Standing()
+      for number in 1...2 { standing.doubt(of: client(1), for: try host(number), at: 1) }
+      if isAnswered { standing.show(.answer) }
+      let later = isAnswered ? 1 : 302 * Self.second
+      standing.doubt(of: client(1), for: try host(3), at: later)
+      #expect(!standing.isDoubtful(to: client(1), at: later))
+    }
   }
 }

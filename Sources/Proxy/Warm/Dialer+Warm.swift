@@ -21,6 +21,7 @@ extension Dialer {
     guard let warm else { return try await askAnew(chain, command, destination, until: deadline) }
     if var tunnel = warm.take(chain, for: purpose) {
       let asked = Deadline.now
+      journey?.noteWarmTunnel()
       do throws(Failure) {
         let reply = try await ask(&tunnel, command, destination, until: deadline)
         return AnsweredHop(hop: tunnel, reply: reply, isWarm: true)

@@ -20,7 +20,9 @@ extension WarmChains {
         entry.refills -= 1
         stopWatching()
         tend(entry, at: .now)
-        if isMade { await makeDialer().tryPipelining(of: entry.chain) }
+        if isMade {
+          await makeDialer().tryPipelining(of: entry.chain, noting: entry.isChosen ? health : nil)
+        }
       }
     }
   }
@@ -29,11 +31,8 @@ extension WarmChains {
   private func makeTunnel(for entry: WarmChain) async -> Bool {
     var dialer = makeDialer()
     let budget = dialer.policy.timeouts.dial
-    // It is one chain, and no choice: this is whoever finds out whether it is up again.
-    let stops = entry.chain.hops.map { Itinerary.Position([.upstream($0)]) }
-    let journey = Journey(
-      by: Plan(.itinerary(Itinerary(stops))), for: Request(to: Endpoint(.unspecified4, port: 0)),
-      as: .upkeep, health: health)
+    // This finds out whether a hop that was down is up again.
+    let journey = Journey(upkeepOf: entry.chain, health: health)
     if entry.isChosen {
       _ = journey.next()
       dialer.journey = journey
@@ -70,9 +69,11 @@ extension WarmChains {
   // MARK: Asking what nobody waits for
 
   /// Has the pipelining of a chain's hops tried while no client waits for that.
-  func tryPipelining(of chain: Chain) {
+  ///
+  /// - Parameter isChosen: whether a plan leads through the chain, so that what is found out of its hops counts.
+  func tryPipelining(of chain: Chain, isChosen: Bool) {
     guard !isClosed else { return }
-    begin { [self] in await makeDialer().tryPipelining(of: chain) }
+    begin { [self] in await makeDialer().tryPipelining(of: chain, noting: isChosen ? health : nil) }
   }
 
   /// Asks a tunnel at rest for a name that does not exist (RFC 6761 §6.4): when it is closed or silent, those of its age

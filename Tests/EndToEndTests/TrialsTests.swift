@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+/// How Sockeye finds out whether a suspect or failed proxy is up, without the destination of a client having a say in it.
+@Suite(.blocking)
+struct TrialsTests {
+  @Test func `a slow destination does not keep others from a proxy that is up again`() throws {
+    let target = try Server.echo()
+    let slow = "127.0.0.66:80"
+    let port = FreePort.take()
+    let other = try Sockeye("default: direct\n")
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://127.0.0.1:\(port)", b: "socks5://\(other.address)"}
+      groups: {exits: {members: [a, b]}}
+      default: exits
+
+      """)
+    #expect(try Socket(to: sockeye.address).requestConnect(to: target.address).code == 0)
+    #expect(try sockeye.session(to: target.address).contains(" via=b tried=\"a: "))
+    let asked = Recorder<String>()
+    let hop = try Server(on: "127.0.0.1:\(port)") { client in
+      let destination = try client.acceptRequest()
+      asked.record(destination)
+      if destination == slow { _ = try client.receiveToEnd() }
+      try ScriptedHop.tunnel(client, to: destination)
+    }
+    // Until one of them is the trial, which then waits for its destination.
+    var waiting: [Socket] = []
+    try eventually("a is not tried again") {
+      let client = try Socket(to: sockeye.address)
+      try client.send(SOCKS.noAuthentication + SOCKS.connect(to: slow))
+      waiting.append(client)
+      return asked.all.contains(slow)
+    }
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: "127.0.0.2:\(target.port)").code != 0)
+    #expect(asked.all.last == "127.0.0.2:\(target.port)")
+    withExtendedLifetime((hop, waiting)) {}
+  }
+
+  @Test func `a slow destination behind a group has all the time there is, and is asked for once`() throws {
+    let target = try Server.echo()
+    let hop = try Server { client in
+      let destination = try client.acceptRequest()
+      // More than the half that the first of two members has to be reached.
+      Thread.sleep(forTimeInterval: 3)
+      try ScriptedHop.tunnel(client, to: destination)
+    }
+    let other = try Server { client in _ = try client.receiveToEnd() }
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)", b: "socks5://\(other.address)"}
+      groups: {exits: {members: [a, b]}}
+      timeouts: {dial: 5s}
+      default: exits
+
+      """)
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    #expect(hop.accepted.all.count == 1 && other.accepted.all.isEmpty)
+  }
+
+  @Test func `a request without an answer leads to a check of its group at once`() throws {
+    let target = try Server.silent()
+    let answers = Locked(true)
+    let answered = Recorder<String>()
+    let hop = try Server { client in
+      let destination = try client.acceptRequest()
+      guard answers.withLock({ $0 }) else { return }
+      answered.record(destination)
+      try ScriptedHop.tunnel(client, to: destination)
+    }
+    let good = try Sockeye("default: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)", b: "socks5://\(good.address)"}
+      groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 1h}}}
+      default: exits
+
+      """)
+    func connect() throws -> UInt8 {
+      try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code
+    }
+    #expect(try connect() == 0)
+    // The client's and the first check's.
+    try answered.wait(for: "the first check") { $0.count { $0 == target.address } == 2 ? () : nil }
+    answers.withLock { $0 = false }
+    #expect(try connect() == 0)
+    try eventually("a never went down") {
+      try controlled.status().groups[0].members.map(\.up) == [false, true]
+    }
+  }
+
+  @Test func `a proxy that is told everything at once and hangs goes down by Sockeye's own trial`() throws {
+    let target = try Server.echo()
+    let hop = try Server { client in _ = try client.receiveToEnd() }
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: {url: "socks5://\(hop.address)", pipeline: yes, timeout: 200ms}}
+      groups: {exits: {members: [a, direct]}}
+      default: exits
+
+      """)
+    // What hangs may be due to the destination: this client goes nowhere else.
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code != 0)
+    #expect(target.accepted.all.isEmpty)
+    try eventually("a never went down") {
+      try controlled.status().groups[0].members.map(\.up) == [false, true]
+    }
+    // It takes no privilege away: at no pace does the hop answer.
+    #expect(try controlled.upstream("a").pipelined != "no")
+  }
+}
