@@ -31,12 +31,17 @@ extension Failure {
 
     /// - Parameters:
     ///   - failure: what became of the dial; `nil` when all hops were passed.
-    ///   - blame: whose that is.
+    ///   - blame: whose that is. Of a hop that did not open the way to the next one, `hop` means the next one.
     ///   - index: the hop's, in a chain of `count`.
     init(of failure: Failure?, as blame: Blame, at index: Int, of count: Int) {
       guard let failure, let failed = failure.place.hopIndex, index >= failed else {
         // That it reached the next hop does not prove that it reaches any destination.
         self = .shown(failure == nil && index == count - 1 ? .passage : .answer)
+        return
+      }
+      if failure.isUnopened, blame == .suspect || blame == .hop, index <= failed + 1 {
+        // The hop that did not open the way has admitted us. What is wrong may be the next one.
+        self = index == failed ? .shown(.admission) : blame == .hop ? .failed : .doubtful(hasAdmitted: false)
         return
       }
       guard index == failed, !failure.isForeseen else {
@@ -68,17 +73,25 @@ extension Failure {
     switch phase {
     case .resolve:
       // That a name server does not answer says nothing of the hop.
-      return cause == .resolution(.notFound) || cause == .resolution(.noData) ? .hop : .suspect
+      guard case .resolution(let reason) = cause, reason != .notFound, reason != .noData else { return .hop }
+      return .suspect
     case .connect, .tls, .greet, .authenticate:
       // The client's request had left already, and may be what was not borne on the way.
       return hasRequestUnderway ? .suspect : .hop
     case .associate, .accept, .relay:
       return isAnswer ? .refusal : .suspect
     case .request:
-      // What is behind a hop that is not the last is chosen by the table.
-      guard index == count - 1 else { return hasRequestUnderway ? .suspect : .hop }
+      guard index == count - 1 else { return isAnswer ? .refusal : .suspect }
       return Self.blame(for: cause)
     }
+  }
+
+  /// A hop was asked to open the way to the next hop, and closed, reset or broke the protocol instead of an answer.
+  ///
+  /// Some proxies close when they cannot reach the next hop, so either of the two may be at fault.
+  var isUnopened: Bool {
+    guard case .hop(let index, let count, _) = place else { return false }
+    return phase == .request && index < count - 1 && blame == .suspect
   }
 
   /// Another way would fail alike.
@@ -91,6 +104,21 @@ extension Failure {
     guard let index = place.hopIndex, chain.hops.indices.contains(index) else { return blame }
     return blame == .hop && phase == .authenticate && chain.hops[index].isIsolated ? .suspect : blame
   }
+
+  /// Whose it is when a group's check fails so.
+  ///
+  /// The table chose the check's destination, so a member that does not reach it has failed. A hop before the group is
+  /// judged as for a client, and a name server's failure counts against no hop.
+  ///
+  /// - Parameter count: the number of hops before the group.
+  func blame(inCheckOf chain: Chain, behind count: Int) -> Blame {
+    let culprit = (place.hopIndex ?? 0) + (isUnopened ? 1 : 0)
+    guard blame != .ours, !isOfNameServer, culprit >= count else { return blame(in: chain) }
+    return .hop
+  }
+
+  /// A name server did not say what the address of a hop is. That says nothing of the hop.
+  var isOfNameServer: Bool { phase == .resolve && blame == .suspect }
 
   /// What a last hop's end of a request means: the table for connections of clients, checks and warm tunnels alike.
   ///

@@ -285,10 +285,13 @@ extension Failure {
   /// What went wrong, in words, without a certainty that nobody has: some hops close instead of saying that the next one
   /// cannot be reached (`ssh -D`).
   package var errorText: String {
-    guard case .hop(let index, let count, _) = place, phase == .request, index + 1 < count,
-      cause == .closed || cause == .system(.connectionReset)
-    else { return cause.description }
-    return "\(cause); hop \(index + 2) may be the cause"
+    guard case .hop(let index, _, _) = place, isUnopened else { return cause.description }
+    let way = "instead of opening the way to hop \(index + 2)"
+    return switch cause {
+    case .closed: "hop \(index + 1) closed \(way)"
+    case .system(.connectionReset), .system(.brokenPipe): "hop \(index + 1) reset the connection \(way)"
+    default: "\(cause) \(way)"
+    }
   }
 
   /// Where the failed hop is; `nil` when it is none, or not one of `chain`.

@@ -60,7 +60,8 @@ struct GroupChecks: Sendable {
     let plan = Plan(.itinerary(Itinerary(positions)))
     // No pause ends before the next check has.
     let again = check.interval * Self.longestInterval + check.timeout * 2
-    let journey = Journey(by: plan, for: request, as: .check(again: again), health: health)
+    let journey = Journey(
+      by: plan, for: request, as: .check(again: again, behind: subject.before.count), health: health)
     guard case .chain(let chain)? = journey.next() else { return }
     var dialer = makeDialer()
     dialer.journey = journey
@@ -71,8 +72,7 @@ struct GroupChecks: Sendable {
       journey.arrive()
       await makeDialer().tryPipelining(of: chain, noting: health)
     } catch {
-      // The table says what is dialled: only a member that reaches it is of use.
-      journey.fail(error, as: error.blame == .ours ? .ours : .hop)
+      journey.fail(error, as: error.blame(inCheckOf: chain, behind: subject.before.count))
     }
   }
 }

@@ -68,8 +68,16 @@ package final class Health: Sendable {
         state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
           let finding = Failure.Finding(of: failure, as: blame, at: index, of: count)
-          standing.take(finding, of: failure, isLast: index == count - 1, for: request, purpose, at: now)
+          standing.take(finding, of: failure, at: index, for: request, purpose, at: now)
         }
+      }
+      state.standings.noteWays(of: chain, latencies: latencies, at: now)
+      // What the client's own request brought about, or a limit of one identity, is no evidence.
+      if let failure, let failed = failure.place.hopIndex, failure.isUnopened, blame == .suspect,
+        !failure.hasRequestUnderway, !chain.hops[...failed].contains(where: \.isIsolated)
+      {
+        state.standings.noteUnopened(
+          chain.hops[failed], to: chain.hops[failed + 1], at: now, jitter: .random(in: 0..<1))
       }
     }
   }
@@ -107,6 +115,19 @@ package final class Health: Sendable {
           standing.show(index < chain.hops.count - 1 ? .answer : .admission)
         }
       }
+      state.standings.noteWays(of: chain, latencies: latencies, at: Deadline.now.nanoseconds)
+    }
+  }
+
+  /// Notes that a hop was connected to and admitted us.
+  func noteAdmission(of hop: Upstream) {
+    state.withLock { $0.standings.update(hop) { $0.show(.admission) } }
+  }
+
+  /// Notes that nothing will be found out about the hops of a chain.
+  func endTrials(of chain: Chain) {
+    state.withLock { state in
+      for hop in chain.hops { state.standings.update(hop) { $0.endTrial() } }
     }
   }
 
@@ -208,21 +229,30 @@ package final class Health: Sendable {
   }
 }
 
+extension Standings {
+  /// Notes which hops of a chain opened the way to the next one: those behind which a latency was measured.
+  fileprivate mutating func noteWays(of chain: Chain, latencies: [Double?], at now: Moment) {
+    for index in latencies.indices.dropFirst() where index < chain.hops.count && latencies[index] != nil {
+      noteOpened(chain.hops[index - 1], to: chain.hops[index], at: now, jitter: .random(in: 0..<1))
+    }
+  }
+}
+
 extension Standing {
   fileprivate mutating func take(
-    _ finding: Failure.Finding, of failure: Failure?, isLast: Bool, for request: Request,
+    _ finding: Failure.Finding, of failure: Failure?, at index: Int, for request: Request,
     _ purpose: Journey.Purpose, at now: Moment
   ) {
     let jitter = Double.random(in: 0..<1)
     switch (finding, purpose) {
     case (.shown(let proof), _): show(proof)
     case (.nothing, _): endTrial()
-    case (.failed, .check(let again)):
+    case (.failed, .check(let again, let first)) where index >= first:
       // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
-      let isAfterAdmission = failure?.phase.isAfterAdmission == true
+      let isRequest = failure?.phase.isAfterAdmission == true && failure?.place.hopIndex == index
       fail(
-        missing: isAfterAdmission ? isLast ? .passage : .answer : .admission, at: now,
-        pausing: Moment(again / .nanoseconds(1)), jitter: jitter)
+        missing: isRequest ? .passage : .admission, at: now, pausing: Moment(again / .nanoseconds(1)),
+        jitter: jitter)
     case (.failed, _): fail(at: now, jitter: jitter)
     case (.doubtful(let hasAdmitted), _):
       if hasAdmitted { show(.admission) }

@@ -17,7 +17,8 @@ package final class Journey: @unchecked Sendable {
   enum Purpose {
     case client
     /// A group's check, which is done again after that time at the latest. Its destination is the table's own choice.
-    case check(again: Duration)
+    /// The group's member begins behind so many hops, which are not checked.
+    case check(again: Duration, behind: Int)
     /// A tunnel is kept ready: its last hop is asked for nothing.
     case upkeep
   }
@@ -168,9 +169,13 @@ package final class Journey: @unchecked Sendable {
     let blame = blame ?? failure.blame(in: chain)
     note(failure, as: blame, of: chain)
     if blame == .suspect, case .client = purpose { health.wantChecks(of: checkedGroups) }
-    detours.add(
-      chain.hops.prefix((failure.place.hopIndex ?? chain.hops.count - 1) + 1),
-      isOut: blame == .hop || failure.isLackOfUDP)
+    let failed = failure.place.hopIndex ?? chain.hops.count - 1
+    if failure.isUnopened {
+      detours.addUnopened(chain.hops.prefix(failed + 2))
+    } else {
+      detours.add(
+        chain.hops.prefix(failed + 1), isOut: blame == .hop || failure.isLackOfUDP, isDown: blame == .hop)
+    }
     return blame != .destination && blame != .ours
   }
 
@@ -178,7 +183,10 @@ package final class Journey: @unchecked Sendable {
   func skip(_ failure: Failure) {
     guard let way, case .chain(let chain) = way else { return }
     attempts.append(Attempt(way: way, failure: failure))
-    detours.add(chain.hops, isOut: failure.blame(in: chain) == .hop || failure.isLackOfUDP)
+    let isDown = failure.blame(in: chain) == .hop
+    detours.add(
+      chain.hops, isOut: isDown || failure.isLackOfUDP,
+      isDown: isDown && failure.place.hopIndex == chain.hops.count - 1)
     leave()
   }
 

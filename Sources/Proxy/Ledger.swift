@@ -82,7 +82,7 @@ extension Ledger {
         self.count(failure, now)
       case .doubtful(let hasAdmitted):
         if hasAdmitted { lastSuccess = now }
-        self.count(failure, now)
+        if isFailure { self.count(failure, now) }
       case .nothing: break
       }
     }

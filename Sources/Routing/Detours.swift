@@ -2,6 +2,10 @@
 package struct Detours: Sendable {
   /// Upstreams that failed it: passed only when there is nothing else, and not after the same hops.
   private(set) var failed: Set<String> = []
+  /// Those of `failed` that were down.
+  private(set) var down: Set<String> = []
+  /// Upstreams that may have failed it: ways through them are tried after others that are up.
+  private(set) var suspects: Set<String> = []
   /// Beginnings of chains that led nowhere, as names.
   private var deadEnds: [[String]] = []
   /// A proxy that is up did not serve it: it goes on to other proxies at most, and never `direct`.
@@ -11,12 +15,24 @@ package struct Detours: Sendable {
 
   /// Keeps off chains that begin with these hops, the last of which failed.
   ///
-  /// - Parameter isOut: whether that hop is down, or cannot carry datagrams at all; if it is neither, the connection may
-  ///   not go `direct` instead.
-  package mutating func add(_ hops: some Collection<Upstream>, isOut: Bool) {
+  /// - Parameters:
+  ///   - isOut: whether a hop is down, or cannot carry datagrams at all; if it is neither, the connection may not go
+  ///     `direct` instead.
+  ///   - isDown: whether it is the last of these hops that is down.
+  package mutating func add(_ hops: some Collection<Upstream>, isOut: Bool, isDown: Bool = false) {
     if !isOut { avoidDirect = true }
     deadEnds.append(hops.map(\.name))
-    if let last = deadEnds.last?.last { failed.insert(last) }
+    guard let last = deadEnds.last?.last else { return }
+    failed.insert(last)
+    if isDown { down.insert(last) }
+  }
+
+  /// Avoids chains that begin with these hops: the last but one did not open the way to the last, and either may be at
+  /// fault. The connection may not go `direct` instead.
+  package mutating func addUnopened(_ hops: some Collection<Upstream>) {
+    avoidDirect = true
+    deadEnds.append(hops.map(\.name))
+    suspects.formUnion(hops.suffix(2).lazy.map(\.name))
   }
 
   /// Whether that is such a beginning.

@@ -49,7 +49,7 @@ extension Standings {
     for chain: Chain, by plan: Plan, for request: Request, at now: Moment, using generator: inout Generator
   ) -> [Chain] {
     var detours = Detours()
-    detours.add(chain.hops, isOut: true)
+    detours.add(chain.hops, isOut: true, isDown: true)
     let next = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.0.way
     let best = withoutFailures.search(plan, for: request, avoiding: Detours(), at: now, using: &generator)?.0
       .way

@@ -5,7 +5,7 @@ struct Selector<Generator: RandomNumberGenerator> {
   /// How good it is to pass something.
   enum Grade: Int, Comparable, CaseIterable {
     case up
-    /// Up, as far as others know; but it did not answer this client's requests.
+    /// Up, as far as others know; but it did not answer this client's requests, or may have failed this connection.
     case doubtful
     case down
     /// It failed this very connection.
@@ -139,7 +139,8 @@ struct Selector<Generator: RandomNumberGenerator> {
     let position = itinerary.positions[index]
     if pass(position, then: { $0.pass(itinerary, from: index + 1, then: rest) }) { return true }
     guard position.isOptional || itinerary.mode == .dynamic else { return false }
-    return position.choices.allSatisfy { grade($0) > allowance }
+    // What a client's destination makes of a hop leaves it out of no way: the destination would choose the exit.
+    return position.choices.allSatisfy { grade($0) > allowance && isDown($0) }
       && pass(itinerary, from: index + 1, then: rest)
   }
 
@@ -197,7 +198,9 @@ struct Selector<Generator: RandomNumberGenerator> {
     if detours.failed.contains(upstream.name) { return .failed }
     let standing = standings[upstream]
     if standing.isDown(at: now) { return .down }
-    return standing.isDoubtful(to: request.owner, at: now) ? .doubtful : .up
+    let isDoubtful =
+      detours.suspects.contains(upstream.name) || standing.isDoubtful(to: request.owner, at: now)
+    return isDoubtful ? .doubtful : .up
   }
 
   /// Of the best way through it, hops before and behind it left aside.
@@ -207,12 +210,33 @@ struct Selector<Generator: RandomNumberGenerator> {
     case .direct: return .up
     case .group(let group): return group.members.lazy.map { grade($0.stop) }.min() ?? .up
     case .itinerary(let itinerary):
-      let grades = itinerary.positions.lazy.filter { !$0.isOptional }.map { position in
+      let grades = itinerary.positions.lazy.filter { !isLeftOut($0, of: itinerary) }.map { position in
         position.choices.lazy.map { grade($0) }.min() ?? .up
       }
       switch itinerary.mode {
-      case .strict: return grades.max() ?? .up
-      case .dynamic, .random, .roundRobin: return grades.min() ?? .up
+      case .strict, .dynamic: return grades.max() ?? .down
+      case .random, .roundRobin: return grades.min() ?? .up
+      }
+    }
+  }
+
+  /// Whether a position need not be passed, since everything in it is down.
+  private func isLeftOut(_ position: Itinerary.Position, of itinerary: Itinerary) -> Bool {
+    (position.isOptional || itinerary.mode == .dynamic) && position.choices.allSatisfy { isDown($0) }
+  }
+
+  /// Whether every way through it is down, for all connections or for this one.
+  private func isDown(_ stop: Stop) -> Bool {
+    switch stop {
+    case .upstream(let upstream):
+      return detours.down.contains(upstream.name) || standings[upstream].isDown(at: now)
+    case .direct: return false
+    case .group(let group): return group.members.allSatisfy { isDown($0.stop) }
+    case .itinerary(let itinerary):
+      let down = itinerary.positions.lazy.filter { $0.choices.allSatisfy { isDown($0) } }
+      switch itinerary.mode {
+      case .strict: return down.contains { !$0.isOptional }
+      case .dynamic, .random, .roundRobin: return down.count == itinerary.positions.count
       }
     }
   }

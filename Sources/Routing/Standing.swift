@@ -116,6 +116,7 @@ package struct Standings: Sendable {
   var turns: [String: Int] = [:]
   /// What the checks of groups measured, by the groups' names.
   private var surveys: [String: Survey] = [:]
+  var unopened = UnopenedWays()
 
   package init() {}
 
@@ -139,6 +140,7 @@ package struct Standings: Sendable {
   package mutating func keep(_ upstreams: [Upstream], _ groups: [Group]) {
     records.keep(upstreams) { $0.connections > 0 }
     surveys = surveys.filter { name, survey in groups.contains { $0.name == name && $0 == survey.group } }
+    unopened = UnopenedWays()
   }
 
   // MARK: Checks

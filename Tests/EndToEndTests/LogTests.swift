@@ -91,7 +91,7 @@ struct LogTests {
     let line = try sockeye.session(to: "some.test:80")
     #expect(
       line.contains(
-        " failed hop=1/2 ssh phase=request error=(closed by the peer; hop 2 may be the cause)"
+        " failed hop=1/2 ssh phase=request error=(hop 1 closed instead of opening the way to hop 2)"
           + " endpoint=\(tunnel.address) "), "\(line)")
   }
 

@@ -62,6 +62,45 @@ struct SuspectHopTests {
     #expect(target.accepted.all.count == 1)
   }
 
+  @Test(arguments: 0..<4)
+  func `an entry that does not open the way to a dead hop stays up, and another hop is taken (T32)`(
+    index: Int
+  ) throws {
+    let target = try Server.echo(on: "0.0.0.0:0")
+    let dead = try DeadPort()
+    let good = try Sockeye("default: direct\n")
+    let entry = try Server { client in
+      let destination = try client.acceptRequest()
+      guard destination != dead.address else { return try Self.cuts[index].1(client) }
+      try ScriptedHop.tunnel(client, to: destination)
+    }
+    let directory = try TemporaryDirectory()
+    let controlled = try ControlledSockeye(
+      """
+      \(Sockeye.listen(directory))upstreams:
+        ssh: {url: "socks5://\(entry.address)", pipeline: no}
+        b: {url: "socks5://\(dead.address)", timeout: 1s}
+        c: socks5://\(good.address)
+      groups: {exits: {members: [[ssh, b], [ssh, c], direct]}}
+      default: exits
+
+      """)
+    let sockeye = controlled.sockeye
+    // Once it is known that the dead hop is down, it is not tried.
+    var number = 0
+    try eventually("every connection tries the dead hop") {
+      number += 1
+      let destination = "127.0.1.\(number):\(target.port)"
+      let client = try Socket(to: sockeye.address)
+      let code = try client.requestConnect(to: destination).code
+      client.hangUp()
+      let line = try sockeye.session(to: destination)
+      #expect(code == 0 && line.contains(" via=ssh,c "), "\(line)")
+      return !line.contains(" tried=")
+    }
+    #expect(try controlled.status().groups[0].members[1].up)
+  }
+
   @Test(
     arguments: [("socks5", [5, 1, 0, 1, 0, 0, 0, 0, 0, 0]), ("socks4a", [0, 91, 0, 0, 0, 0, 0, 0])]
       as [(String, [UInt8])])

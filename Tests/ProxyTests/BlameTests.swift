@@ -20,8 +20,6 @@ struct BlameTests {
       Failure(lastHop, .connect, .reply(.connectionRefused)),
       Failure(firstHop, .greet, .closed), Failure(lastHop, .greet, .system(.timedOut)),
       Failure(lastHop, .authenticate, .credentials),
-      // What is asked of a hop that is not the last is the table's choice.
-      Failure(firstHop, .request, .system(.timedOut)), Failure(firstHop, .request, .reply(.notAllowed)),
     ])
   func `a hop that cannot be connected to, or does not admit us, is down`(failure: Failure) {
     #expect(failure.blame == .hop)
@@ -42,6 +40,25 @@ struct BlameTests {
     if case .socks4Reply = cause { return }
     #expect(Failure(Self.lastHop, .associate, cause).blame == .suspect)
     #expect(Failure(Self.firstHop, .relay, cause).blame == .suspect)
+  }
+
+  @Test(
+    arguments: [
+      .closed, .system(.connectionReset), .system(.brokenPipe), .system(.timedOut), .violation(.version(4)),
+      .http(.notHTTP),
+    ] as [Failure.Cause])
+  func `a hop that does not open the way to the next one takes neither down`(
+    cause: Failure.Cause
+  ) {
+    let failure = Failure(Self.firstHop, .request, cause)
+    #expect(failure.blame == .suspect)
+    let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0, of: 2) }
+    #expect(findings == [.shown(.admission), .doubtful(hasAdmitted: false)])
+    // Of the last hop it is the destination that was asked for.
+    let last = Failure(Self.lastHop, .request, cause)
+    #expect(
+      (0..<2).map { Failure.Finding(of: last, as: last.blame, at: $0, of: 2) }
+        == [.shown(.answer), .doubtful(hasAdmitted: true)])
   }
 
   @Test func `tunnels at rest give back descriptors and memory, and nothing else that runs short`() {
@@ -75,7 +92,10 @@ struct BlameTests {
 
   @Test(arguments: [.timedOut, .serverFailure, .unreachable, .malformed] as [ResolutionFailure])
   func `a name server that fails takes no hop down`(failure: ResolutionFailure) {
-    #expect(Failure(Self.firstHop, .resolve, .resolution(failure)).blame == .suspect)
+    let failure = Failure(Self.firstHop, .resolve, .resolution(failure))
+    #expect(failure.blame == .suspect)
+    let chain = Chain([Upstream(name: "office", endpoint: Endpoint(.loopback4, port: 1))])
+    #expect(failure.blame(inCheckOf: chain, behind: 0) == .suspect)
   }
 
   @Test func `SOCKS4 has one word for all that destinations and hops do, and another is asked`() {

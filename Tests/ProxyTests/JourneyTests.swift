@@ -215,7 +215,7 @@ import Transport
       _ = journey.next()
       return journey
     }
-    let check = Journey.Purpose.check(again: .seconds(60))
+    let check = Journey.Purpose.check(again: .seconds(60), behind: 0)
     journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .request, cause), as: .hop)
     #expect(isDown("a"))
     // Neither a tunnel to it nor an answer of its brings it back.

@@ -40,6 +40,21 @@ struct OutagesTests {
     #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
   }
 
+  @Test(
+    arguments: [
+      failure(.resolve, .resolution(.timedOut)), failure(.resolve, .resolution(.serverFailure)),
+      failure(.resolve, .resolution(.unreachable)), failure(.resolve, .resolution(.overloaded)),
+      failure(.connect, .system(.tooManyOpenFiles)),
+    ], [client, otherClient])
+  func `a name server that fails, or what we lack, keeps no client from a chain`(
+    failure: Failure, second: Client
+  ) {
+    let outages = Outages()
+    outages.note(failure, of: Self.chain, as: Self.chain, by: Self.client)
+    outages.note(failure, of: Self.chain, as: Self.chain, by: second)
+    #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+  }
+
   static let refusals = [
     failure(.associate, .reply(.generalFailure)), failure(.associate, .reply(.notAllowed)),
     failure(.associate, .closed), failure(.associate, .system(.timedOut)),

@@ -272,7 +272,7 @@ final class Dispatch: @unchecked Sendable {
   /// without an answer: a datagram can make a hop end it. What `Outages` makes of it concerns other clients too.
   private func rest(_ path: ChainPath, after failure: Failure) {
     guard !path.hasAnswered else { return }
-    let isOutage = !path.wasOpened && !failure.isOurs
+    let isOutage = !path.wasOpened && !failure.isOurs && !failure.isOfNameServer
     if isOutage {
       server.outages.note(failure, of: path.chain, as: path.isolated, by: terms.client)
     }
