@@ -92,7 +92,7 @@ let package = Package(
     .testTarget(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
-    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses", "CLinux"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
     .testTarget(
       name: "ProxyTests",
