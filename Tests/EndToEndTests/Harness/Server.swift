@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 
 /// A listening socket of the test's own, one thread a connection.
@@ -23,6 +24,8 @@ final class Server: Sendable {
     func remove(_ socket: Socket) {
       sockets.withLock { _ = $0?.removeValue(forKey: ObjectIdentifier(socket)) }
     }
+
+    var all: [Socket] { sockets.withLock { $0.map { Array($0.values) } ?? [] } }
 
     func end() {
       let last = sockets.withLock { sockets in
@@ -53,6 +56,13 @@ final class Server: Sendable {
           live.remove(client)
         }
       }
+    }
+  }
+
+  /// Loses all that comes for the connections it has now.
+  func dropPackets() throws {
+    for socket in live.all {
+      guard linux_drop_packets(socket.descriptor) == 0 else { throw SocketError("setsockopt") }
     }
   }
 
