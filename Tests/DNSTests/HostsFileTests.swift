@@ -59,7 +59,7 @@ import Transport
 
   @Test func `a hosts file that cannot be read stays as it was, and is read when it can be`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
-    let names = sharedNames(file)
+    let names = try sharedNames(file)
     file.remove()
     // It can be opened, and not read.
     try #require(mkdir(file.path, 0o700) == 0)

@@ -20,8 +20,7 @@ import Transport
     let name = try DomainName("a.test")
     let loop = try EventLoop()
     defer { loop.stop() }
-    for failures in [(one, other), (other, one)] where told != .timedOut || failures == (one, other)
-    {
+    for failures in [(one, other), (other, one)] where told != .timedOut || failures == (one, other) {
       let lookup = Lookup(
         v4: Query(.addresses(of: name, .v4), answer: .failure(failures.0), server: Self.servers[0]),
         v6: Query(.addresses(of: name, .v6), answer: .failure(failures.1), server: Self.servers[1]),
