@@ -92,7 +92,7 @@ let package = Package(
     .testTarget(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
-    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses", "CLinux"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses", "Chance"]),
     .testTarget(
       name: "ProxyTests",
@@ -102,7 +102,7 @@ let package = Package(
       ]),
     .testTarget(name: "SockeyeTests", dependencies: ["sockeye", "Config", "Proxy", "Routing", "Addresses"]),
     .target(name: "CFaults", path: "Tests/Faults"),
-    .testTarget(name: "EndToEndTests", dependencies: ["sockeye", "CLinux", "TLSPeer", "Chance"]),
+    .testTarget(name: "EndToEndTests", dependencies: ["sockeye", "TLSPeer", "Chance"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,4 @@
 import Addresses
-import CLinux
 import Glibc
 import Testing
 
@@ -25,26 +24,6 @@ import Testing
         _ = try await TCPStream.connect(to: address, on: loop, until: .after(.milliseconds(20)))
       }
       withExtendedLifetime(filling) {}
-    }
-  }
-
-  @Test func `what was written is unacknowledged until the peer's kernel has it`() async throws {
-    try await onLoop { loop in
-      try await withConnection(on: loop) { client, server in
-        let atFirst = client.isUnacknowledged
-        // The answer acknowledges what it answers.
-        try await client.write([1], until: .never)
-        var input: [UInt8] = []
-        #expect(try await server.read(into: &input, until: .never))
-        try await server.write([2], until: .never)
-        #expect(try await client.read(into: &input, until: .never))
-        let answered = client.isUnacknowledged
-        // From now on the peer is as a host that has gone: no packet reaches it.
-        try #require(linux_drop_packets(server.descriptor.rawValue) == 0)
-        try await client.write([3], until: .never)
-        let unanswered = client.isUnacknowledged
-        #expect([atFirst, answered, unanswered] == [false, false, true])
-      }
     }
   }
 
