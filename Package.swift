@@ -93,7 +93,7 @@ let package = Package(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
-    .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
+    .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses", "Chance"]),
     .testTarget(
       name: "ProxyTests",
       dependencies: [
@@ -125,6 +125,9 @@ if Context.environment["SOCKEYE_FUZZ"] != nil {
       swiftSettings: strict, linkerSettings: lld),
     .executableTarget(
       name: "fuzz-wire", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Wire",
+      swiftSettings: strict, linkerSettings: lld),
+    .executableTarget(
+      name: "fuzz-dns", dependencies: ["Fuzzing", "DNS", "Addresses"], path: "Tests/Fuzz/DNS",
       swiftSettings: strict, linkerSettings: lld),
     .executableTarget(
       name: "fuzz-datagrams", dependencies: ["Fuzzing", "Wire"], path: "Tests/Fuzz/Datagrams",

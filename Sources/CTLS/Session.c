@@ -29,7 +29,8 @@ struct tls_session {
   int messages;
   // What was read last below was refused because the turn is over.
   bool is_turn_over;
-  // Nothing is left of what has come: the last read asked the socket, and that had no more.
+  // Nothing is left of what has come: the last to ask the socket was a read, and that had no more. A write asks too, when
+  // a message of the handshake is not complete. That of the lowest session counts.
   bool is_drained;
   bool is_at_end;
   bool has_said_end;
@@ -107,7 +108,9 @@ static int bio_read(BIO *bio, char *buffer, int count) {
   unsigned long error = ERR_peek_error();
   BIO_clear_retry_flags(bio);
   session->is_turn_over = false;
-  return finish(bio, session, read_below(session, buffer, count), error);
+  struct tls_answer below = read_below(session, buffer, count);
+  if (below.outcome != TLS_AWAITS_INPUT && below.outcome != TLS_AWAITS_OUTPUT) lowest(session)->is_drained = false;
+  return finish(bio, session, below, error);
 }
 
 static int bio_write(BIO *bio, const char *bytes, int count) {
@@ -239,7 +242,7 @@ struct tls_answer tls_session_handshake(struct tls_session *session) {
 
 static struct tls_answer read_within_turn(struct tls_session *session, uint8_t *buffer, size_t count) {
   size_t total = 0;
-  session->is_drained = false;
+  lowest(session)->is_drained = false;
   while (total < count && session->over.outcome == TLS_DONE) {
     size_t got = 0;
     ERR_clear_error();
@@ -251,7 +254,7 @@ static struct tls_answer read_within_turn(struct tls_session *session, uint8_t *
     }
     struct tls_answer failure = answer_of_failure(session, result);
     if (is_blocked(failure)) {
-      session->is_drained = failure.outcome != TLS_AWAITS_TURN;
+      lowest(session)->is_drained = failure.outcome != TLS_AWAITS_TURN;
       return total > 0 ? answer(TLS_DONE, (int64_t)total) : failure;
     }
     session->over = failure;
@@ -264,7 +267,10 @@ struct tls_answer tls_session_read(struct tls_session *session, uint8_t *buffer,
   return read_within_turn(session, buffer, count);
 }
 
-bool tls_session_is_drained(const struct tls_session *session) { return session->is_drained; }
+bool tls_session_is_drained(const struct tls_session *session) {
+  while (session->lower) session = session->lower;
+  return session->is_drained;
+}
 
 static struct tls_answer write_within_turn(struct tls_session *session, const uint8_t *bytes, size_t count) {
   if (has_failed(session->over)) return session->over;

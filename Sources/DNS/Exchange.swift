@@ -16,6 +16,9 @@ struct Exchange {
 
   let query: Query
   let patience: Duration
+  /// Questions of the first round are extended (EDNS(0)). A server that does not answer, or does not understand, is asked
+  /// as before there was that.
+  let extends: Bool
   let loop: EventLoop
 
   private var question: Question { query.question }
@@ -32,7 +35,7 @@ struct Exchange {
         guard query.isAwaited || query.server == nil else { return (.failure(.cancelled), nil) }
         query.server = server
         do {
-          return try await ask(server, within: patience * (1 << round))
+          return try await ask(server, within: patience * (1 << round), isExtended: extends && round == 0)
         } catch .cancelled {
           return (.failure(.cancelled), nil)
         } catch .timedOut {
@@ -47,18 +50,25 @@ struct Exchange {
     return (.failure(failure ?? .timedOut), nil)
   }
 
-  private func ask(_ server: SocketAddress, within limit: Duration) async throws(ResolutionFailure)
-    -> Response
-  {
+  private func ask(
+    _ server: SocketAddress, within limit: Duration, isExtended: Bool
+  ) async throws(ResolutionFailure) -> Response {
     let deadline = Deadline.after(limit)
+    var isExtended = isExtended
     var pause = Self.shortagePause
     while true {
-      do {
-        guard let reply = try await askByDatagram(server, until: deadline) else {
+      do throws(ResolutionFailure) {
+        guard let reply = try await askByDatagram(server, isExtended: isExtended, until: deadline) else {
           return try Self.response(of: try await askByStream(server, until: .after(limit)))
         }
+        if isExtended, reply.refusesFormat { throw ResolutionFailure.malformed }
         return try Self.response(of: reply)
       } catch {
+        // The server may do better without.
+        if isExtended, error == .malformed {
+          isExtended = false
+          continue
+        }
         guard case .shortage = error, Deadline.now + pause < deadline else { throw error }
         guard await loop.wait(for: [], until: .now + pause) == .timedOut else { throw .cancelled }
         pause *= 2
@@ -78,14 +88,14 @@ struct Exchange {
 
   /// The reply; `nil` when it was cut short.
   private func askByDatagram(
-    _ server: SocketAddress, until deadline: Deadline
+    _ server: SocketAddress, isExtended: Bool, until deadline: Deadline
   ) async throws(ResolutionFailure) -> Reply? {
     let id = UInt16.random(in: 0...UInt16.max)
     do throws(Errno) {
       let socket = try UDPSocket(server.address.family, on: loop)
       // From then on the kernel lets nobody else's datagrams in, and tells when nobody listens there.
       try socket.connect(to: server)
-      try socket.send(question.message(id: id), to: nil)
+      try socket.send(question.message(id: id, isExtended: isExtended), to: nil)
       while true {
         var count = 0
         while let datagram = try socket.receive() {

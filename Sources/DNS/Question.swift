@@ -38,10 +38,20 @@ enum Question: Hashable, Sendable {
   }
 
   /// The message that asks this (RFC 1035 §4.1), and asks the server to ask others (RD).
-  func message(id: UInt16) -> [UInt8] {
-    [UInt8(id >> 8), UInt8(id & 255), 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0] + wireName
-      + [0, UInt8(recordType >> 8), UInt8(recordType & 255), 0, UInt8(Self.internet)]
+  ///
+  /// - Parameter isExtended: whether it says, in a record of its own (RFC 6891 §6.1.2), that the reply may have as many
+  ///   octets as every path carries in one piece.
+  func message(id: UInt16, isExtended: Bool = false) -> [UInt8] {
+    let header = [UInt8(id >> 8), UInt8(id & 255), 0x01, 0, 0, 1, 0, 0, 0, 0, 0, isExtended ? 1 : 0]
+    let extent: [UInt8] = [
+      0, 0, 41, UInt8(Self.extent >> 8), UInt8(Self.extent & 255), 0, 0, 0, 0, 0, 0,
+    ]
+    return header + wireName + [0, UInt8(recordType >> 8), UInt8(recordType & 255), 0, UInt8(Self.internet)]
+      + (isExtended ? extent : [])
   }
+
+  /// 1,280 octets, which IPv6 never divides, without the headers of IPv6 and UDP.
+  private static let extent = 1232
 }
 
 /// What was found: addresses if they were asked for, at least one; or a name.

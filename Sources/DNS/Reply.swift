@@ -6,9 +6,11 @@ struct Reply {
   let code: UInt8
   /// TC: there is more, which only TCP carries.
   let isTruncated: Bool
+  /// The server does not know what was asked, nor perhaps the form it was asked in: RCODE 1 and 4.
+  let refusesFormat: Bool
   private let question: Question
-  private let answers: [MessageReader.Record]
-  private let authorities: [MessageReader.Record]
+  private var answers: [MessageReader.Record] = []
+  private var authorities: [MessageReader.Record] = []
 
   /// Of more records, the rest is ignored: it would hold up the loop.
   private static let recordLimit = 512
@@ -22,21 +24,28 @@ struct Reply {
   /// - Throws: `Malformed` when it is the reply, and cannot be read.
   init?(_ octets: [UInt8], to question: Question, id: UInt16) throws(MessageReader.Malformed) {
     var reader = MessageReader(octets)
-    guard let header = try? Header(&reader), header.id == id, header.isReply, header.questions == 1,
+    guard let header = try? Header(&reader), header.id == id, header.isReply else { return nil }
+    // Of a question that they cannot read, old servers repeat nothing.
+    if header.questions == 0, header.refusesFormat {
+      self.init(header, to: question)
+      return
+    }
+    guard header.questions == 1,
       let name = try? reader.name(), name == question.wireName,
       let type = try? reader.uint16(), type == question.recordType,
       let questionClass = try? reader.uint16(), questionClass == Question.internet
     else { return nil }
+    self.init(header, to: question)
+    guard !isTruncated else { return }
+    answers = try Self.records(&reader, min(Int(header.answers), Self.recordLimit))
+    authorities = try Self.records(&reader, min(Int(header.authorities), Self.recordLimit - answers.count))
+  }
+
+  private init(_ header: Header, to question: Question) {
     self.question = question
     code = header.code
     isTruncated = header.isTruncated
-    guard !isTruncated else {
-      answers = []
-      authorities = []
-      return
-    }
-    answers = try Self.records(&reader, min(Int(header.answers), Self.recordLimit))
-    authorities = try Self.records(&reader, min(Int(header.authorities), Self.recordLimit - answers.count))
+    refusesFormat = header.refusesFormat
   }
 
   private struct Header {
@@ -47,6 +56,8 @@ struct Reply {
     let questions: UInt16
     let answers: UInt16
     let authorities: UInt16
+
+    var refusesFormat: Bool { code == 1 || code == 4 }
 
     init(_ reader: inout MessageReader) throws(MessageReader.Malformed) {
       id = try reader.uint16()

@@ -131,7 +131,8 @@ package final class Resolver: Sendable {
       return close(query, with: answer)
     }
     let servers = shared.servers()
-    let exchange = Exchange(query: query, patience: patience, loop: loop)
+    let exchange = Exchange(
+      query: query, patience: patience, extends: servers.extends, loop: loop)
     let response = await exchange.run(asking: servers.addresses)
     shared.keep(response, to: query.question, from: query.server, generation: servers.generation)
     close(query, with: response.answer)

@@ -11,6 +11,9 @@ struct ResolverConfiguration: Hashable, Sendable {
   var ndots = 1
   /// Each question begins with another server.
   var rotates = false
+  /// Questions offer to take datagrams of more than 512 octets (EDNS(0)). Old routers answer such a question wrongly, or
+  /// not at all, so it is done as in the C library: when `options edns0` asks for it.
+  var extends = false
 
   /// Of more servers or domains, the rest is ignored.
   private static let limit = 16
@@ -63,6 +66,7 @@ struct ResolverConfiguration: Hashable, Sendable {
 
   private mutating func read(_ option: Substring) {
     if option == "rotate" { rotates = true }
+    if option == "edns0" { extends = true }
     // 15 is the most that resolv.conf(5) lets it be.
     if option.hasPrefix("ndots:"), let count = UInt(option.dropFirst(6)) { ndots = Int(min(count, 15)) }
   }

@@ -60,10 +60,10 @@ package final class SharedNames: Sendable {
     state = Mutex(
       State(
         cache: AnswerCache(capacity: Family.allCases.count * cacheCapacity),
-        configuration: configuration ?? ResolverConfiguration(servers: [])))
-    let versions = versions
-    read(versions, replacing: nil)
+        configuration: configuration ?? ResolverConfiguration(parsing: [], hostName: "")))
+    let versions = versions(after: nil)
     state.withLock { $0.versions = versions }
+    read(versions, replacing: nil)
   }
 
   deinit { reader.stop() }
@@ -94,9 +94,9 @@ package final class SharedNames: Sendable {
     }
   }
 
-  /// Whom a question asks, and what `keep` is told of the answer.
-  func servers() -> (addresses: [SocketAddress], generation: Int) {
-    state.withLock { ($0.configuration.serversInTurn, $0.generation) }
+  /// Whom a question asks, whether with EDNS(0), and what `keep` is told of the answer.
+  func servers() -> (addresses: [SocketAddress], extends: Bool, generation: Int) {
+    state.withLock { ($0.configuration.serversInTurn, $0.configuration.extends, $0.generation) }
   }
 
   /// The absolute names that `name` may mean, in the order in which they are to be tried: `search` and `ndots` of
@@ -141,14 +141,16 @@ package final class SharedNames: Sendable {
 
   // MARK: Files
 
-  private var versions: Versions {
-    Versions(hosts: hostsFile.version, configuration: configurationFile?.version)
+  private func versions(after last: Versions?) -> Versions {
+    Versions(
+      hosts: hostsFile.version(after: last?.hosts),
+      configuration: configurationFile?.version(after: last?.configuration))
   }
 
   private func check(_ state: inout State, at now: Deadline) {
     guard now >= state.nextCheck else { return }
     state.nextCheck = now + Self.checkInterval
-    let versions = versions
+    let versions = versions(after: state.versions)
     // A change while the files are read is found by the next check.
     guard state.reading == nil, versions != state.versions else { return }
     let old = state.versions
@@ -156,15 +158,21 @@ package final class SharedNames: Sendable {
     state.reading = Task(executorPreference: reader) { [self] in read(versions, replacing: old) }
   }
 
+  /// What cannot be read stays as it was, and is tried again at the next check.
   private func read(_ versions: Versions, replacing old: Versions?) {
-    let hosts = versions.hosts == old?.hosts && old != nil ? nil : HostsFile(parsing: hostsFile.read())
-    let configuration = configurationFile.map {
-      ResolverConfiguration(parsing: $0.read(), hostName: hostName)
+    let isHosts = old == nil || versions.hosts != old?.hosts
+    let hosts = isHosts ? hostsFile.read().map { HostsFile(parsing: $0) } : nil
+    let configuration = configurationFile?.read().map {
+      ResolverConfiguration(parsing: $0, hostName: hostName)
     }
     state.withLock { state in
       state.reading = nil
-      if let hosts { state.hosts = hosts }
-      guard let configuration, configuration != state.configuration else { return }
+      if let hosts { state.hosts = hosts } else if isHosts { state.versions?.hosts = old?.hosts }
+      guard let configuration else {
+        if configurationFile != nil { state.versions?.configuration = old?.configuration }
+        return
+      }
+      guard configuration != state.configuration else { return }
       // Other servers, as those of a VPN, may know other names.
       state.configuration = configuration
       state.generation += 1

@@ -20,28 +20,36 @@ struct SystemFile: Sendable {
   }
 
   /// `nil` when there is no such file.
-  var version: Version? {
+  ///
+  /// - Parameter last: the version while it cannot be known, for want of memory, say.
+  func version(after last: Version?) -> Version? {
     var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return nil }
+    guard unsafe stat(path, &status) == 0 else { return Self.isMissing(errno) ? nil : last }
     return Version(
       device: status.st_dev, file: status.st_ino, size: status.st_size, seconds: status.st_ctim.tv_sec,
       nanoseconds: status.st_ctim.tv_nsec)
   }
 
-  /// Its octets; none when there is no such file, or it cannot be read.
-  func read() -> [UInt8] {
+  /// Its octets, none when there is no such file; `nil` when it cannot be read now, for want of descriptors, say.
+  func read() -> [UInt8]? {
     let rawValue = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard rawValue >= 0 else { return [] }
+    guard rawValue >= 0 else { return Self.isMissing(errno) ? [] : nil }
     let file = FileDescriptor(owning: rawValue)
     var text: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 64 * 1024)
     while text.count < Self.sizeLimit {
       let count = unsafe Glibc.read(file.rawValue, &chunk, chunk.count)
+      guard count >= 0 else { return nil }
       guard count > 0 else { break }
       text += chunk[..<count]
     }
     // A byte order mark is no part of the first line.
     return text.starts(with: [0xef, 0xbb, 0xbf]) ? Array(text.dropFirst(3)) : text
+  }
+
+  /// Nothing is there, or nothing for us: as long as nobody changes that.
+  private static func isMissing(_ error: Int32) -> Bool {
+    [ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG].contains(error)
   }
 }
 

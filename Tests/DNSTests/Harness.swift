@@ -12,7 +12,7 @@ let resendTime = Duration.milliseconds(500)
 /// Runs `body` on a loop of its own, with a resolver that asks a name server of that script.
 func withResolver(
   _ script: [String: NameServer.Behaviour], hosts: String = "/dev/null",
-  patience: Duration = .seconds(10), _ body: @escaping @Sendable (Resolver, NameServer) async throws -> Void
+  patience: Duration = .seconds(600), _ body: @escaping @Sendable (Resolver, NameServer) async throws -> Void
 ) async throws {
   let server = NameServer(script)
   defer { server.stop() }
@@ -23,8 +23,9 @@ func withResolver(
 
 /// Runs `body` on a loop of its own, with a resolver and what ends it.
 func withResolver(
-  asking server: SocketAddress, search: [String] = [], ndots: Int = 1, hosts: String = "/dev/null",
-  patience: Duration = .seconds(10),
+  asking server: SocketAddress, search: [String] = [], ndots: Int = 1, extends: Bool = false,
+  hosts: String = "/dev/null",
+  patience: Duration = .seconds(600),
   _ body: @escaping @Sendable (Resolver, _ end: @Sendable () -> Void) async throws -> Void
 ) async throws {
   let loop = try EventLoop()
@@ -32,6 +33,7 @@ func withResolver(
   var configuration = ResolverConfiguration(servers: [server])
   configuration.search = try search.map { try DomainName($0) }
   configuration.ndots = ndots
+  configuration.extends = extends
   let names = try SharedNames(
     configuration, cacheCapacity: 100, hostsPath: hosts, configurationPath: "/dev/null")
   try await withResolver(of: names, on: loop, patience: patience, body)
@@ -83,7 +85,7 @@ final class TestFile: Sendable {
 
 /// Runs `body` on `loop`, with a resolver and what ends it.
 func withResolver(
-  of names: SharedNames, on loop: EventLoop, patience: Duration = .seconds(10),
+  of names: SharedNames, on loop: EventLoop, patience: Duration = .seconds(600),
   _ body: @escaping @Sendable (Resolver, _ end: @Sendable () -> Void) async throws -> Void
 ) async throws {
   let resolver = Resolver(names, patience: patience, on: loop)
@@ -106,7 +108,7 @@ func withResolver(
 
 extension Resolver {
   /// Both answers, once they came.
-  func answers(_ name: String, within limit: Duration = .seconds(60)) async throws -> Answers {
+  func answers(_ name: String, within limit: Duration = .seconds(600)) async throws -> Answers {
     let lookup = lookup(try DomainName(name), for: nil)
     let deadline = Deadline.after(limit)
     while !lookup.isComplete { try await lookup.waitForAnswer(until: deadline) }
@@ -119,7 +121,7 @@ extension Resolver {
   func expect(
     _ name: String, of address: IPAddress, sourceLocation: SourceLocation = #_sourceLocation
   ) async throws {
-    let found = try await self.name(of: address, for: nil, until: .after(.seconds(60)))
+    let found = try await self.name(of: address, for: nil, until: .after(.seconds(600)))
     #expect(found.text == name, sourceLocation: sourceLocation)
   }
 }

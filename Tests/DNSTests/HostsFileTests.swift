@@ -1,4 +1,5 @@
 import Addresses
+import Glibc
 import Testing
 import Transport
 
@@ -56,6 +57,22 @@ import Transport
     #expect(try await found(names) == addresses("192.0.2.4"))
   }
 
+  @Test func `a hosts file that cannot be read stays as it was, and is read when it can be`() async throws {
+    let file = try TestFile("192.0.2.1 one.test\n")
+    let names = try sharedNames(file)
+    file.remove()
+    // It can be opened, and not read.
+    try #require(mkdir(file.path, 0o700) == 0)
+    for _ in 0..<3 {
+      names.checkFiles()
+      #expect(try await found(names) == addresses("192.0.2.1"))
+    }
+    rmdir(file.path)
+    try file.write("192.0.2.2 one.test\n")
+    names.checkFiles()
+    #expect(try await found(names) == addresses("192.0.2.2"))
+  }
+
   @Test func `a changed hosts file is seen a second later without being told`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
     let names = try sharedNames(file)
@@ -77,14 +94,12 @@ import Transport
     try file.write(filler + "192.0.2.2 one.test\n")
     names.checkFiles()
     let question = Question.addresses(of: try DomainName("one.test"), .v4)
-    // Both calls come back before the file was read.
-    guard case .outdated(let one) = names.knowledge(of: question, at: .now),
-      case .outdated(let other) = names.knowledge(of: question, at: .now)
-    else {
-      Issue.record("the file was read at once")
+    guard case .outdated(let one) = names.knowledge(of: question, at: .now) else {
+      Issue.record("who asks has to read the file")
       return
     }
-    #expect(one == other)
+    // Unless it was read by now.
+    if case .outdated(let other) = names.knowledge(of: question, at: .now) { #expect(one == other) }
     try await withResolver(of: names, on: try EventLoop()) { resolver, _ in
       let found = try await resolver.answers("one.test")
       #expect(found.v4 == .success(addresses("192.0.2.2")))
@@ -94,7 +109,7 @@ import Transport
   @Test func `what the file names is not asked for, in the other family either`() async throws {
     let file = try TestFile("192.0.2.1 one.test\n")
     try await withResolver(
-      ["one.test": .addresses(addresses("2001:db8::1"), ttl: 60)], hosts: file.path
+      ["one.test": .addresses(addresses("2001:db8::1"), ttl: 3600)], hosts: file.path
     ) { resolver, server in
       let lookup = resolver.lookup(try DomainName("one.test"), for: nil)
       #expect(lookup.v4 == .success(addresses("192.0.2.1")))

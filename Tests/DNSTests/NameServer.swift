@@ -21,16 +21,32 @@ final class NameServer: Sendable {
     case answersAfter(Int, [IPAddress])
     /// Over UDP only the question with TC set; over TCP the addresses.
     case truncated([IPAddress])
+    /// Over UDP the addresses if the question has room for them, else TC; over TCP the addresses.
+    case fitting([IPAddress])
+    /// This to a question with EDNS(0); the addresses to one without.
+    case old(Misunderstanding, [IPAddress])
     /// First an answer with another ID and one to another question, then the true one.
     case forgedFirst([IPAddress], truth: [IPAddress])
     /// These octets behind the ID.
     case garbage([UInt8])
   }
 
+  /// How servers of before EDNS(0) answer it.
+  enum Misunderstanding: Sendable {
+    case silence
+    case code(UInt8)
+    /// A code, without the question.
+    case bareCode(UInt8)
+    /// A header that promises records, and the question.
+    case malformed
+  }
+
   struct Asked: Hashable, Sendable {
     var name: String
     var type: UInt16
     var overTCP = false
+    /// It has a record of EDNS(0), and says how many octets a reply may have.
+    var extent: Int?
   }
 
   let address: SocketAddress
@@ -129,7 +145,10 @@ extension NameServer {
     }
     let name = labels.joined(separator: ".")
     let type = UInt16(query[place + 1]) << 8 | UInt16(query[place + 2])
-    let asked = Asked(name: name, type: type, overTCP: overTCP)
+    // The root's name, type 41, and the extent in the place of the class (RFC 6891 §6.1.2).
+    let rest = query[(place + 5)...]
+    let extent = rest.starts(with: [0, 0, 41]) ? Int(rest[place + 8]) << 8 | Int(rest[place + 9]) : nil
+    let asked = Asked(name: name, type: type, overTCP: overTCP, extent: extent)
     let earlier = received.withLock { received in
       defer { received.append(asked) }
       return received.count { $0 == asked }
@@ -137,7 +156,7 @@ extension NameServer {
     report.yield(asked)
     let id = Array(query[..<2])
     let question = Array(query[12..<(place + 5)])
-    func truth(_ addresses: [IPAddress], ttl: UInt32 = 60) -> [UInt8] {
+    func truth(_ addresses: [IPAddress], ttl: UInt32 = 3600) -> [UInt8] {
       message(id, question, answers: addresses.compactMap { record(for: $0, type: type, ttl: ttl) })
     }
 
@@ -151,9 +170,9 @@ extension NameServer {
       return [message(id, question, answers: [alias] + records)]
     case .pointer(let labels, let alias):
       var records: [[UInt8]] = []
-      if let alias { records.append(record(owner: [0xc0, 12], type: 5, ttl: 60, data: encoded(alias))) }
+      if let alias { records.append(record(owner: [0xc0, 12], type: 5, ttl: 3600, data: encoded(alias))) }
       records.append(
-        record(owner: alias.map(encoded) ?? [0xc0, 12], type: 12, ttl: 60, data: encoded(labels)))
+        record(owner: alias.map(encoded) ?? [0xc0, 12], type: 12, ttl: 3600, data: encoded(labels)))
       return [message(id, question, answers: records)]
     case .nothing(let code, let ttl, let minimum):
       let data =
@@ -165,8 +184,19 @@ extension NameServer {
     case .answersAfter(let silent, let addresses): return earlier < silent ? [] : [truth(addresses)]
     case .truncated(let addresses):
       return [overTCP ? truth(addresses) : message(id, question, truncated: true)]
+    case .fitting(let addresses):
+      let whole = truth(addresses)
+      return [overTCP || whole.count <= extent ?? 512 ? whole : message(id, question, truncated: true)]
+    case .old(let misunderstanding, let addresses):
+      guard extent != nil else { return [truth(addresses)] }
+      switch misunderstanding {
+      case .silence: return []
+      case .code(let code): return [message(id, question, code: code)]
+      case .bareCode(let code): return [id + [0x81, 0x80 | code] + [UInt8](repeating: 0, count: 8)]
+      case .malformed: return [message(id, question, answers: [[]])]
+      }
     case .forgedFirst(let forged, let addresses):
-      let lie = forged.compactMap { record(for: $0, type: type, ttl: 60) }
+      let lie = forged.compactMap { record(for: $0, type: type, ttl: 3600) }
       let other = encoded("other.test") + question.suffix(4)
       return [
         message(id.map { ~$0 }, question, answers: lie), message(id, other, answers: lie), truth(addresses),

@@ -64,7 +64,8 @@ import Transport
   }
 
   @Test func `a question that nobody awaits any more is still answered, for the cache`() async throws {
-    let script = ["good.test": NameServer.Behaviour.addresses(addresses("192.0.2.1"), ttl: 60)]
+    let both = addresses("192.0.2.1", "2001:db8::1")
+    let script = ["good.test": NameServer.Behaviour.addresses(both, ttl: 3600)]
     try await withResolver(script) { resolver, server in
       let name = try DomainName("good.test")
       _ = resolver.lookup(name, for: Self.client)

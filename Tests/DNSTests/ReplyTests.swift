@@ -43,6 +43,8 @@ import Testing
       message(name: [1, 0x62, 4, 0x74, 0x65, 0x73, 0x74, 0], Self.record),
       message(name: [1, 0x61, 0], Self.record), message(type: [0, 28, 0, 1], Self.record),
       message(type: [0, 1, 0, 3], Self.record), [], [0x12, 0x34],
+      message(flags: [0x81, 0x82], questions: 0, []), message(flags: [0x81, 0x83], questions: 0, []),
+      message(id: [0x12, 0x35], flags: [0x81, 0x81], questions: 0, []),
     ]
     for octets in others { #expect(try answer(octets) == nil) }
   }
@@ -79,7 +81,7 @@ import Testing
   }
 
   @Test func `a name made of pointers to pointers has an end`() throws {
-    // 5,000 records, each of whose owners points to the owner before it: that is malformed or read, but soon over.
+    // 250 records, each of whose owners points to the owner before it: that is malformed or read, but soon over.
     var records: [UInt8] = []
     for index in 0..<250 {
       let target = index == 0 ? 12 : 24 + (index - 1) * 16
@@ -87,17 +89,5 @@ import Testing
     }
     let found = try answer(message(counts: [250, 0], records))
     #expect(found?.answer == .success(.addresses(Array(repeating: .v4(0xc000_0201), count: 32))))
-  }
-
-  @Test func `octets at random are never more than malformed`() {
-    var generator = SystemRandomNumberGenerator()
-    for _ in 0..<20_000 {
-      var octets = message(counts: [2, 2], Self.record + Self.record)
-      for _ in 0..<Int.random(in: 1...6, using: &generator) {
-        octets[Int.random(in: 24..<octets.count, using: &generator)] = UInt8.random(
-          in: 0...255, using: &generator)
-      }
-      _ = try? answer(octets)
-    }
   }
 }

@@ -1,4 +1,5 @@
 import Addresses
+import Glibc
 import Testing
 import Transport
 
@@ -31,6 +32,7 @@ import Transport
     #expect(configuration.search.map(\.text) == search)
     #expect(configuration.ndots == ndots)
     #expect(configuration.rotates == text.contains("rotate"))
+    #expect(configuration.extends == text.contains("edns0"))
   }
 
   @Test func `without a search list the domain of this machine's name is searched`() {
@@ -107,6 +109,25 @@ import Transport
     }
   }
 
+  @Test func `a file that cannot be read names the servers that it named, until it can be read`() async throws
+  {
+    let file = try TestFile("nameserver 192.0.2.1\n")
+    let names = try SharedNames(nil, cacheCapacity: 100, hostsPath: "/dev/null", configurationPath: file.path)
+    keep(names, generation: names.servers().generation)
+    file.remove()
+    // It can be opened, and not read.
+    try #require(mkdir(file.path, 0o700) == 0)
+    for _ in 0..<3 {
+      names.checkFiles()
+      #expect(try await isKept(names))
+    }
+    rmdir(file.path)
+    try file.write("nameserver 192.0.2.2\n")
+    names.checkFiles()
+    #expect(try await !isKept(names))
+    #expect(names.servers().addresses.map(\.description) == ["192.0.2.2:53"])
+  }
+
   @Test func `a file that is written again with the same words changes nothing`() async throws {
     let file = try TestFile("nameserver 192.0.2.1\n")
     let names = try SharedNames(nil, cacheCapacity: 100, hostsPath: "/dev/null", configurationPath: file.path)
@@ -116,7 +137,7 @@ import Transport
     #expect(try await isKept(names))
   }
 
-  private let answer: Exchange.Response = (.success(.addresses([.loopback4])), .seconds(60))
+  private let answer: Exchange.Response = (.success(.addresses([.loopback4])), .seconds(3600))
 
   private func keep(_ names: SharedNames, generation: Int) {
     guard let name = try? DomainName("good.test") else { return }

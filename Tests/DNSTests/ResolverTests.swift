@@ -8,7 +8,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
 
 @Suite struct ResolverTests {
   @Test func `both families are asked for, each once`() async throws {
-    try await withResolver(["good.test": .addresses(both, ttl: 60)]) { resolver, server in
+    try await withResolver(["good.test": .addresses(both, ttl: 3600)]) { resolver, server in
       let found = try await resolver.answers("good.test")
       #expect(found.v4 == .success(addresses("192.0.2.1", "192.0.2.2")))
       #expect(found.v6 == .success(addresses("2001:db8::1")))
@@ -19,7 +19,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
   }
 
   @Test func `an IPv4-mapped AAAA record is an IPv4 address`() async throws {
-    let script = ["mapped.test": NameServer.Behaviour.addresses(addresses("::ffff:10.0.0.1"), ttl: 60)]
+    let script = ["mapped.test": NameServer.Behaviour.addresses(addresses("::ffff:10.0.0.1"), ttl: 3600)]
     try await withResolver(script) { resolver, _ in
       let found = try await resolver.answers("mapped.test")
       #expect(found.v6 == .success(addresses("10.0.0.1")))
@@ -27,7 +27,8 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
   }
 
   @Test func `an alias leads to the addresses of its target`() async throws {
-    try await withResolver(["www.test": .alias("good.test", ttl: 60, both, addressTTL: 60)]) { resolver, _ in
+    try await withResolver(["www.test": .alias("good.test", ttl: 3600, both, addressTTL: 60)]) {
+      resolver, _ in
       let found = try await resolver.answers("www.test")
       #expect(found.v4 == .success(addresses("192.0.2.1", "192.0.2.2")))
       #expect(found.v6 == .success(addresses("2001:db8::1")))
@@ -40,8 +41,8 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
       (.code(2), .serverFailure),
       (.code(4), .serverFailure),
       (.code(5), .serverFailure),
-      (.addresses([], ttl: 60), .noData),
-      (.alias("good.test", ttl: 60, [], addressTTL: 60), .noData),
+      (.addresses([], ttl: 3600), .noData),
+      (.alias("good.test", ttl: 3600, [], addressTTL: 60), .noData),
     ] as [(NameServer.Behaviour, ResolutionFailure)])
   func `a failure says what the server said`(
     behaviour: NameServer.Behaviour, failure: ResolutionFailure
@@ -55,7 +56,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
   }
 
   @Test func `a name with addresses of one family only has them, and no failure`() async throws {
-    try await withResolver(["six.test": .addresses(addresses("2001:db8::1"), ttl: 60)]) { resolver, _ in
+    try await withResolver(["six.test": .addresses(addresses("2001:db8::1"), ttl: 3600)]) { resolver, _ in
       let found = try await resolver.answers("six.test")
       #expect(found.v4 == .failure(.noData))
       #expect(found.v6 == .success(addresses("2001:db8::1")))
@@ -111,7 +112,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
 
   @Test func `where no server listens, that is a failure`() async throws {
     let nobody = SocketAddress(.loopback4, port: unusedPort())
-    try await withResolver(asking: nobody, patience: .seconds(60)) { resolver, _ in
+    try await withResolver(asking: nobody, patience: .seconds(600)) { resolver, _ in
       let found = try await resolver.answers("good.test")
       #expect(found.failure == .unreachable)
     }
@@ -169,7 +170,7 @@ private let both = addresses("192.0.2.1", "192.0.2.2", "2001:db8::1")
 
   @Test(arguments: ["localhost", "a.b.localhost"])
   func `localhost is loopback, whatever a server says`(name: String) async throws {
-    try await withResolver([name: .addresses(both, ttl: 60)]) { resolver, server in
+    try await withResolver([name: .addresses(both, ttl: 3600)]) { resolver, server in
       let lookup = resolver.lookup(try DomainName(name), for: nil)
       #expect(lookup.v4 == .success([.loopback4]))
       #expect(lookup.v6 == .success([.loopback6]))

@@ -38,8 +38,8 @@ private let reverse6 = "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.
 
   @Test(
     arguments: [
-      (.code(3), .notFound), (.code(2), .serverFailure), (.addresses([], ttl: 60), .noData),
-      (.alias("other.test", ttl: 60, [], addressTTL: 60), .noData),
+      (.code(3), .notFound), (.code(2), .serverFailure), (.addresses([], ttl: 3600), .noData),
+      (.alias("other.test", ttl: 3600, [], addressTTL: 60), .noData),
     ] as [(NameServer.Behaviour, ResolutionFailure)])
   func `a failure says what the server said`(
     behaviour: NameServer.Behaviour, failure: ResolutionFailure
@@ -79,7 +79,7 @@ private let reverse6 = "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.
   }
 
   @Test func `that an address has no name is kept`() async throws {
-    try await withResolver([reverse4: .nothing(code: 3, ttl: 60, minimum: 60)]) { resolver, server in
+    try await withResolver([reverse4: .nothing(code: 3, ttl: 3600, minimum: 3600)]) { resolver, server in
       for _ in 0..<3 {
         #expect(await resolver.failure(naming: four) == .notFound)
       }
@@ -98,7 +98,7 @@ private let reverse6 = "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.
 extension Resolver {
   /// Why `address` has no name; `nil` when it has one.
   fileprivate func failure(
-    naming address: IPAddress, within limit: Duration = .seconds(60)
+    naming address: IPAddress, within limit: Duration = .seconds(600)
   ) async -> ResolutionFailure? {
     do throws(Unresolved) {
       _ = try await name(of: address, for: nil, until: .after(limit))

@@ -33,7 +33,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
 
   @Test func `an answer is kept as long as its TTL says`() async throws {
     let script: [String: NameServer.Behaviour] = [
-      "kept.test": .addresses(both, ttl: 60), "fleeting.test": .addresses(both, ttl: 0),
+      "kept.test": .addresses(both, ttl: 3600), "fleeting.test": .addresses(both, ttl: 0),
     ]
     try await withResolver(script) { resolver, server in
       for _ in 0..<3 {
@@ -46,7 +46,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   }
 
   @Test func `a kept answer is there at once`() async throws {
-    try await withResolver(["kept.test": .addresses(both, ttl: 60)]) { resolver, _ in
+    try await withResolver(["kept.test": .addresses(both, ttl: 3600)]) { resolver, _ in
       _ = try await resolver.answers("kept.test")
       #expect(resolver.lookup(try DomainName("kept.test"), for: nil).isComplete)
     }
@@ -63,11 +63,11 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   // RFC 2308 §5: the lesser of the SOA record's TTL and its MINIMUM; nothing without such a record.
   @Test(
     arguments: [
-      (.nothing(code: 3, ttl: 60, minimum: 60), .notFound, 2),
-      (.nothing(code: 0, ttl: 60, minimum: 60), .noData, 2),
-      (.nothing(code: 3, ttl: 0, minimum: 60), .notFound, 6),
-      (.nothing(code: 3, ttl: 60, minimum: 0), .notFound, 6),
-      (.code(3), .notFound, 6), (.addresses([], ttl: 60), .noData, 6),
+      (.nothing(code: 3, ttl: 3600, minimum: 3600), .notFound, 2),
+      (.nothing(code: 0, ttl: 3600, minimum: 3600), .noData, 2),
+      (.nothing(code: 3, ttl: 0, minimum: 3600), .notFound, 6),
+      (.nothing(code: 3, ttl: 3600, minimum: 0), .notFound, 6),
+      (.code(3), .notFound, 6), (.addresses([], ttl: 3600), .noData, 6),
     ] as [(NameServer.Behaviour, ResolutionFailure, Int)])
   func `that there is nothing is kept as long as the zone's SOA record says`(
     behaviour: NameServer.Behaviour, failure: ResolutionFailure, count: Int
@@ -82,7 +82,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
   }
 
   @Test func `what one loop was told all loops know`() async throws {
-    let server = NameServer(["good.test": .addresses(both, ttl: 60)])
+    let server = NameServer(["good.test": .addresses(both, ttl: 3600)])
     defer { server.stop() }
     let names = try SharedNames(
       ResolverConfiguration(servers: [server.address]), cacheCapacity: 100, hostsPath: "/dev/null",
@@ -112,7 +112,7 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
 
   @Test func `one who is cancelled stops waiting, and the resolver goes on`() async throws {
     let script: [String: NameServer.Behaviour] = [
-      "silent.test": .silence, "good.test": .addresses(both, ttl: 60),
+      "silent.test": .silence, "good.test": .addresses(both, ttl: 3600),
     ]
     try await withResolver(script) { resolver, _ in
       await withTaskGroup { group in

@@ -141,6 +141,24 @@ struct WarmChainsTests {
     #expect(first?.process.hasExited == false)
   }
 
+  @Test func `a tunnel whose hop has gone without a word costs its client that hop's timeout`() throws {
+    let hop = try ScriptedHop()
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {hop: {url: "socks5://\(hop.address)", pipeline: no, timeout: 300ms}}
+      chains: {path: {hops: [hop], warm: 1}}
+      timeouts: {dial: 10m}
+      default: path
+
+      """, workers: 1)
+    _ = try pass(controlled.sockeye, 0)
+    let full = StatusObject.WarmChain(hops: ["hop"], ready: 1, wanted: 1)
+    try eventually("the tunnel was not made") { try controlled.status().warm_chains == [full] }
+    // No packet reaches the hop's end of it any more.
+    try hop.dropPackets()
+    #expect(!(try pass(controlled.sockeye, 1).contains(" warm=")))
+  }
+
   @Test func `short of descriptors, tunnels that wait are given up before clients are turned away`() throws {
     let hop = try ScriptedHop()
     let sockeye = try Sockeye(

@@ -110,6 +110,12 @@ package final class Certificate: @unchecked Sendable {
     SSL_CTX_use_PrivateKey(context, key)
   }
 
+  /// Sends it behind the certificate that `context` presents.
+  func accompany(in context: OpaquePointer?) {
+    X509_up_ref(certificate)
+    SSL_CTX_ctrl(context, SSL_CTRL_EXTRA_CHAIN_CERT, 0, UnsafeMutableRawPointer(certificate))
+  }
+
   /// Has `context` accept those only for whom it vouches.
   func demand(in context: OpaquePointer?) {
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate)

@@ -17,17 +17,19 @@ package final class TLSServer {
   }
 
   /// - Parameters:
+  ///   - issuers: sent behind the certificate.
   ///   - authority: of clients, who need a certificate then.
   ///   - largestRecord: how much it says in one record, at most.
   package init(
-    _ certificate: Certificate, demanding authority: Certificate? = nil, version: Version = .tls13,
-    largestRecord: Int = 16_384
+    _ certificate: Certificate, issuers: [Certificate] = [], demanding authority: Certificate? = nil,
+    version: Version = .tls13, largestRecord: Int = 16_384
   ) {
     context = SSL_CTX_new(TLS_server_method())
     SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(version.rawValue), nil)
     SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, Int(version.rawValue), nil)
     if version == .tls11 { SSL_CTX_set_cipher_list(context, "ALL:@SECLEVEL=0") }
     certificate.present(in: context)
+    for issuer in issuers { issuer.accompany(in: context) }
     authority?.demand(in: context)
     SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_SEND_FRAGMENT, largestRecord, nil)
     session = SSL_new(context)

@@ -89,29 +89,6 @@ import Testing
     #expect(turns >= least)
   }
 
-  /// A session within that of a call, established.
-  private struct InnerCall {
-    let client: TLSSession
-    let server: TLSServer
-
-    init(_ outer: Call) throws {
-      let certificate = Certificate(for: "DNS:proxy.test")
-      let context = try TLSContext(TLSContext.Demands(trust: .authorities(certificate.pem)))
-      server = TLSServer(certificate)
-      client = try TLSSession(context, to: .name(proxyName), over: outer.line.near, within: outer.client)
-      var isDone = false
-      while !isDone {
-        if case .moved = try client.handshake() { isDone = true }
-        outer.line.exchange(with: outer.server)
-        server.take(outer.server.read())
-        let answer = server.give()
-        if !answer.isEmpty { outer.server.write(answer) }
-        outer.line.exchange(with: outer.server)
-      }
-      _ = try client.read()
-    }
-  }
-
   // MARK: Arithmetic
 
   // The server chooses the group, of up to 10,000 bits, each of which takes more than the one before.

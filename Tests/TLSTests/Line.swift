@@ -82,6 +82,40 @@ struct Call {
   }
 }
 
+/// A session within that of a call, established.
+struct InnerCall {
+  let client: TLSSession
+  let server: TLSServer
+
+  init(_ outer: Call) throws {
+    let certificate = Certificate(for: "DNS:proxy.test")
+    let context = try TLSContext(TLSContext.Demands(trust: .authorities(certificate.pem)))
+    server = TLSServer(certificate)
+    client = try TLSSession(context, to: .name(proxyName), over: outer.line.near, within: outer.client)
+    var isDone = false
+    while !isDone {
+      if case .moved = try client.handshake() { isDone = true }
+      outer.line.exchange(with: outer.server)
+      server.take(outer.server.read())
+      let answer = server.give()
+      if !answer.isEmpty { outer.server.write(answer) }
+      outer.line.exchange(with: outer.server)
+    }
+    _ = try client.read()
+  }
+}
+
+extension Call {
+  /// One whose tickets need more than one record: they hold the client's certificate.
+  static func withLongTickets() throws -> Call {
+    let certificate = Certificate(for: "DNS:proxy.test")
+    let own = Certificate(for: "DNS:client.test")
+    var demands = TLSContext.Demands(trust: .authorities(certificate.pem))
+    demands.identity = TLSContext.Identity(certificates: own.pem, key: own.keyPEM)
+    return try Call(demands, TLSServer(certificate, demanding: own, largestRecord: 512))
+  }
+}
+
 let proxyName: DomainName = {
   do {
     return try DomainName("proxy.test")

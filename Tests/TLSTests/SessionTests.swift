@@ -194,13 +194,8 @@ import Testing
 
   // A message of the handshake that has come in part: nothing may be said before it is whole.
   @Test func `a write that has to read first says so`() throws {
-    let certificate = Certificate(for: "DNS:proxy.test")
-    let own = Certificate(for: "DNS:client.test")
-    // A ticket holds the client's certificate, and so needs more than one record.
-    let server = TLSServer(certificate, demanding: own, largestRecord: 512)
-    var demands = TLSContext.Demands(trust: .authorities(certificate.pem))
-    demands.identity = TLSContext.Identity(certificates: own.pem, key: own.keyPEM)
-    let call = try Call(demands, server)
+    let call = try Call.withLongTickets()
+    let server = call.server
     _ = try call.client.read()
     server.sendTicket()
     let ticket = server.give()
@@ -216,6 +211,32 @@ import Testing
     #expect(call.client.end() == .moved(0))
     #expect(drain(call) == [1])
     #expect(server.hasEnded)
+  }
+
+  // It reads for the rest of a message of the handshake, and takes data that came behind it.
+  @Test(arguments: [false, true])
+  func `a write that has read leaves something behind to read`(isNested: Bool) throws {
+    let call = try Call.withLongTickets()
+    let inner = isNested ? try InnerCall(call) : nil
+    let client = inner?.client ?? call.client
+    func say(_ bytes: [UInt8]) {
+      guard let inner else { return call.server.write(bytes) }
+      inner.server.write(bytes)
+      call.server.write(inner.server.give())
+    }
+    #expect(try client.read() == nil)
+    call.server.sendTicket()
+    say([7])
+    let sent = call.server.give()
+    try #require(sent.count > 600)
+    call.line.give(sent.prefix(600))
+    #expect(try client.read() == nil)
+    #expect(client.isDrained)
+    call.line.give(sent.dropFirst(600))
+    #expect(try client.write([1]) == .moved(1))
+    #expect(!client.isDrained)
+    #expect(try client.read() == [7])
+    #expect(client.isDrained)
   }
 
   // MARK: Bad ends

@@ -44,6 +44,24 @@ import Testing
       try outcome(of: Certificate(for: "DNS:proxy.test"), .authorities(other.pem)) != nil)
   }
 
+  @Test(arguments: [1, 16, 17, 100])
+  func `a certificate is taken with up to 16 issuers between it and the trusted one`(count: Int) throws {
+    var issuers = [authority]
+    for index in 0..<count {
+      issuers.append(Certificate(for: "DNS:issuer\(index).test", by: issuers[index], isAuthority: true))
+    }
+    let certificate = Certificate(for: "DNS:proxy.test", by: issuers[count])
+    let server = TLSServer(certificate, issuers: Array(issuers.dropFirst().reversed()))
+    let chainTooLong: Int32 = 22
+    do {
+      _ = try Call(TLSContext.Demands(trust: .authorities(authority.pem)), server)
+      #expect(count <= 16)
+    } catch let failure as TLSFailure {
+      #expect(count > 16)
+      #expect(failure == .certificate(.other(chainTooLong)))
+    }
+  }
+
   @Test func `a certificate is refused before and after its time`() throws {
     let trust = TLSContext.Trust.authorities(authority.pem)
     let expired = Certificate(for: "DNS:proxy.test", from: -7200, until: -3600, by: authority)

@@ -58,6 +58,9 @@ final class ScriptedHop: Sendable {
   /// How many clients have connected.
   var clientCount: Int { server.accepted.all.count }
 
+  /// Loses all that comes for the connections it has now, without a word, as a host that has gone.
+  func dropPackets() throws { try server.dropPackets() }
+
   /// Closes the control connections of all associations so far.
   func endAssociations() {
     for control in controls.all { control.hangUp() }

@@ -24,6 +24,8 @@ final class Server: Sendable {
       sockets.withLock { _ = $0?.removeValue(forKey: ObjectIdentifier(socket)) }
     }
 
+    var all: [Socket] { sockets.withLock { $0.map { Array($0.values) } ?? [] } }
+
     func end() {
       let last = sockets.withLock { sockets in
         defer { sockets = nil }
@@ -51,6 +53,21 @@ final class Server: Sendable {
           // The client went away, or said what the script did not expect: the test sees that at its own end.
           try? serve(client)
           live.remove(client)
+        }
+      }
+    }
+  }
+
+  /// Loses all that comes for the connections it has now: a filter of one instruction, which passes no octet of any
+  /// packet (socket(7), SO_ATTACH_FILTER).
+  func dropPackets() throws {
+    let passNothing: [UInt8] = [6, 0, 0, 0, 0, 0, 0, 0]
+    try passNothing.withUnsafeBufferPointer { instructions in
+      var filter = (count: UInt16(1), instructions: instructions.baseAddress)
+      let size = socklen_t(MemoryLayout.size(ofValue: filter))
+      for socket in live.all {
+        guard setsockopt(socket.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, size) == 0 else {
+          throw SocketError("setsockopt")
         }
       }
     }
