@@ -131,18 +131,6 @@ package final class Health: Sendable {
     }
   }
 
-  /// Notes that a hop was connected to and admitted us.
-  func noteAdmission(of hop: Upstream) {
-    state.withLock { $0.standings.update(hop) { $0.show(.admission) } }
-  }
-
-  /// Notes that nothing will be found out about the hops of a chain.
-  func endTrials(of chain: Chain) {
-    state.withLock { state in
-      for hop in chain.hops { state.standings.update(hop) { $0.endTrial() } }
-    }
-  }
-
   /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
   func pauseEnd(of chain: Chain) -> Deadline {
     state.withLock { state in

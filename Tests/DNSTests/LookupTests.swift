@@ -10,7 +10,7 @@ import Transport
 
   @Test(
     arguments: [
-      (.notFound, .overloaded, .overloaded), (.notFound, .serverFailure, .notFound),
+      (.notFound, .overloaded(limit: 4096), .overloaded(limit: 4096)), (.notFound, .serverFailure, .notFound),
       (.serverFailure, .noData, .serverFailure), (.timedOut, .unreachable, .timedOut),
       (.noData, .noData, .noData),
     ] as [(ResolutionFailure, ResolutionFailure, ResolutionFailure)])
@@ -46,7 +46,7 @@ import Transport
       (.success(.addresses([.loopback4])), .seconds(36_000), 3600),
       (.failure(.notFound), .seconds(36_000), 3600),
       (.failure(.serverFailure), nil, 1), (.failure(.timedOut), .seconds(60), 1),
-      (.failure(.overloaded), nil, 0),
+      (.failure(.overloaded(limit: 4096)), nil, 0),
       (.failure(.cancelled), nil, 0), (.failure(.noData), nil, 0),
     ] as [(Question.Answer, Duration?, Int64)])
   func `an answer is kept for an hour at most, and a failure of a server for a second`(

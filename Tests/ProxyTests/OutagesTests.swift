@@ -43,7 +43,7 @@ struct OutagesTests {
   @Test(
     arguments: [
       failure(.resolve, .resolution(.timedOut)), failure(.resolve, .resolution(.serverFailure)),
-      failure(.resolve, .resolution(.unreachable)), failure(.resolve, .resolution(.overloaded)),
+      failure(.resolve, .resolution(.unreachable)), failure(.resolve, .resolution(.overloaded(limit: 4096))),
       failure(.connect, .system(.tooManyOpenFiles)),
     ], [client, otherClient])
   func `a name server that fails, or what we lack, keeps no client from a chain`(

@@ -162,8 +162,8 @@ struct WarmChainsTests {
       let lookups = try warm.takeAllLookups()
       let endpoint = try #require(Endpoint("hop.test:1"))
       let unknown = Chain([Upstream(name: "u", endpoint: endpoint)], warm: .count(1))
-      #expect(Failure.Cause.resolution(.overloaded).isOurs)
-      #expect(try await warm.dial(unknown).value == .failed(.resolution(.overloaded)))
+      #expect(Failure.Cause.resolution(.overloaded(limit: 4096)).isOurs)
+      #expect(try await warm.dial(unknown).value == .failed(.resolution(.overloaded(limit: 4096))))
       withExtendedLifetime(lookups) {}
       #expect(warm.chains.counts.map(\.resting).filter { $0 > 0 } == [1])
       let client = warm.dial(hop.chain(warm: .count(1)))
@@ -428,7 +428,7 @@ private final class Warm: @unchecked Sendable {
     var lookups: [Lookup] = []
     repeat {
       lookups.append(resolver.lookup(try DomainName("n\(lookups.count).test"), for: nil))
-    } while lookups[lookups.count - 1].failure != .overloaded
+    } while lookups[lookups.count - 1].failure != .overloaded(limit: 4096)
     return lookups
   }
 
