@@ -93,7 +93,7 @@ let package = Package(
       name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
     .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
-    .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses"]),
+    .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses", "Chance"]),
     .testTarget(
       name: "ProxyTests",
       dependencies: [
