@@ -22,7 +22,7 @@ struct Run {
     Signal.block(Self.signals)
     OwnProcess.raiseDescriptorLimit()
     if options.underProxychains, let obstacle = Executable.obstacleToPreloading(into: options.command[0]) {
-      Console.error.write(
+      Console.error.writeSoon(
         "sockeye: proxychains cannot lead '\(options.command[0])': \(obstacle)".printable)
       return .failed
     }
@@ -48,7 +48,7 @@ struct Run {
       }
       while true { handle(Signal.wait(for: Self.signals), command, server) }
     } catch {
-      Console.error.write("sockeye: cannot start: \(error)")
+      Console.error.writeSoon("sockeye: cannot start: \(error)")
       return .failed
     }
   }
