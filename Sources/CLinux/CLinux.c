@@ -102,11 +102,6 @@ int linux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int mi
   return count < 0 ? -errno : count;
 }
 
-int linux_wait_readable(int descriptor) {
-  struct pollfd wait = {.fd = descriptor, .events = POLLIN};
-  return CHECKED(poll(&wait, 1, -1));
-}
-
 int linux_eventfd(void) { return CHECKED(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
 // MARK: - Descriptors

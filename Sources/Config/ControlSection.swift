@@ -14,7 +14,7 @@ extension TableReader {
           + " (write unix:/run/sockeye/control.sock)")
       return nil
     }
-    if listeners.contains(where: { $0.address == .unix(path: path) }) {
+    if listeners.contains(where: { $0.address.collides(with: .unix(path: path)) }) {
       error(node, "\(quoted(node)) is listened on for clients (choose another path)")
       return nil
     }

@@ -182,7 +182,7 @@ private struct ListenersSeen {
 extension Listener.Address {
   /// Whether both are the same. An address and the one that stands for all (`0.0.0.0`) are two: a client comes to the
   /// listener that names the address it has reached.
-  fileprivate func collides(with other: Listener.Address) -> Bool {
+  func collides(with other: Listener.Address) -> Bool {
     switch (self, other) {
     case (.tcp(let one), .tcp(let other)):
       return one == other && one.port != 0

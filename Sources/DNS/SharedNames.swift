@@ -100,13 +100,16 @@ package final class SharedNames: Sendable {
   }
 
   /// The absolute names that `name` may mean, in the order in which they are to be tried: `search` and `ndots` of
-  /// resolv.conf(5). `nil` when the file has changed, and was not read yet.
+  /// resolv.conf(5). `nil` when a file has changed, and was not read yet.
+  ///
+  /// `localhost` and a name in /etc/hosts mean themselves only. As in glibc, the domains are for name servers' names.
   ///
   /// - Parameter searchesAlways: whether a name with a dot in it may be meant in a domain of `search`.
   func names(for name: DomainName, searchesAlways: Bool, at now: Deadline) -> [DomainName]? {
     state.withLock { state in
       check(&state, at: now)
       guard state.reading == nil else { return nil }
+      if state.hosts.answer(to: .addresses(of: name, .v4)) != nil { return [name] }
       return state.configuration.names(for: name, searchesAlways: searchesAlways)
     }
   }

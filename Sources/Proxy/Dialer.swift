@@ -136,6 +136,7 @@ struct Dialer: Sendable {
         try await lookup.waitForAnswer(until: deadline)
       }
     } catch {
+      shortages?.note(.resolution(error), towards: Endpoint(host, port: 0))
       throw Failure(place, resolving: host, .resolution(error), askedOf: lookup.server)
     }
   }

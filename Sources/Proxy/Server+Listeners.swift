@@ -69,7 +69,8 @@ extension Server {
         .limitsLowered(from: wantedLimits, to: configuration.limits, needed: needed, available: descriptors))
     }
     let closing = Set(old.map(\.number))
-    for worker in workers { try worker.loop.perform { worker.settle(closing: closing) } }
+    // Nothing fails any more: the table holds.
+    for worker in workers { worker.loop.perform { worker.settle(closing: closing) } }
     return (new.map(\.place.address), old.map(\.address))
   }
 
@@ -125,9 +126,9 @@ extension Server {
     }
     for (index, worker) in workers.enumerated() {
       do {
-        try worker.loop.perform { try worker.adopt(shares[index], for: policy) }
+        try worker.loop.perform { () throws(Errno) in try worker.adopt(shares[index], for: policy) }
       } catch {
-        for worker in workers[..<index] { try? worker.loop.perform { worker.abandon() } }
+        for worker in workers[..<index] { worker.loop.perform { worker.abandon() } }
         for door in shares[(index + 1)...].joined() { door.socket.close() }
         throw error
       }

@@ -129,6 +129,10 @@ final class Session: @unchecked Sendable {
       attempts: journey?.attempts ?? [], dial: dialTime, isWarm: isWarm, time: Deadline.now.since(start),
       ending: ending)
     service?.tell(&event)
+    // What a dial has run short of was told with its endpoint, and is told once.
+    if case .failed(let failure) = event.ending, let endpoint = destination ?? peer.map({ Endpoint($0) }) {
+      worker.server.shortages.note(failure.cause, towards: endpoint)
+    }
     service = nil
     journey = nil
     if case .unauthenticated(let reason) = ending {

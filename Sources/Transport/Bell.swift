@@ -29,9 +29,4 @@ package struct Bell: ~Copyable, Sendable {
   package func watched(on loop: EventLoop) throws(Errno) -> WatchedDescriptor {
     try WatchedDescriptor(descriptor.rawValue, on: loop)
   }
-
-  /// Blocks the calling thread until the bell was rung.
-  package func wait() {
-    while linux_wait_readable(descriptor.rawValue) < 0 {}
-  }
 }

@@ -175,30 +175,28 @@ private func runEventLoop(_ owner: UnsafeMutableRawPointer?) {
 extension EventLoop {
   /// Runs `body` on the loop's thread, and blocks the calling thread until it returns. The caller must be on no loop that
   /// anything waits for, this one least of all.
-  package func perform<Result: Sendable>(
-    _ body: @escaping @Sendable () throws -> Result
-  ) throws -> Result {
+  ///
+  /// It takes no descriptor: what only `body` can throw is thrown.
+  package func perform<Failure: Error>(
+    _ body: @escaping @Sendable () throws(Failure) -> Void
+  ) throws(Failure) {
     precondition(!isCurrent, "a loop cannot wait for itself")
-    let outcome = Outcome<Result>(done: try Bell())
+    let outcome = Outcome<Failure>()
     Task(executorPreference: self) {
-      let result = Swift.Result { try body() }
-      outcome.result.withLock { $0 = result }
-      outcome.done.ring()
+      do throws(Failure) {
+        try body()
+      } catch {
+        outcome.failure.withLock { $0 = error }
+      }
+      outcome.done.post()
     }
     outcome.done.wait()
-    guard let result = outcome.result.withLock({ $0 }) else {
-      preconditionFailure("the bell rings at the end")
-    }
-    return try result.get()
+    if let failure = outcome.failure.withLock({ $0 }) { throw failure }
   }
 
-  private final class Outcome<Value: Sendable>: Sendable {
-    let done: Bell
-    let result = Mutex<Swift.Result<Value, any Error>?>(nil)
-
-    init(done: consuming Bell) {
-      self.done = done
-    }
+  private final class Outcome<Failure: Error>: Sendable {
+    let done = Semaphore()
+    let failure = Mutex<Failure?>(nil)
   }
 }
 

@@ -25,11 +25,11 @@ package struct RelayDirection {
 
   /// Bytes the sink has taken, and that no reset took back.
   package private(set) var byteCount: UInt64 = 0
-  private var pipe: Pipe?
+  private(set) var pipe: Pipe?
   /// What the sink did not take of a read.
   private var kept: [UInt8]
   /// Bytes in the pipe, or the start of what is left of `kept`.
-  private var position: Int32 = 0
+  private(set) var position: Int32 = 0
   package private(set) var progress = Progress.more
   /// The last read filled the scratch buffer.
   private var hasReadFully = false

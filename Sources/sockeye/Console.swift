@@ -55,6 +55,21 @@ struct Console: Sendable {
     }
   }
 
+  /// Writes a line, and drops the rest of it when that takes longer than a second. For errors while signals are blocked:
+  /// a program that waits for a reader of standard error could not be ended.
+  func writeSoon(_ text: String) {
+    let bytes = Array("\(text)\n".utf8)
+    let end = Deadline.after(.seconds(1))
+    // A pipe that is ready takes as many octets at once (PIPE_BUF in pipe(7)).
+    let count = 4096
+    for start in stride(from: 0, to: bytes.count, by: count) {
+      var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+      let left = max(0, Int32(end.since(.now) / .milliseconds(1)))
+      guard unsafe poll(&entry, 1, left) > 0 else { return }
+      write(Array(bytes[start..<min(start + count, bytes.count)]))
+    }
+  }
+
   /// Ends the program when what was asked for cannot be told, so that nobody takes a cut answer for a whole one.
   private func fail(_ code: Int32) {
     guard descriptor == STDOUT_FILENO else { return }

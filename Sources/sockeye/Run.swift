@@ -21,7 +21,7 @@ struct Run {
   func run() -> ExitStatus {
     Signal.block(Self.signals)
     if options.underProxychains, let obstacle = Executable.obstacleToPreloading(into: options.command[0]) {
-      Console.error.write(
+      Console.error.writeSoon(
         "sockeye: proxychains cannot lead '\(options.command[0])': \(obstacle)".printable)
       return .failed
     }
@@ -47,7 +47,7 @@ struct Run {
       }
       while true { handle(Signal.wait(for: Self.signals), command, server) }
     } catch {
-      Console.error.write("sockeye: cannot start: \(error)")
+      Console.error.writeSoon("sockeye: cannot start: \(error)")
       return .failed
     }
   }

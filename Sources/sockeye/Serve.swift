@@ -48,7 +48,7 @@ struct Serve {
       let isShort = [Errno.outOfMemory, .wouldBlock].contains(error as? Errno)
       let advice =
         isShort ? " (raise the limits of memory and threads: LimitAS= and TasksMax= in systemd)" : ""
-      Console.error.write("sockeye: cannot start: \(error)\(advice)")
+      Console.error.writeSoon("sockeye: cannot start: \(error)\(advice)")
       return .failed
     }
   }

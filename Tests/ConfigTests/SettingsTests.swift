@@ -171,6 +171,13 @@ import Testing
     "2:10: error: 'unix:/run/s' is listened on for clients (choose another path)"),
   Case(
     """
+    listen: unix:/run/s
+    control: unix:/run//./s
+    default: direct
+    """,
+    "2:10: error: 'unix:/run//./s' is listened on for clients (choose another path)"),
+  Case(
+    """
     control: [unix:/run/s]
     default: direct
     """,

@@ -1,4 +1,5 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import DNS

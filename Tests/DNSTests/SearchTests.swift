@@ -54,6 +54,29 @@ private let found = NameServer.Behaviour.addresses(addresses("192.0.2.1"), ttl: 
       "proxy.team", as: .hop, ["proxy.team": found], asks: ["proxy.team"], .success(addresses("192.0.2.1")))
   }
 
+  @Test(arguments: [Resolver.Role.destination, .hop])
+  func `localhost and what the hosts file has are asked of no server in any domain`(role: Resolver.Role)
+    async throws
+  {
+    let hosts = try TestFile("10.0.0.1 box box.team\n2001:db8::1 six\n10.0.0.2 localhost\n")
+    defer { hosts.remove() }
+    let own: [(String, Answer)] = [
+      ("localhost", .success([.loopback4])), ("app.localhost", .success([.loopback4])),
+      ("box", .success(addresses("10.0.0.1"))), ("box.team", .success(addresses("10.0.0.1"))),
+      ("six", .failure(.noData)),
+    ]
+    let server = NameServer(Dictionary(uniqueKeysWithValues: own.map { ("\($0.0).a.example", found) }))
+    defer { server.stop() }
+    try await withResolver(asking: server.address, search: ["a.example"], ndots: 5, hosts: hosts.path) {
+      resolver, _ in
+      for (name, answer) in own {
+        let lookup = resolver.lookup(try DomainName(name), for: nil, as: role)
+        #expect(lookup.v4 == answer, "\(name)")
+      }
+      #expect(server.asked.isEmpty)
+    }
+  }
+
   @Test func `a domain whose server fails ends the search`() async throws {
     try await expect(
       "wiki", ["wiki.a.example": .code(2), "wiki.b.example": found], times: 1, asks: ["wiki.a.example"],

@@ -73,6 +73,29 @@ struct DialsForNobodyTests {
     #expect(hop.state == "unused" && hop.failed == [:] && hop.passed == 0, "\(hop)")
   }
 
+  @Test func `a reset ends a RESOLVE, and the opening of a way for datagrams`() throws {
+    let datagrams = try ControlledSockeye(
+      """
+      timeouts: {dial: 600s}
+      upstreams: {hop: {url: "socks5://\(silent.address)", timeout: 600s}}
+      default: hop
+
+      """)
+    let cases = [
+      (try serve(), SOCKS.request(command: 0xF0, to: "never.test:0")),
+      (datagrams, SOCKS.request(command: 3, to: "0.0.0.0:0")),
+    ]
+    for (controlled, request) in cases {
+      var client: Socket? = try Socket(to: controlled.sockeye.address)
+      try client?.send(SOCKS.noAuthentication + request)
+      try eventually("it is being reached") { try controlled.status().present == ["dials": 1] }
+      client?.resetWhenClosed()
+      client = nil
+      try eventually("nobody is left") { try controlled.status().present == [:] }
+      try controlled.sockeye.process.line(containing: " end=\"client left\"")
+    }
+  }
+
   @Test func `a client that closes a Unix-domain socket ends its dial at once`() throws {
     let directory = try TemporaryDirectory()
     let controlled = try serve("listen: \"unix:\(directory.path)/socks\"")

@@ -67,6 +67,47 @@ struct UDPAddressesTests {
     withExtendedLifetime(sockeye) {}
   }
 
+  @Test func `a client whose port moves after ten seconds of silence is followed, and the log says so (G8)`()
+    throws
+  {
+    let (near, far) = (try Network(), try Network())
+    try near.connect(as: "10.77.0.1/24", to: far, as: "10.77.0.2/24")
+    let sockeye = try Sockeye(
+      "listen: {address: \"10.77.0.1:1080\", open: true}\ndefault: direct\n", in: near)
+    let output = try ChildProcess.run(
+      try Program("python3", package: "python3"),
+      [
+        "-c",
+        """
+        import socket, struct, select
+        def bound():
+          u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.settimeout(60); u.bind(("10.77.0.2", 0))
+          return u
+        target, one, other = bound(), bound(), bound()
+        c = socket.create_connection(("10.77.0.1", 1080)); c.settimeout(60)
+        c.sendall(b"\\5\\1\\0"); c.recv(2, socket.MSG_WAITALL)
+        c.sendall(b"\\5\\3\\0\\1" + bytes(6))
+        relay = ("10.77.0.1", struct.unpack(">H", c.recv(10, socket.MSG_WAITALL)[-2:])[0])
+        head = b"\\0\\0\\0\\1" + socket.inet_aton("10.77.0.2") + struct.pack(">H", target.getsockname()[1])
+        one.sendto(head + b"before", relay)
+        print(target.recv(500).decode())
+        # It is silent to the relay until it may move: strangers do not count.
+        for _ in range(600):
+          other.sendto(head + b"behind", relay)
+          if select.select([target], [], [], 0.1)[0]: break
+        data, who = target.recvfrom(500)
+        target.sendto(data, who)
+        print(other.recv(500)[10:].decode(), one.getsockname()[1], other.getsockname()[1])
+        """,
+      ], in: far)
+    #expect(output.status == 0 && output.output.first == "before", "\(output)")
+    let words = try #require(output.output.last).split(separator: " ")
+    try #require(words.count == 3 && words[0] == "behind", "\(output)")
+    let line = try sockeye.process.line(containing: "port_before=")
+    #expect(line.contains(" info udp client=10.77.0.2:"), "\(line)")
+    #expect(line.hasSuffix(" port=\(words[2]) port_before=\(words[1])"), "\(line)")
+  }
+
   @Test func `a port that was told at no address is none where a NAT may have changed it (G1)`() throws {
     let network = try Self.network()
     let sockeye = try Sockeye(

@@ -107,6 +107,34 @@ import Testing
     }
   }
 
+  @Test func `a direction that waits holds no pipe that it has emptied`() async throws {
+    try await onLoop { loop in
+      let tunnel = try await Tunnel(on: loop)
+      let (client, server) = (try #require(tunnel.client), try #require(tunnel.server))
+      async let received = server.stream.readToEnd()
+      async let written: Void = client.stream.writeAndEnd(pattern(8 << 20))
+      var direction = RelayDirection()
+      var hasUsedPipe = false
+      while direction.progress != .ended {
+        try direction.step(from: tunnel.inlet.stream, to: tunnel.outlet.stream)
+        hasUsedPipe = hasUsedPipe || direction.pipe != nil
+        switch direction.progress {
+        case .awaitsSource:
+          #expect(direction.pipe == nil)
+          _ = await loop.wait(for: tunnel.inlet.stream.interest(in: .readable), until: .never)
+        case .awaitsSink:
+          #expect(direction.pipe == nil || direction.position > 0)
+          _ = await loop.wait(for: tunnel.outlet.stream.interest(in: .writable), until: .never)
+        case .more: await Task.yield()
+        case .ended: break
+        }
+      }
+      #expect(hasUsedPipe)
+      try await written
+      _ = try await received
+    }
+  }
+
   @Test func `a source that was reset is a fault of the source`() async throws {
     try await onLoop { loop in
       var tunnel = try await Tunnel(on: loop)

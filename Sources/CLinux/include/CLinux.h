@@ -56,8 +56,6 @@ int linux_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t data);
 int linux_epoll_remove(int epoll, int descriptor);
 int linux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int milliseconds);
 int linux_eventfd(void);
-// Blocks until the descriptor is readable.
-int linux_wait_readable(int descriptor);
 
 // Descriptors.
 int linux_close(int descriptor);

@@ -280,6 +280,9 @@ final class Association: @unchecked Sendable {
   func send(on socket: borrowing UDPSocket) {
     for failure in loop.datagrams.send(on: socket).failures {
       drops.count(failure.error == .messageTooLarge ? .tooLarge : .unsent)
+      if failure.error.isShortage {
+        worker.server.shortages.note(.system(failure.error), towards: Endpoint(source))
+      }
     }
   }
 }

@@ -42,23 +42,27 @@ final class DirectPath {
   }
 
   /// `nil` when there is no descriptor for it.
-  func outlet(towards address: IPAddress) -> Outlet? {
-    switch address {
+  func outlet(towards destination: SocketAddress) -> Outlet? {
+    switch destination.address {
     case .v4:
-      if outlet4 == nil { outlet4 = open(.v4) }
+      if outlet4 == nil { outlet4 = open(towards: destination) }
       return outlet4
     case .v6:
-      if outlet6 == nil { outlet6 = open(.v6) }
+      if outlet6 == nil { outlet6 = open(towards: destination) }
       return outlet6
     }
   }
 
-  private func open(_ family: Family) -> Outlet? {
-    guard let socket = try? UDPSocket(family, on: association.loop) else { return nil }
-    let outlet = Outlet(socket)
-    outlets.append(outlet)
-    association.watch(outlet)
-    return outlet
+  private func open(towards destination: SocketAddress) -> Outlet? {
+    do throws(Errno) {
+      let outlet = Outlet(try UDPSocket(destination.address.family, on: association.loop))
+      outlets.append(outlet)
+      association.watch(outlet)
+      return outlet
+    } catch {
+      association.worker.server.shortages.note(.system(error), towards: Endpoint(destination))
+      return nil
+    }
   }
 
   /// Takes answers from the socket that was opened as the `index`th; true when there may be more.

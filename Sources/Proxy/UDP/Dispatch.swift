@@ -57,7 +57,7 @@ final class Dispatch: @unchecked Sendable {
       return wait(slot, destination, in: name.waiting)
     case .direct(let address):
       guard direct.admits(address) else { return association.drops.count(.refused) }
-      guard let outlet = direct.outlet(towards: address.address) else {
+      guard let outlet = direct.outlet(towards: address) else {
         return association.drops.count(.unsent)
       }
       stage(slot, to: address, on: outlet)
@@ -160,6 +160,9 @@ final class Dispatch: @unchecked Sendable {
   private func decide(_ request: Request, _ lookup: Lookup) -> Flow.Decision {
     let addresses = Family.allCases.flatMap { (try? lookup[$0]?.get()) ?? [] }
     guard !addresses.isEmpty else {
+      if let failure = lookup.failure {
+        server.shortages.note(.resolution(failure), towards: request.destination)
+      }
       let drop = lookup.failure?.isOurs == true ? Drop.queue : .unresolved
       return .nowhere(drop, until: loop.now + Self.failureLifetime)
     }
@@ -271,6 +274,7 @@ final class Dispatch: @unchecked Sendable {
   /// Keeps this association from opening the path again for 30 s if it could not be opened, and for 1 s if it ended
   /// without an answer: a datagram can make a hop end it. What `Outages` makes of it concerns other clients too.
   private func rest(_ path: ChainPath, after failure: Failure) {
+    server.shortages.note(failure.cause, towards: path.chain.hops[0].endpoint)
     guard !path.hasAnswered else { return }
     let isOutage = !path.wasOpened && !failure.isOurs && !failure.isOfNameServer
     if isOutage {
