@@ -201,7 +201,10 @@ struct LimitsTests {
       let process = try ChildProcess(
         try Program("prlimit", package: "util-linux"),
         ["--as=\(limit << 20)", try Sockeye.program().path, "serve", table, "--workers", "2"])
-      let line = try process.lines.wait(for: "a line") { $0.first }
+      let line = try process.lines.wait(for: "a line") { lines in
+        // Where there are few descriptors, that comes first.
+        lines.first { !$0.contains(" limits.connections ") }
+      }
       return (process, line.firstMatch(of: /listening on (\S+)/).map { String($0.1) })
     }
     let needed = try start(withMebibytes: 1024).process.addressSpace >> 20
@@ -282,7 +285,7 @@ struct LimitsTests {
     try eventually("served again") {
       let client = try Socket(to: sockeye.address)
       client.setTimeouts(5)
-      return try client.requestConnect(to: target.address).code == 0
+      return (try? client.requestConnect(to: target.address).code) == 0
     }
     return codes.last
   }

@@ -127,7 +127,7 @@ struct LogTests {
       to: "t.yaml")
     // A reader that pauses behind the first line.
     let script = """
-      "$0" serve "$1" 2>&1 >/dev/null | { read -r line; echo "$line"; while [ ! -e "$2" ]; do sleep 0.05; done; cat; }
+      "$0" serve "$1" 2>&1 >/dev/null | { while read -r line; do echo "$line"; case "$line" in *"listening on"*) break;; esac; done; while [ ! -e "$2" ]; do sleep 0.05; done; cat; }
       """
     let shell = try ChildProcess(
       Program(path: "/bin/sh"), ["-c", script, try Sockeye.program().path, table, directory.path + "/go"])

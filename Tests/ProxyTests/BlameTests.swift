@@ -67,7 +67,7 @@ struct BlameTests {
       #expect(Failure.Cause.resolution(.shortage(error)).isShortage)
     }
     for cause in [
-      .system(.addressNotAvailable), .system(.invalidArgument), .resolution(.overloaded),
+      .system(.addressNotAvailable), .system(.invalidArgument), .resolution(.overloaded(limit: 4096)),
       .resolution(.shortage(.addressNotAvailable)), .resolution(.timedOut), .system(.timedOut), .closed,
     ] as [Failure.Cause] {
       #expect(!cause.isShortage, "\(cause)")
