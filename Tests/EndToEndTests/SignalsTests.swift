@@ -86,10 +86,12 @@ struct SignalsTests {
     let table = try directory.write(
       "listen: 127.0.0.1:0\ntimeouts: {drain: 600s}\ndefault: direct\n", to: "t.yaml")
     let target = try Server.silent()
-    // The shell gives it a pipe whose reader reads the first line only.
+    // The shell gives it a pipe whose reader reads as far as the line that it waits for.
     let script = """
       exec 3>&1
-      { "$0" serve "$1" 2>&1 >/dev/null & echo $! >&3; } | { read -r line; echo "$line" >&3; sleep 600; }
+      { "$0" serve "$1" 2>&1 >/dev/null & echo $! >&3; } | {
+        while read -r line; do echo "$line" >&3; case "$line" in *"listening on"*) break;; esac; done; sleep 600
+      }
       """
     let shell = try ChildProcess(
       Program(path: "/bin/sh"), ["-c", script, try Sockeye.program().path, table])
