@@ -24,7 +24,7 @@ struct HashThreadsTests {
         compute: { [self] in
           started.withLock { $0.append(name) }
           start.yield()
-          gate?.bell.wait(atMost: .seconds(60))
+          gate?.bell.wait(atMost: .seconds(600))
           return .wrongPassword
         }, tell: { [self] failure in self.name.yield("\(name): \(failure?.rawValue ?? "admitted")") })
     }
