@@ -36,11 +36,9 @@ struct BlameTests {
       (.authenticate, .status(.init(rawValue: 407)), .suspect),
       (.resolve, .resolution(.notFound), .hop),
     ] as [(Failure.Phase, Failure.Cause, Failure.Blame)])
-  func
-    `in a flight with the client's request, a clear answer to what is before the request takes the hop down`(
-      phase: Failure.Phase, cause: Failure.Cause, blame: Failure.Blame
-    )
-  {
+  func `a clear answer before the client's request takes a hop down, also in one flight with it`(
+    phase: Failure.Phase, cause: Failure.Cause, blame: Failure.Blame
+  ) {
     var failure = Failure(Self.lastHop, phase, cause)
     failure.noteRequestUnderway()
     #expect(failure.blame == blame)
