@@ -38,13 +38,15 @@ extension Dialer {
   }
 
   /// Asks something of a hop that was reached: its reply, which is a success.
+  ///
+  /// - Parameter limit: how long the reply may take; `nil`: until the deadline, since the destination may be slow.
   func ask(
     _ reached: inout ReachedHop, _ command: SOCKS5.Command, _ destination: Endpoint,
-    phase: Failure.Phase = .request, until deadline: Deadline
+    phase: Failure.Phase = .request, within limit: Duration? = nil, until deadline: Deadline
   ) async throws(Failure) -> Hop.Reply {
     let hop = reached.hop
     reached.flight.add(
-      try hop.request(command, destination, phase: phase), to: hop, due: .reply(phase))
+      try hop.request(command, destination, phase: phase), to: hop, due: .reply(phase, within: limit))
     guard let reply = try await settle(&reached, until: deadline) else {
       preconditionFailure("what was asked is answered last")
     }
@@ -138,7 +140,7 @@ extension Dialer {
         flight.bytes, until: min(deadline, first.timeout.map { .after($0) } ?? .never))
     } catch {
       var failure = Failure(first.hop.place, first.phase, Failure.Cause(error, on: reached.stream))
-      failure.hasRequestUnderway = isPipelined && flight.hasRequest
+      if isPipelined, flight.hasRequest { failure.noteRequestUnderway() }
       throw failure
     }
     var reply: Hop.Reply?
@@ -148,7 +150,7 @@ extension Dialer {
       }
     } catch {
       var failure = error
-      if isPipelined, flight.hasRequest { failure.hasRequestUnderway = true }
+      if isPipelined, flight.hasRequest { failure.noteRequestUnderway() }
       throw failure
     }
     return reply
@@ -182,9 +184,11 @@ extension Dialer {
       tell(next.place, of: next.upstream, .connect, since: start, isPipelined: isPipelined)
       if !hop.isGreeted { journey?.noteAdmission(ofHop: hop.index) }
       if !next.isGreeted, next.isLast, next.upstream.tls == nil { journey?.noteAdmission(ofHop: next.index) }
-    case .reply(let phase):
+    case .reply(let phase, let limit):
+      // Only a trial has a limit, and is not the reason for another.
       let answer = try await hear(
-        hop, replyingIn: phase, &reached, since: start, isPipelined: isPipelined, until: deadline)
+        hop, replyingIn: phase, &reached, since: start, isPipelined: isPipelined && limit == nil,
+        until: deadline)
       if let refusal = answer.refusal { throw Failure(hop.place, phase, refusal) }
       tell(hop.place, of: hop.upstream, phase, since: start, isPipelined: isPipelined)
       reply = answer

@@ -40,8 +40,8 @@ extension Dialer {
   /// where one does not, that takes as long as it may be silent.
   ///
   /// The last hop is asked for a name that does not exist (RFC 6761 §6.4): any answer will do. A hop that is down, or takes
-  /// no more connections, fails at any pace: only one that admits us right afterwards, asked one thing at a time, loses
-  /// the privilege.
+  /// no more connections, fails at any pace, and an entry that closes since the next hop is down closes at any pace. A hop
+  /// loses the privilege only if a dial right afterwards, which asks one thing at a time, gets further.
   ///
   /// - Parameter health: is told when a hop does not even admit us; `nil` for a chain that is no choice.
   func tryPipelining(of chain: Chain, noting health: Health? = nil) async {
@@ -57,39 +57,44 @@ extension Dialer {
       for (index, hop) in chain.hops.enumerated().prefix(proven) where pace.contains(index) {
         pipelining.prove(hop)
       }
-      let culprit = failure.flatMap { pace.culprit(of: $0, in: chain, isProven: pipelining.isProven) }
-      guard let culprit, await admits(culprit, of: chain, asking: nowhere, noting: health) else { return }
+      guard let trial = failure,
+        let culprit = pace.culprit(of: trial, in: chain, isProven: pipelining.isProven)
+      else { return }
+      let lockstep = await failureInLockstep(of: chain, asking: nowhere, noting: health)
+      guard Pace.convicts(culprit, of: trial, then: lockstep, of: chain.hops.count) else { return }
       pipelining.withdraw(chain.hops[culprit])
     }
   }
 
-  /// Dials while no client waits, and returns what came of it.
+  /// Dials while no client waits, and returns what came of it. Each hop has its own `timeout`.
   private func failure(of chain: Chain, asking destination: Endpoint, at pace: Pace) async -> Failure? {
-    let deadline = Deadline.after(chain.hops[chain.hops.count - 1].timeout)
+    let deadline = Deadline.after(policy.timeouts.dial)
     do throws(Failure) {
       var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
-      _ = try await ask(&last, .connect, destination, until: deadline)
+      _ = try await ask(
+        &last, .connect, destination, within: last.hop.upstream.timeout, until: deadline)
       return nil
     } catch {
       return error
     }
   }
 
-  /// Whether the hop of that index admits us when it is asked one thing at a time.
-  private func admits(
-    _ index: Int, of chain: Chain, asking destination: Endpoint, noting health: Health?
-  ) async -> Bool {
+  /// The same with each answer awaited, which shows whether the hops are up.
+  private func failureInLockstep(
+    of chain: Chain, asking destination: Endpoint, noting health: Health?
+  ) async -> Failure? {
     var dialer = self
-    dialer.journey = health.map { Journey(upkeepOf: chain, health: $0) }
-    _ = dialer.journey?.next()
+    let journey = health.map { Journey(upkeepOf: chain, health: $0) }
+    dialer.journey = journey
+    _ = journey?.next()
     let failure = await dialer.failure(of: chain, asking: destination, at: .lockstep)
-    if let failure, !failure.phase.isAfterAdmission {
-      dialer.journey?.fail(failure)
+    if let failure, failure.place.hopIndex != chain.hops.count - 1 || !failure.phase.isAfterAdmission {
+      journey?.fail(failure)
     } else {
-      dialer.journey?.arriveAtLastHop()
+      // What the last hop says of the name counts for nothing.
+      journey?.arriveAtLastHop()
     }
-    return Pace.provenHops(by: failure, of: chain.hops.count) > index
-      || failure?.place.hopIndex == index && failure?.phase.isAfterAdmission == true
+    return failure
   }
 }
 

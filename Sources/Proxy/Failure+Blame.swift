@@ -76,7 +76,7 @@ extension Failure {
       guard case .resolution(let reason) = cause, reason != .notFound, reason != .noData else { return .hop }
       return .suspect
     case .connect, .tls, .greet, .authenticate:
-      // The client's request had left already, and may be what was not borne on the way.
+      // The client's request had left already, and may be the reason.
       return hasRequestUnderway ? .suspect : .hop
     case .associate, .accept, .relay:
       return isAnswer ? .refusal : .suspect
@@ -148,6 +148,18 @@ extension Failure {
     case .socks4Reply(let code): code == .identUnreachable || code == .identMismatch ? .suspect : .refusal
     case .beyondSOCKS4, .beyondHTTP, .withoutUDP, .noWay: .refusal
     default: .suspect
+    }
+  }
+
+  /// Notes that the client's request had left in the same flight as what has failed, so that the request may be the reason.
+  ///
+  /// A hop that says clearly that the next one is not reached, or that it refuses a login, has not come to the request:
+  /// no destination can make it say so.
+  mutating func noteRequestUnderway() {
+    switch (phase, cause) {
+    case (.connect, .reply), (.connect, .socks4Reply), (.connect, .status), (.authenticate, .credentials):
+      break
+    default: hasRequestUnderway = true
     }
   }
 

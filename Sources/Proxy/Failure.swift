@@ -96,7 +96,8 @@ package struct Failure: Error, Hashable, Sendable {
   package var cause: Cause
   package var elapsed: Duration
   /// The client's request had left, together with what the hop did not answer (pipelining): whatever the request made
-  /// the hop or the network do, it did in this phase.
+  /// the hop or the network do, it did in this phase. Of an HTTP hop that refuses a login: it was asked for the client's
+  /// destination.
   var hasRequestUnderway = false
   /// The hop has carried datagrams before: that it says it carries none (07) is no more than a refusal.
   var hasCarriedUDP = false

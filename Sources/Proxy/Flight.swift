@@ -10,8 +10,9 @@ struct Flight {
     case admission
     /// Whether it has reached the next hop.
     case passage(to: Hop)
-    /// What it says to a request of another kind.
-    case reply(Failure.Phase)
+    /// What it says to a request of another kind, and how long that may take; `nil` when that is for the dial to say, since
+    /// it hangs on the destination.
+    case reply(Failure.Phase, within: Duration?)
   }
 
   struct Due {
@@ -24,16 +25,16 @@ struct Flight {
       case .method: .greet
       case .admission: .authenticate
       case .passage: .request
-      case .reply(let phase): phase
+      case .reply(let phase, _): phase
       }
     }
 
-    /// How long the answer may take; `nil` when that is for the dial to say, since it hangs on the destination.
+    /// How long the answer may take; `nil` when that is for the dial to say.
     var timeout: Duration? {
       switch answer {
       case .method, .admission: hop.upstream.timeout
       case .passage(let next): next.upstream.timeout
-      case .reply: nil
+      case .reply(_, let limit): limit
       }
     }
   }

@@ -124,11 +124,9 @@ package final class Health: Sendable {
     state.withLock { $0.standings.update(hop) { $0.show(.admission) } }
   }
 
-  /// Notes that nothing will be found out about the hops of a chain.
-  func endTrials(of chain: Chain) {
-    state.withLock { state in
-      for hop in chain.hops { state.standings.update(hop) { $0.endTrial() } }
-    }
+  /// Notes that a connection has found out all that it will about the hops that it tried.
+  func end(_ trials: [Selection.Trial]) {
+    state.withLock { $0.standings.end(trials) }
   }
 
   /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
@@ -234,7 +232,7 @@ extension Standing {
     let jitter = Double.random(in: 0..<1)
     switch (finding, purpose) {
     case (.shown(let proof), _): show(proof)
-    case (.nothing, _): endTrial()
+    case (.nothing, _): break
     case (.failed, .check(let again, let first)) where index >= first:
       // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
       let isRequest = failure?.phase.isAfterAdmission == true && failure?.place.hopIndex == index
@@ -244,11 +242,7 @@ extension Standing {
     case (.failed, _): fail(at: now, jitter: jitter)
     case (.doubtful(let hasAdmitted), _):
       if hasAdmitted { show(.admission) }
-      if case .client = purpose {
-        doubt(of: request.owner, for: request.destination.host, at: now)
-      } else {
-        endTrial()
-      }
+      if case .client = purpose { doubt(of: request.owner, for: request.destination.host, at: now) }
     }
   }
 }

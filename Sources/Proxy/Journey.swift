@@ -36,6 +36,8 @@ package final class Journey: @unchecked Sendable {
   package private(set) var way: Way?
   /// A hop of the way has failed before: that it admits us is to be told at once.
   private var isTrial = false
+  /// The hops that others avoid until this journey has tried them.
+  private var trials: [Selection.Trial] = []
   /// The groups with a check that the way passes.
   private var checkedGroups: [String] = []
   /// When the time for all ways is over; `nil` when there is one way only.
@@ -70,6 +72,7 @@ package final class Journey: @unchecked Sendable {
     guard let selection = health.choose(by: plan, for: request, avoiding: detours) else { return nil }
     way = selection.way
     isTrial = selection.isTrial
+    trials = selection.trials
     latencies = []
     checkedGroups = []
     health.count(selection.way, by: 1)
@@ -118,7 +121,7 @@ package final class Journey: @unchecked Sendable {
   // MARK: Telling
 
   /// The hop of that index has admitted us. If it is on trial, others may use it from now on, however long the request
-  /// takes.
+  /// takes; unless a check has failed at it, which only a request that it fulfils makes good.
   func noteAdmission(ofHop index: Int) {
     guard isTrial, case .chain(let chain)? = way, chain.hops.indices.contains(index) else { return }
     health.noteAdmission(of: chain.hops[index])
@@ -126,8 +129,7 @@ package final class Journey: @unchecked Sendable {
 
   /// The way is taken by a tunnel that was open already, which proves nothing of hops on trial.
   func noteWarmTunnel() {
-    guard isTrial, case .chain(let chain)? = way else { return }
-    health.endTrials(of: chain)
+    endTrials()
   }
 
   /// A hop was reached, or admitted us, after so long.
@@ -144,11 +146,13 @@ package final class Journey: @unchecked Sendable {
   /// The way leads there.
   func arrive() {
     if case .chain(let chain)? = way { note(nil, as: .destination, of: chain) }
+    endTrials()
   }
 
   /// The way leads to its last hop, which was asked for nothing yet.
   func arriveAtLastHop() {
     if case .chain(let chain)? = way { health.noteAdmission(to: chain, latencies: latencies) }
+    endTrials()
   }
 
   /// Chains that may soon be taken in the place of the one that was.
@@ -164,7 +168,8 @@ package final class Journey: @unchecked Sendable {
   func fail(_ failure: Failure, as blame: Failure.Blame? = nil) -> Bool {
     guard let way else { return false }
     attempts.append(Attempt(way: way, failure: failure))
-    leave()
+    // What is noted first ends a trial in another way: no other connection comes in between.
+    defer { leave() }
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
     note(failure, as: blame, of: chain)
@@ -195,8 +200,15 @@ package final class Journey: @unchecked Sendable {
   }
 
   private func leave() {
+    endTrials()
     if let way { health.count(way, by: -1) }
     way = nil
+  }
+
+  private func endTrials() {
+    guard !trials.isEmpty else { return }
+    health.end(trials)
+    trials = []
   }
 }
 

@@ -50,9 +50,30 @@ struct Pace: Hashable {
     case .resolve, .accept, .relay: return 0
     }
   }
+
+  /// Whether a trial shows that the hop of that index does not support pipelining: in lockstep, the hop admits us, and the
+  /// dial gets further.
+  ///
+  /// - Parameters:
+  ///   - trial: what ended the trial.
+  ///   - lockstep: what ended the dial in lockstep right afterwards; `nil` when all hops were passed.
+  static func convicts(_ index: Int, of trial: Failure, then lockstep: Failure?, of count: Int) -> Bool {
+    guard let lockstep else { return true }
+    let isAdmitted =
+      provenHops(by: lockstep, of: count) > index
+      || lockstep.place.hopIndex == index && lockstep.phase.isAfterAdmission
+    return isAdmitted && (!lockstep.isConfusion || lockstep.progress > trial.progress)
+  }
 }
 
 extension Failure {
+  /// How far a dial to a chain had come. A hop that closes has gone further than one that is silent.
+  fileprivate var progress: (hop: Int, phase: Int, end: Int) {
+    (
+      place.hopIndex ?? 0, Phase.allCases.firstIndex(of: phase) ?? 0, cause == .system(.timedOut) ? 0 : 1
+    )
+  }
+
   /// An end that a hop may come to which loses bytes, or takes them for something else. A clear answer is none.
   fileprivate var isConfusion: Bool {
     guard case .hop(let index, _, _) = place, index > 0 || phase != .connect else { return false }

@@ -8,10 +8,18 @@ package struct Selection: Sendable {
     package let before: [Upstream]
   }
 
+  /// A hop that has failed, and that only the connection which this way was chosen for tries.
+  package struct Trial: Sendable {
+    let hop: Upstream
+    let end: Moment
+  }
+
   package let way: Way
   package let visits: [Visit]
   /// A hop of the way has failed before.
   package internal(set) var isTrial = false
+  /// The trials that begin with this choice. Whoever has made the choice ends them.
+  package internal(set) var trials: [Trial] = []
 }
 
 extension Standings {
@@ -30,9 +38,19 @@ extension Standings {
     guard case .some((var selection, let turnsTaken)) = found else { return nil }
     for (name, advance) in turnsTaken { turns[name, default: 0] &+= advance }
     if case .chain(let chain) = selection.way {
-      for hop in chain.hops { update(hop) { if $0.begin(at: now) { selection.isTrial = true } } }
+      for hop in chain.hops {
+        update(hop) { standing in
+          if standing.failures > 0 { selection.isTrial = true }
+          if let end = standing.begin(at: now) { selection.trials.append(.init(hop: hop, end: end)) }
+        }
+      }
     }
     return selection
+  }
+
+  /// The connection that began these trials has found out all that it will.
+  package mutating func end(_ trials: [Selection.Trial]) {
+    for trial in trials { update(trial.hop) { $0.endTrial(until: trial.end) } }
   }
 
   /// Whether something is up through which it can be passed.

@@ -52,18 +52,21 @@ package struct Standing: Hashable, Sendable {
 
   /// A connection is about to try it.
   ///
-  /// - Returns: whether it has failed, so that it matters at once if it admits the connection.
+  /// - Returns: the end of the trial that begins with this, which tells it from others; `nil` when none does, since the
+  ///   upstream has not failed, or pauses, or another connection tries it.
   @discardableResult
-  mutating func begin(at now: Moment) -> Bool {
-    if failures > 0, now >= pauseEnd { trialEnd = now + Self.longestTrial }
-    return failures > 0
+  mutating func begin(at now: Moment) -> Moment? {
+    guard failures > 0, now >= pauseEnd, now >= trialEnd else { return nil }
+    trialEnd = now + Self.longestTrial
+    return trialEnd
   }
 
-  /// It has shown what it can do.
+  /// It has shown what it can do. If that is less than what it failed at, the trial goes on.
   package mutating func show(_ proof: Proof) {
-    trialEnd = 0
     if proof >= .answer { doubts = Doubts() }
-    if proof >= missing { failures = 0 }
+    guard proof >= missing else { return }
+    failures = 0
+    trialEnd = 0
   }
 
   /// It failed: it pauses, twice as long as the last time.
@@ -92,12 +95,13 @@ package struct Standing: Hashable, Sendable {
   /// It took a client's request and did not answer: it hung up, fell silent, or broke the protocol. That is a matter
   /// between it and the client, who chose the destination.
   package mutating func doubt(of client: Client?, for destination: Host, at now: Moment) {
-    trialEnd = 0
     doubts.add(of: client, for: destination, at: now)
   }
 
-  /// Nothing was found out about it.
-  package mutating func endTrial() { trialEnd = 0 }
+  /// The connection with the trial that ends then has found out all that it will. Another may try the upstream at once.
+  mutating func endTrial(until end: Moment) {
+    if trialEnd == end { trialEnd = 0 }
+  }
 
   package mutating func measure(_ nanoseconds: Double) {
     latency = latency.map { Self.smooth($0, nanoseconds) } ?? nanoseconds

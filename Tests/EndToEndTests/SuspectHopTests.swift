@@ -177,6 +177,32 @@ struct SuspectHopTests {
     #expect(!sockeye.log.contains { $0.contains(" via=direct ") })
   }
 
+  @Test(arguments: ["no", "yes"])
+  func `a hop that is not reached, or refuses the login, is down at any pace`(pipeline: String) throws {
+    let target = try Server.echo()
+    let dead = try DeadPort()
+    let entry = try Sockeye("default: direct\n")
+    let strict = try Sockeye(
+      "listen: {address: \"127.0.0.1:0\", users: {alice: secret}}\ndefault: direct\n")
+    for (way, words) in [
+      ("e,b", "e,b: hop=2/2 b phase=connect reply=05"), ("s", "s: hop=1/1 s phase=authenticate error="),
+    ] {
+      let sockeye = try Sockeye(
+        """
+        upstreams:
+          e: {url: "socks5://\(entry.address)", pipeline: \(pipeline)}
+          b: {url: "socks5://\(dead.address)", pipeline: \(pipeline)}
+          s: {url: "socks5://alice:wrong@\(strict.address)", pipeline: \(pipeline)}
+        groups: {exits: {members: [[\(way)], direct]}}
+        default: exits
+
+        """)
+      #expect(try Socket(to: sockeye.address).requestConnect(to: target.address).code == 0)
+      let line = try sockeye.session(to: target.address)
+      #expect(line.contains(" via=direct tried=\"\(words)"), "\(line)")
+    }
+  }
+
   @Test func `a gateway whose exit is gone is passed over, and stays up`() throws {
     let target = try Server.echo()
     for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {

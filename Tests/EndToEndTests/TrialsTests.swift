@@ -35,7 +35,8 @@ struct TrialsTests {
     }
     let client = try Socket(to: sockeye.address)
     #expect(try client.requestConnect(to: "127.0.0.2:\(target.port)").code != 0)
-    #expect(asked.all.last == "127.0.0.2:\(target.port)")
+    // Others of those that wait may come to the hop in any order.
+    #expect(asked.all.contains("127.0.0.2:\(target.port)"))
     withExtendedLifetime((hop, waiting)) {}
   }
 

@@ -23,10 +23,29 @@ struct BlameTests {
     ])
   func `a hop that cannot be connected to, or does not admit us, is down`(failure: Failure) {
     #expect(failure.blame == .hop)
-    // Unless the client's request had left as well: then that may be what was not borne.
-    var pipelined = failure
-    pipelined.hasRequestUnderway = true
-    #expect(pipelined.blame == .suspect || failure.phase == .resolve)
+  }
+
+  @Test(
+    arguments: [
+      (.connect, .reply(.connectionRefused), .hop), (.connect, .reply(.generalFailure), .hop),
+      (.connect, .socks4Reply(.rejected), .hop), (.authenticate, .credentials, .hop),
+      // No answer, or none to what was asked: the request may be the reason.
+      (.connect, .system(.timedOut), .suspect), (.greet, .closed, .suspect),
+      (.greet, .violation(.version(72)), .suspect), (.greet, .method(.noneAcceptable), .suspect),
+      (.authenticate, .system(.connectionReset), .suspect),
+      (.authenticate, .status(.init(rawValue: 407)), .suspect),
+      (.resolve, .resolution(.notFound), .hop),
+    ] as [(Failure.Phase, Failure.Cause, Failure.Blame)])
+  func `a clear answer before the client's request takes a hop down, also in one flight with it`(
+    phase: Failure.Phase, cause: Failure.Cause, blame: Failure.Blame
+  ) {
+    var failure = Failure(Self.lastHop, phase, cause)
+    failure.noteRequestUnderway()
+    #expect(failure.blame == blame)
+    // As an HTTP hop's refusal of a login, which answers the request.
+    guard phase == .authenticate else { return }
+    failure.hasRequestUnderway = true
+    #expect(failure.blame == .suspect)
   }
 
   @Test(

@@ -161,6 +161,35 @@ import Transport
     #expect(!isDown("b"))
   }
 
+  @Test(arguments: [Ending.skipped, .dropped, .ours, .warm, .upkeep])
+  func `a trial that is given up keeps nobody from the hop, and sends nobody direct`(ending: Ending)
+    async throws
+  {
+    let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(.direct)])
+    let next = { [self] in Journey(by: Plan(.group(group)), for: request, health: health) }
+    let trouble = next()
+    _ = trouble.next()
+    trouble.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .closed))
+    let pauseEnd = health.pauseEnd(of: Chain([proxy("a")]))
+    try await onLoop { loop in try await loop.sleep(until: pauseEnd) }
+
+    var journey: Journey? = next()
+    #expect(journey?.next()?.description == "a")
+    #expect(isDown("a"))
+    switch ending {
+    case .skipped: journey?.skip(Failure(.hop(0, of: 1, name: "a"), .relay, .noWay))
+    case .dropped: journey = nil
+    case .ours: journey?.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.cancelled)))
+    case .warm: journey?.noteWarmTunnel()
+    case .upkeep: journey?.arriveAtLastHop()
+    }
+    #expect(!isDown("a"))
+    #expect(next().next()?.description == "a")
+    withExtendedLifetime(journey) {}
+  }
+
+  enum Ending { case skipped, dropped, ours, warm, upkeep }
+
   @Test func `a request that a hop has taken waits for as long as there is time and no hop is down`() throws {
     let journey = journey("ab", "c")
     _ = journey.next()

@@ -82,6 +82,31 @@ struct PaceTests {
     #expect(Pace.provenHops(by: failure, of: 3) == proven)
   }
 
+  @Test(
+    arguments: [
+      // It loses or refuses what comes at once, and serves in lockstep.
+      (0, failure(0, .greet), nil, true), (2, failure(2, .request, .system(.timedOut)), nil, true),
+      (0, failure(0, .greet), failure(0, .request), true),
+      (2, failure(2, .request, .system(.timedOut)), failure(2, .request, .reply(.hostUnreachable)), true),
+      (2, failure(2, .request, .system(.timedOut)), failure(2, .request), true),
+      (0, failure(1, .greet), failure(1, .authenticate), true),
+      (0, failure(1, .greet), failure(1, .authenticate, .credentials), true),
+      // It is down, or full.
+      (0, failure(0, .greet), failure(0, .greet), false),
+      (1, failure(1, .greet), failure(1, .connect, .reply(.connectionRefused)), false),
+      // The next hop, or the name that is asked for, makes it close at any pace.
+      (0, failure(0, .request), failure(0, .request), false),
+      (0, failure(1, .greet), failure(0, .request), false),
+      (0, failure(1, .connect, .system(.timedOut)), failure(0, .request), false),
+      (2, failure(2, .request), failure(2, .request), false),
+      (2, failure(2, .request), failure(2, .request, .system(.timedOut)), false),
+    ] as [(Int, Failure, Failure?, Bool)])
+  func `a hop loses the privilege only if a dial in lockstep gets further than the trial`(
+    culprit: Int, trial: Failure, lockstep: Failure?, isConvicted: Bool
+  ) {
+    #expect(Pace.convicts(culprit, of: trial, then: lockstep, of: 3) == isConvicted)
+  }
+
   @Test func `of a chain with more hops than any has, those behind are asked one thing at a time`() {
     var pace = Pace()
     pace.insert(63)

@@ -176,8 +176,11 @@ final class TestHop: @unchecked Sendable {
   }
 
   /// Takes the next connection up to its request.
-  func nextRequest(on loop: EventLoop) async throws -> Requested {
+  ///
+  /// - Parameter delay: how long it hears nothing.
+  func nextRequest(on loop: EventLoop, after delay: Duration = .zero) async throws -> Requested {
     let stream = try await listener.next(on: loop)
+    if delay > .zero { try await loop.sleep(until: .after(delay)) }
     let request = try await Self.hear(stream)
     return Requested(stream, request)
   }

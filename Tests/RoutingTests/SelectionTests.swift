@@ -401,11 +401,34 @@ import Testing
     var standings = failing("a")
     let later = Self.second * 3
     #expect(try ways(3, by: plan, &standings, at: later) == ["a", "b", "b"])
-    // Nothing came of it.
-    standings.update("a") { $0.endTrial() }
-    #expect(try ways(3, by: plan, &standings, at: later) == ["a", "b", "b"])
     standings.update("a") { $0.show(.passage) }
     #expect(try ways(2, by: plan, &standings, at: later) == ["a", "a"])
+  }
+
+  @Test func `a connection that gives its trial up lets the next one try, and ends no other's trial`() throws
+  {
+    let (alone, plan) = (Plan(.group(try group("a", .failover))), Plan(.group(try group("ab", .failover))))
+    var standings = failing("a")
+    var now = Self.second * 3
+    func choose(_ plan: Plan, _ standings: inout Standings) throws -> Selection {
+      var generator = SplitMix(state: 7)
+      now += 1
+      let selection = standings.choose(
+        by: plan, for: try Request("example.com"), at: now, using: &generator)
+      return try #require(selection)
+    }
+    let first = try choose(plan, &standings)
+    #expect(first.way.description == "a" && first.isTrial && first.trials.count == 1)
+    // For this one nothing else is left. Its end is not the end of the trial.
+    let other = try choose(alone, &standings)
+    #expect(other.way.description == "a" && other.isTrial && other.trials.isEmpty)
+    standings.end(other.trials)
+    #expect(try choose(plan, &standings).way.description == "b")
+    standings.end(first.trials)
+    #expect(try choose(plan, &standings).way.description == "a")
+    // Nor does a trial end that has begun since.
+    standings.end(first.trials)
+    #expect(try choose(plan, &standings).way.description == "b")
   }
 }
 

@@ -59,6 +59,23 @@ import Testing
     }
   }
 
+  @Test
+  func `a member that failed its check is on trial until it has reached a destination, however it greets`() {
+    for missing in [Standing.Proof.admission, .passage] {
+      var standing = Standing()
+      standing.fail(missing: missing, at: 1, jitter: 0)
+      let later = 2 * Self.second
+      standing.begin(at: later)
+      #expect(standing.isDown(at: later))
+      standing.show(.admission)
+      #expect(standing.isDown(at: later) == (missing == .passage))
+      standing.show(.answer)
+      #expect(standing.isDown(at: later) == (missing == .passage))
+      standing.show(.passage)
+      #expect(!standing.isDown(at: later))
+    }
+  }
+
   @Test func `a check that fails pauses its member at least until the next one`() {
     var standing = Standing()
     for now in [1, 30, 60] as [Moment] {
