@@ -7,16 +7,19 @@ import Transport
 /// Each member is reached through the hops that stood before the group when it was last used, never around them.
 struct GroupChecks: Sendable {
   let name: String
+  let loop: EventLoop
   let health: Health
   /// Of the moment: a reload may have changed the policy.
   let makeDialer: @Sendable () -> Dialer
   let isDraining: @Sendable () -> Bool
+  /// Runs a task beside the checks.
+  let begin: @Sendable (@escaping @Sendable () async -> Void) -> Void
 
   /// A group that nobody used for that long is not checked.
   private static let shortestUse = Duration.seconds(120)
   private static let longestInterval = 1.1
-  /// Clients whose requests get no answer make checks no more frequent than this.
-  private static let shortestInterval = Duration.seconds(5)
+  /// From an early check that failed to the one that confirms it.
+  private static let confirmationDelay = Duration.seconds(1)
 
   func run() async {
     while !isDraining(),
@@ -24,55 +27,68 @@ struct GroupChecks: Sendable {
         name, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
       let check = subject.group.check
     {
-      let start = Deadline.now
       await round(of: subject, check)
       // Not all groups, and not all instances, at the same time.
       let interval = check.interval * Double.random(in: 0.9..<Self.longestInterval)
-      guard await wait(until: .after(interval), notBefore: start + Self.shortestInterval) else { return }
-    }
-  }
-
-  /// Waits for the next round, or until one is wanted earlier; false when the program ends.
-  private func wait(until next: Deadline, notBefore soonest: Deadline) async -> Bool {
-    while true {
-      let now = Deadline.now
-      if now >= next || now >= soonest && health.takeUrgency(of: name) { return true }
-      let end = min(next, now + .seconds(1))
-      guard (try? await makeDialer().loop.sleep(until: end)) != nil else { return false }
+      guard (try? await loop.sleep(until: .after(interval))) != nil else { return }
     }
   }
 
   private func round(of subject: Health.Subject, _ check: Group.Check) async {
-    let loop = makeDialer().loop
     await withDiscardingTaskGroup { tasks in
-      for member in subject.group.members where member.stop != .direct {
+      for (index, member) in subject.group.members.enumerated() where member.stop != .direct {
         tasks.addTask(executorPreference: loop) {
-          await self.check(member.stop, of: subject, check)
+          guard await !passes(member.stop, of: subject, check) else { return }
+          health.noteFailedCheck(of: index, in: name)
         }
       }
     }
   }
 
-  private func check(_ stop: Stop, of subject: Health.Subject, _ check: Group.Check) async {
+  /// Checks one member between the rounds. It is down when it fails twice, with a pause in between: what a client did to
+  /// it may be over by then.
+  ///
+  /// - Parameter subject: as `Health.beginEarlyCheck` returned it.
+  func checkEarly(_ index: Int, of subject: Health.Subject) async {
+    guard let check = subject.group.check else { return }
+    let member = subject.group.members[index].stop
+    var hasPassed = await passes(member, of: subject, check, isProof: false)
+    if !hasPassed {
+      guard (try? await loop.sleep(until: .after(Self.confirmationDelay))) != nil else { return }
+      hasPassed = await passes(member, of: subject, check)
+    }
+    health.endEarlyCheck(of: index, in: name, hasPassed: hasPassed)
+  }
+
+  /// Checks one member.
+  ///
+  /// - Parameter isProof: whether the member is down if it fails.
+  private func passes(
+    _ member: Stop, of subject: Health.Subject, _ check: Group.Check, isProof: Bool = true
+  ) async -> Bool {
     let request = Request(to: check.destination)
-    let positions = subject.before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([stop])]
+    let positions =
+      subject.before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([member])]
     // A member that is a choice itself is checked by the way that it would take now.
     let plan = Plan(.itinerary(Itinerary(positions)))
     // No pause ends before the next check has.
     let again = check.interval * Self.longestInterval + check.timeout * 2
     let journey = Journey(
       by: plan, for: request, as: .check(again: again, behind: subject.before.count), health: health)
-    guard case .chain(let chain)? = journey.next() else { return }
+    guard case .chain(let chain)? = journey.next() else { return true }
     var dialer = makeDialer()
     dialer.journey = journey
     let start = Deadline.now
     do throws(Failure) {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
-      health.noteCheck(of: stop, in: subject.group, took: Deadline.now.since(start))
+      health.noteCheck(of: member, in: subject.group, took: Deadline.now.since(start))
       journey.arrive()
-      await makeDialer().tryPipelining(of: chain, noting: health)
+      // The next round does not wait for it.
+      begin { await makeDialer().tryPipelining(of: chain, noting: health) }
+      return true
     } catch {
-      journey.fail(error, as: error.blame(inCheckOf: chain, behind: subject.before.count))
+      journey.fail(error, as: isProof ? error.blame(inCheckOf: chain, behind: subject.before.count) : .ours)
+      return false
     }
   }
 }

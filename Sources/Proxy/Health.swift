@@ -14,8 +14,7 @@ package final class Health: Sendable {
     var lastUse: Deadline
     /// A loop has taken its checks over.
     var isTaken = false
-    /// A hop of the group did not answer a client: it is to be checked soon.
-    var isUrgent = false
+    var early = EarlyChecks()
   }
 
   private struct State {
@@ -57,10 +56,11 @@ package final class Health: Sendable {
   ///   - blame: whose the failure is.
   ///   - request: what was dialled, and for whom.
   ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
+  /// - Returns: a trial that is to be made now.
   func note(
     _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, for request: Request,
     _ purpose: Journey.Purpose, latencies: [Double?]
-  ) {
+  ) -> WayTrial? {
     state.withLock { state in
       let now = Deadline.now.nanoseconds
       let count = chain.hops.count
@@ -71,14 +71,17 @@ package final class Health: Sendable {
           standing.take(finding, of: failure, at: index, for: request, purpose, at: now)
         }
       }
-      state.standings.noteWays(of: chain, latencies: latencies, at: now)
+      guard let failure else {
+        guard case .client = purpose else { return nil }
+        return state.standings.takeTrial(passing: chain, at: now)
+      }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
-      if let failure, let failed = failure.place.hopIndex, failure.isUnopened, blame == .suspect,
+      if let failed = failure.place.hopIndex, failure.isUnopened, blame == .suspect,
         !failure.hasRequestUnderway, !chain.hops[...failed].contains(where: \.isIsolated)
       {
-        state.standings.noteUnopened(
-          chain.hops[failed], to: chain.hops[failed + 1], at: now, jitter: .random(in: 0..<1))
+        state.standings.noteUnopened(chain.hops[...(failed + 1)], at: now, jitter: .random(in: 0..<1))
       }
+      return nil
     }
   }
 
@@ -95,6 +98,7 @@ package final class Health: Sendable {
       for (name, subject) in state.subjects {
         // The task that checks the group finds out what has become of it.
         if let group = groups.first(where: { $0.name == name }) {
+          if subject.group != group { state.subjects[name]?.early = EarlyChecks() }
           state.subjects[name]?.group = group
         } else {
           state.subjects[name] = nil
@@ -115,7 +119,6 @@ package final class Health: Sendable {
           standing.show(index < chain.hops.count - 1 ? .answer : .admission)
         }
       }
-      state.standings.noteWays(of: chain, latencies: latencies, at: Deadline.now.nanoseconds)
     }
   }
 
@@ -127,6 +130,14 @@ package final class Health: Sendable {
   /// Notes that a connection has found out all that it will about the hops that it tried.
   func end(_ trials: [Selection.Trial]) {
     state.withLock { $0.standings.end(trials) }
+  }
+
+  /// Notes that a trial found the last hop of its unopened way down.
+  func noteFailure(of trial: WayTrial) {
+    guard let hop = trial.unopened.last else { return }
+    state.withLock { state in
+      state.standings.update(hop) { $0.fail(at: Deadline.now.nanoseconds, jitter: .random(in: 0..<1)) }
+    }
   }
 
   /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
@@ -184,21 +195,27 @@ package final class Health: Sendable {
     }
   }
 
-  /// Asks for a check of these groups as soon as possible.
-  func wantChecks(of groups: [String]) {
-    guard !groups.isEmpty else { return }
+  /// Begins a check of the member that was taken, before the group's next round.
+  ///
+  /// - Returns: what to check, until `endEarlyCheck`; `nil` when that member may not be checked now.
+  func beginEarlyCheck(of visit: Selection.Visit) -> Subject? {
     state.withLock { state in
-      for name in groups { state.subjects[name]?.isUrgent = true }
+      guard let subject = state.subjects[visit.group.name], let check = subject.group.check,
+        subject.group.members.indices.contains(visit.member),
+        subject.group.members[visit.member].stop == visit.group.members[visit.member].stop,
+        state.subjects[visit.group.name]?.early.begin(visit.member, upTo: check.interval, at: .now) == true
+      else { return nil }
+      return subject
     }
   }
 
-  /// Whether the group is to be checked soon; afterwards it is not, until `wantChecks` says so again.
-  func takeUrgency(of group: String) -> Bool {
-    state.withLock { state in
-      guard state.subjects[group]?.isUrgent == true else { return false }
-      state.subjects[group]?.isUrgent = false
-      return true
-    }
+  func endEarlyCheck(of member: Int, in group: String, hasPassed: Bool) {
+    state.withLock { $0.subjects[group]?.early.end(member, hasPassed: hasPassed, at: .now) }
+  }
+
+  /// Notes that a check of a group's member failed.
+  func noteFailedCheck(of member: Int, in group: String) {
+    state.withLock { $0.subjects[group]?.early.noteFailure(of: member, at: .now) }
   }
 
   /// The group to check; `nil`, and nobody's any more, when it was not used since `limit`, or is no longer checked.
@@ -211,15 +228,6 @@ package final class Health: Sendable {
         return nil
       }
       return subject
-    }
-  }
-}
-
-extension Standings {
-  /// Notes which hops of a chain opened the way to the next one: those behind which a latency was measured.
-  fileprivate mutating func noteWays(of chain: Chain, latencies: [Double?], at now: Moment) {
-    for index in latencies.indices.dropFirst() where index < chain.hops.count && latencies[index] != nil {
-      noteOpened(chain.hops[index - 1], to: chain.hops[index], at: now, jitter: .random(in: 0..<1))
     }
   }
 }

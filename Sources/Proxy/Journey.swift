@@ -27,8 +27,7 @@ package final class Journey: @unchecked Sendable {
   private let request: Request
   private let purpose: Purpose
   private let health: Health
-  /// Has a group checked from now on.
-  private let startChecks: (Group) -> Void
+  private let begin: (Errand) -> Void
   private var detours = Detours()
   private var latencies: [Double?] = []
   package private(set) var attempts: [Attempt] = []
@@ -38,20 +37,20 @@ package final class Journey: @unchecked Sendable {
   private var isTrial = false
   /// The hops that others avoid until this journey has tried them.
   private var trials: [Selection.Trial] = []
-  /// The groups with a check that the way passes.
-  private var checkedGroups: [String] = []
+  /// The groups with a check that the way passes. A check itself is no use of a group.
+  private var checkedVisits: [Selection.Visit] = []
   /// When the time for all ways is over; `nil` when there is one way only.
   private var end: Deadline?
 
   init(
     by plan: Plan, for request: Request, as purpose: Purpose = .client, health: Health,
-    startChecks: @escaping (Group) -> Void = { _ in }
+    begin: @escaping (Errand) -> Void = { _ in }
   ) {
     self.plan = plan
     self.purpose = purpose
     self.request = request
     self.health = health
-    self.startChecks = startChecks
+    self.begin = begin
   }
 
   /// Dials one chain, and no choice, while no client waits.
@@ -74,11 +73,12 @@ package final class Journey: @unchecked Sendable {
     isTrial = selection.isTrial
     trials = selection.trials
     latencies = []
-    checkedGroups = []
+    checkedVisits = []
     health.count(selection.way, by: 1)
+    guard case .client = purpose else { return selection.way }
     for visit in selection.visits where visit.group.check != nil {
-      checkedGroups.append(visit.group.name)
-      if health.use(visit) { startChecks(visit.group) }
+      checkedVisits.append(visit)
+      if health.use(visit) { begin(.checks(of: visit.group.name)) }
     }
     return selection.way
   }
@@ -173,8 +173,8 @@ package final class Journey: @unchecked Sendable {
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
     note(failure, as: blame, of: chain)
-    if blame == .suspect, case .client = purpose { health.wantChecks(of: checkedGroups) }
     let failed = failure.place.hopIndex ?? chain.hops.count - 1
+    if blame == .suspect { checkEarly(chain, at: failure.isUnopened ? failed + 1 : failed) }
     if failure.isUnopened {
       detours.addUnopened(chain.hops.prefix(failed + 2))
     } else {
@@ -196,7 +196,19 @@ package final class Journey: @unchecked Sendable {
   }
 
   private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
-    health.note(failure, as: blame, of: chain, for: request, purpose, latencies: latencies)
+    let trial = health.note(failure, as: blame, of: chain, for: request, purpose, latencies: latencies)
+    if let trial { begin(.trial(trial)) }
+  }
+
+  /// Has the members checked through which the way passes a suspect hop, and no others.
+  private func checkEarly(_ chain: Chain, at index: Int) {
+    for visit in checkedVisits where visit.before.count <= index {
+      let member = visit.group.members[visit.member].stop
+      guard member.upstreams.contains(where: { $0.name == chain.hops[index].name }) else { continue }
+      if let subject = health.beginEarlyCheck(of: visit) {
+        begin(.earlyCheck(of: visit.member, in: subject))
+      }
+    }
   }
 
   private func leave() {

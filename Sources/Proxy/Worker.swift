@@ -148,20 +148,10 @@ final class Worker: @unchecked Sendable {
     }
   }
 
-  /// Whoever follows a plan from here. The groups that it passes are checked from this loop, unless they are already.
-  func journey(by plan: Plan, for request: Request) -> Journey {
-    Journey(by: plan, for: request, health: server.health) { [self] group in
-      let checks = GroupChecks(
-        name: group.name, health: server.health, makeDialer: { [self] in dialer(server.policy) },
-        isDraining: { [self] in server.isDraining })
-      begin { await checks.run() }
-    }
-  }
-
   // MARK: Beside the sessions
 
   /// Runs a task until it ends or the sessions have.
-  private func begin(_ task: @escaping @Sendable () async -> Void) {
+  func begin(_ task: @escaping @Sendable () async -> Void) {
     background.append(task)
     if let idle { loop.wake(idle) }
   }

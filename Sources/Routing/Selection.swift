@@ -2,10 +2,11 @@ import Addresses
 
 /// A way that was chosen.
 package struct Selection: Sendable {
-  /// A group that was passed, and the hops before it.
+  /// A group that was passed, the hops before it, and the place of the member that was taken.
   package struct Visit: Sendable {
     package let group: Group
     package let before: [Upstream]
+    package internal(set) var member = 0
   }
 
   /// A hop that has failed, and that only the connection which this way was chosen for tries.

@@ -100,7 +100,9 @@ struct Selector<Generator: RandomNumberGenerator> {
       turns.removeLast()
       avoidsDirect = outer
     }
+    let place = visits.count - 1
     for index in order(group) {
+      visits[place].member = index
       let member = group.members[index].stop
       avoidsDirect = outer || member.mayGoDirect && hasProxyBeforeDirect(in: group, at: index)
       if pass(member, then: rest) { return true }

@@ -93,6 +93,73 @@ struct TrialsTests {
     }
   }
 
+  @Test func `one early check that fails takes no member down`() throws {
+    let target = try Server.silent()
+    let failures = Locked(0)
+    let answered = Recorder<String>()
+    let hop = try Server { client in
+      let destination = try client.acceptRequest()
+      let mustFail = failures.withLock { failures in
+        defer { failures = max(0, failures - 1) }
+        return failures > 0
+      }
+      guard !mustFail else { return }
+      answered.record(destination)
+      try ScriptedHop.tunnel(client, to: destination)
+    }
+    let good = try Sockeye("default: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)", b: "socks5://\(good.address)"}
+      groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 1h}}}
+      default: exits
+
+      """)
+    let address = controlled.sockeye.address
+    #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
+    try answered.wait(for: "the first check") { $0.count == 2 ? () : nil }
+    // The client's request and the early check.
+    failures.withLock { $0 = 2 }
+    #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
+    try answered.wait(for: "the second early check") { $0.count == 3 ? () : nil }
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
+  }
+
+  @Test func `an entry without sessions for a moment takes no hop behind it down (T32)`() throws {
+    let target = try Server.echo()
+    let exits = try (0..<2).map { _ in try Sockeye("default: direct\n") }
+    let address = exits[0].address
+    let asked = Locked(0)
+    let entry = try Server { client in
+      let destination = try client.acceptRequest()
+      let isFull =
+        destination == address
+        && asked.withLock { asked in
+          asked += 1
+          return asked <= 4
+        }
+      if !isFull { try ScriptedHop.tunnel(client, to: destination) }
+    }
+    let directory = try TemporaryDirectory()
+    let controlled = try ControlledSockeye(
+      """
+      \(Sockeye.listen(directory))upstreams:
+        ssh: {url: "socks5://\(entry.address)", pipeline: no}
+        b: socks5://\(address)
+        c: socks5://\(exits[1].address)
+      groups: {exits: {members: [[ssh, b], [ssh, c], direct]}}
+      default: exits
+
+      """)
+    try eventually("the entry stays full") {
+      let code = try Socket(to: controlled.sockeye.userAddress).requestConnect(to: target.address).code
+      let members = try controlled.status().groups[0].members
+      #expect(code == 0 && members.map(\.up) == [true, true, true])
+      return asked.withLock { $0 > 4 }
+    }
+    #expect(!controlled.sockeye.log.contains { $0.contains(" via=direct ") })
+  }
+
   @Test func `a proxy that is told everything at once and hangs goes down by Sockeye's own trial`() throws {
     let target = try Server.echo()
     let hop = try Server { client in _ = try client.receiveToEnd() }

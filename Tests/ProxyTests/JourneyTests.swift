@@ -128,24 +128,6 @@ import Transport
     #expect(!isDown("a"))
   }
 
-  @Test func `a group with a check is to be checked soon when a member did not answer a client`() {
-    let check = Group.Check(
-      to: Endpoint(.loopback4, port: 1), every: .seconds(30), timeout: .seconds(5))
-    let group = Group(name: "g", members: [Group.Member(upstream("a"))], check: check)
-    for (phase, cause, isUrgent) in [
-      (.request, .closed, true), (.request, .system(.timedOut), true),
-      (.request, .reply(.hostUnreachable), false), (.request, .reply(.generalFailure), false),
-      (.greet, .closed, false),
-    ] as [(Failure.Phase, Failure.Cause, Bool)] {
-      let journey = Journey(by: Plan(.group(group)), for: request, health: health)
-      _ = journey.next()
-      #expect(!health.takeUrgency(of: "g"))
-      journey.fail(Failure(.hop(0, of: 1, name: "a"), phase, cause))
-      #expect(health.takeUrgency(of: "g") == isUrgent, "\(phase) \(cause)")
-      #expect(!health.takeUrgency(of: "g"))
-    }
-  }
-
   @Test func `a hop that failed is up for others as soon as it admits a connection`() {
     let trouble = journey("a", "b")
     for name in ["a", "b"] {

@@ -57,27 +57,6 @@ import Transport
     #expect(tried == ["s,b", "d", "s,c"])
   }
 
-  @Test(arguments: [false, true])
-  func `a hop to which an entry does not open the way is down once the entry opens others`(
-    isPipelined: Bool
-  ) {
-    for _ in 0..<3 {
-      #expect(!isDown("b"))
-      let journey = Journey(by: Plan(.group(groupBehindEntry())), for: request, health: health)
-      #expect(journey.next()?.description == "s,b")
-      var failure = unopened(0, of: 2, "s")
-      failure.hasRequestUnderway = isPipelined
-      journey.fail(failure)
-      #expect(journey.next()?.description == "s,c")
-      #expect(!isDown("b"))
-      journey.note(.hop(0, of: 2, name: "s"), .connect, .milliseconds(1))
-      journey.note(.hop(1, of: 2, name: "c"), .connect, .milliseconds(1))
-      journey.arrive()
-    }
-    #expect(isDown("b") != isPipelined)
-    #expect(!isDown("s") && !isDown("c"))
-  }
-
   @Test func `a check's pause is for members, and not for the hops before the group`() {
     let check = { (failure: Failure) in
       let journey = Journey(

@@ -1,0 +1,37 @@
+import Routing
+
+/// What a journey has this program do for its own sake, while clients go on.
+enum Errand: Sendable {
+  /// The group of that name is checked from now on, as long as it is in use.
+  case checks(of: String)
+  /// The group's member at that place is checked once.
+  case earlyCheck(of: Int, in: Health.Subject)
+  /// Two ways are dialled, to find out which hop failed.
+  case trial(WayTrial)
+}
+
+extension Worker {
+  /// Follows a plan from this loop, which runs the journey's errands too.
+  func journey(by plan: Plan, for request: Request) -> Journey {
+    Journey(by: plan, for: request, health: server.health) { [self] errand in
+      begin { [self] in await run(errand) }
+    }
+  }
+
+  private func run(_ errand: Errand) async {
+    switch errand {
+    case .checks(let group): await checks(of: group).run()
+    case .earlyCheck(let member, let subject):
+      await checks(of: subject.group.name).checkEarly(member, of: subject)
+    case .trial(let trial): await dialer(server.policy).tryWay(trial, noting: server.health)
+    }
+  }
+
+  private func checks(of group: String) -> GroupChecks {
+    GroupChecks(
+      name: group, loop: loop, health: server.health,
+      makeDialer: { [self] in dialer(server.policy) },
+      isDraining: { [self] in server.isDraining },
+      begin: { [self] in begin($0) })
+  }
+}
