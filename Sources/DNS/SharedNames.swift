@@ -54,7 +54,7 @@ package final class SharedNames: Sendable {
   init(
     _ configuration: ResolverConfiguration?, cacheCapacity: Int, hostsPath: String, configurationPath: String
   ) throws(Errno) {
-    reader = try EventLoop()
+    reader = try EventLoop(carriesDatagrams: false)
     hostsFile = SystemFile(path: hostsPath)
     configurationFile = configuration == nil ? SystemFile(path: configurationPath) : nil
     state = Mutex(

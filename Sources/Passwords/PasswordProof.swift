@@ -2,7 +2,7 @@ import COpenSSL
 
 /// What is kept of a password that matched its hash: HMAC-SHA-256 (RFC 2104) of the password, under a key that exists in
 /// this process only.
-package struct PasswordProof: Sendable, Equatable {
+package struct PasswordProof: Sendable, Hashable {
   fileprivate static let size = 32
 
   fileprivate let octets: [UInt8]

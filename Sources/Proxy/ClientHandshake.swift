@@ -6,8 +6,9 @@ import Wire
 
 /// The inbound side of RFC 1928, of SOCKS4 and of HTTP: from the client's first octet to its request.
 struct ClientHandshake {
-  let listener: Listener
-  let authenticator: Authenticator
+  private let accepted: Listener
+  /// The listener in the newest table; `nil` when this has it no more.
+  let newest: @Sendable () -> Policy.Entry?
   let hashes: HashThreads
   /// Who connects, as limits count clients.
   let client: Client
@@ -18,14 +19,19 @@ struct ClientHandshake {
   var input: [UInt8] = []
 
   init(
-    listener: Listener, authenticator: Authenticator, hashes: HashThreads, client: Client, deadline: Deadline
+    listener: Listener, newest: @escaping @Sendable () -> Policy.Entry?, hashes: HashThreads, client: Client,
+    deadline: Deadline
   ) {
-    self.listener = listener
-    self.authenticator = authenticator
+    accepted = listener
+    self.newest = newest
     self.hashes = hashes
     self.client = client
     self.deadline = deadline
   }
+
+  /// The listener as the newest table has it, so that a client that connected before a reload is admitted by the table
+  /// behind it. Once a table has it no more, as it was.
+  var listener: Listener { newest()?.listener ?? accepted }
 
   /// What the client wants, and who it is.
   struct Request {

@@ -37,6 +37,8 @@ package struct Event: Sendable {
     case notInTime = "the login waited longer than timeouts.handshake"
     /// There was no memory to compute the hash of its password.
     case outOfMemory = "out of memory"
+    /// A reload has removed the listener while the client was logging in.
+    case listenerRemoved = "the listener was removed from the table"
     /// It offered no method that proves who it is, or sent no credentials.
     case noCredentials = "no user name and password were offered"
     /// SOCKS4 has no password.

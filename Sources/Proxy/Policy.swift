@@ -15,15 +15,19 @@ final class Policy: Sendable {
     let authenticator: Authenticator
   }
 
-  /// - Parameter numbers: of the table's listeners, in its order.
-  init(_ configuration: Configuration, numbers: [Int]) {
+  /// - Parameters:
+  ///   - numbers: of the table's listeners, in its order.
+  ///   - previous: the policy before, whose proofs of passwords hold where user and hash are the same.
+  init(_ configuration: Configuration, numbers: [Int], after previous: Policy? = nil) {
     table = configuration.table
     hosts = configuration.hosts
     timeouts = configuration.timeouts
     limits = configuration.limits
     var entries = [Entry?](repeating: nil, count: (numbers.max() ?? -1) + 1)
     for (listener, number) in zip(configuration.listeners, numbers) {
-      entries[number] = Entry(listener: listener, authenticator: Authenticator(listener.users))
+      entries[number] = Entry(
+        listener: listener,
+        authenticator: Authenticator(listener.users, after: previous?[listener: number]?.authenticator))
     }
     self.entries = entries
   }
@@ -32,6 +36,9 @@ final class Policy: Sendable {
   convenience init(_ configuration: Configuration) {
     self.init(configuration, numbers: Array(configuration.listeners.indices))
   }
+
+  /// How much memory the computation of a login's hash takes at most, in octets.
+  var hashMemory: Int { entries.lazy.compactMap { $0?.authenticator.hashMemory }.max() ?? 0 }
 
   /// The listener of that number, if the table has it.
   subscript(listener number: Int) -> Entry? { entries.indices.contains(number) ? entries[number] : nil }

@@ -77,7 +77,7 @@ struct Repetitions {
     for (kind, entry) in entries where entry.untold > 0 && entry.quietUntil <= now {
       notices.append(entry.notice(entry.untold))
       entries[kind]?.untold = 0
-      // Another minute, in which only what has a detail is news.
+      // For another minute, only a repetition with a detail of its own is told at once.
       entries[kind]?.quietUntil = now + Self.quiet
       entries[kind]?.details = [""]
     }

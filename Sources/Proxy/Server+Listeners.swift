@@ -51,7 +51,7 @@ extension Server {
     nextNumber += opened.count
     let new = opened
     let places = kept.map { $0 ?? opened.removeFirst().place }
-    let policy = Policy(configuration, numbers: places.map(\.number))
+    let policy = Policy(configuration, numbers: places.map(\.number), after: self.policy)
     try give(new, to: workers, for: policy)
 
     ownListeners.replace(with: places.compactMap(\.socketAddress))

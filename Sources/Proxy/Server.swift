@@ -90,8 +90,11 @@ package final class Server: Sendable {
 
   /// Every client would be turned away.
   package struct NoMemory: Error, CustomStringConvertible {
+    /// In MiB.
+    let needed: Int
+
     package var description: String {
-      "less than 32 MiB of memory are left for clients"
+      "less than \(needed) MiB of memory are left for clients and the hashes of their logins"
         + " (raise LimitAS= in systemd, ulimit -v in a shell, or vm.overcommit_ratio)"
     }
   }
@@ -103,7 +106,11 @@ package final class Server: Sendable {
     let workers = loops.enumerated().map { index, loop in
       Worker(self, index: index, on: loop, resolver: Resolver(names, on: loop))
     }
-    guard OwnProcess.hasMemoryForClients else { throw NoMemory() }
+    let hashes = Policy(running.configuration).hashMemory.multipliedReportingOverflow(by: hashes.count)
+    let hashMemory = hashes.overflow ? 1 << 62 : hashes.partialValue
+    guard OwnProcess.hasMemoryForClients(andHashes: hashMemory) else {
+      throw NoMemory(needed: 32 + hashMemory >> 20)
+    }
     onListening(try change(to: running.configuration, on: workers).opened)
     // What is left of it is asked nothing any more.
     defer {

@@ -182,8 +182,9 @@ final class Session: @unchecked Sendable {
       worker.server.occupancy.endHandshake(&place)
     }
     var handshake = ClientHandshake(
-      listener: listener, authenticator: entry.authenticator, hashes: worker.server.hashes,
-      client: place.client, deadline: handshakeDeadline)
+      listener: listener,
+      newest: { [server = worker.server, listenerNumber] in server.policy[listener: listenerNumber] },
+      hashes: worker.server.hashes, client: place.client, deadline: handshakeDeadline)
     defer { user = user ?? handshake.claimedUser }
     let request: ClientHandshake.Request
     do throws(Refusal) {

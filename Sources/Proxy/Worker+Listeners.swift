@@ -49,27 +49,28 @@ extension Worker {
 
   /// Begins to serve what was adopted, and closes the listeners of these numbers.
   func settle(closing numbers: Set<Int>) {
-    // First, since no descriptor may close while it is waited for.
+    // Ends the wait first: no descriptor may close while a wait is armed for it.
     if let idle { loop.wake(idle) }
     close { numbers.contains($0.number) }
-    listeners += adopted
+    // A reload may be under way when the server begins to drain: the worker has closed its listeners, and closes no more.
+    if !server.isDraining { listeners += adopted }
     adopted = []
     listenersChanged = true
     let limits = server.policy.limits
     resolver.limit(to: limits.questions)
     loop.limitPipes(to: limits.pipes)
-    // The table before is kept by none.
+    // No listener keeps the table before in memory.
     for place in listeners.indices { listeners[place].policy = server.policy }
   }
 
-  /// Closes listeners, once the connections that wait there are accepted: a client that is connected loses nothing. What
-  /// waits at a passed socket is for the program that gets it next.
+  /// Accepts the connections in the listeners' queues, then closes these listeners: the kernel has connected those clients,
+  /// and would reset them. Connections in the queue of a passed socket stay there for the next program.
   func close(_ isConcerned: (OpenListener) -> Bool) {
     let closing = listeners.indices.filter {
       isConcerned(listeners[$0]) && !listeners[$0].socket.isPassed
     }
     for place in closing { listeners[place].socket.stopListening() }
-    // What this machine was connecting at that moment is connected by the second time.
+    // A TCP handshake over loopback that was under way during the first round is complete in the second.
     for place in closing + closing {
       while acceptBatch(at: place), listeners[place].socket.restsUntil == nil {}
     }
@@ -87,7 +88,7 @@ extension Worker {
     let socket = listeners[place].socket
     do throws(Errno) {
       for _ in 0..<Self.batch {
-        // Who comes is served before who may come.
+        // Under EMFILE, warm tunnels are closed before a client is rejected.
         guard let connection = try socket.accept(makeRoom: { warm.giveUp() }) else {
           return socket.restsUntil != nil
         }

@@ -33,13 +33,13 @@ package final class EventLoop: TaskExecutor {
     let scratch: ReservedMemory
     let events: ReservedMemory
     var pipes = PipePool()
-    let datagrams: DatagramBatch
+    let datagrams: DatagramBatch?
 
-    init() throws(Errno) {
+    init(carriesDatagrams: Bool) throws(Errno) {
       scratch = try ReservedMemory(byteCount: EventLoop.scratchSize)
       events = try unsafe ReservedMemory(
         byteCount: EventLoop.batchSize * MemoryLayout<epoll_event>.stride)
-      datagrams = try DatagramBatch()
+      datagrams = carriesDatagrams ? try DatagramBatch() : nil
     }
   }
 
@@ -47,8 +47,10 @@ package final class EventLoop: TaskExecutor {
   package static let scratchSize = 64 * 1024
 
   /// Starts the loop's thread, which runs until `stop`.
-  package init() throws(Errno) {
-    state = try ThreadState()
+  ///
+  /// - Parameter carriesDatagrams: whether it reserves 2.4 MiB for them.
+  package init(carriesDatagrams: Bool = true) throws(Errno) {
+    state = try ThreadState(carriesDatagrams: carriesDatagrams)
     poller = FileDescriptor(owning: try Errno.check(linux_epoll_create()))
     alarm = FileDescriptor(owning: try Errno.check(linux_eventfd()))
     _ = try Errno.check(
@@ -293,7 +295,12 @@ extension EventLoop {
   var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch.bytes }
 
   /// Datagrams on their way: valid until the calling task next suspends.
-  package var datagrams: DatagramBatch { own.datagrams }
+  ///
+  /// - Precondition: the loop was made to carry datagrams.
+  package var datagrams: DatagramBatch {
+    guard let datagrams = own.datagrams else { preconditionFailure("the loop carries no datagrams") }
+    return datagrams
+  }
 
   /// There is hardly any memory left that the program could get.
   var isShortOfMemory: Bool { own.memory.isShort(at: own.now) }

@@ -26,18 +26,36 @@ package struct PassedSocket: Sendable {
   ///
   /// Call it once, before any other thread runs.
   package static func takeAll() throws(Violation) -> [PassedSocket] {
-    let values = variables.map { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
-    for name in variables { unsafe unsetenv(name) }
-    // The variables of a program that started this one are not meant for it.
-    guard let count = values[1], values[0] == String(getpid()) else { return [] }
-    guard let count = Int32(count), count >= 0, count <= Int32.max - first else { throw .count(count) }
-    let names = values[2].map { $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init) }
-    if let names, names.count != count { throw .names(names.count, sockets: Int(count)) }
+    let (count, names) = try announced()
     var sockets: [PassedSocket] = []
-    for index in 0..<Int(count) {
+    for index in 0..<count {
       sockets.append(try PassedSocket(first + Int32(index), named: names?[index]))
     }
     return sockets
+  }
+
+  /// Closes what was passed to this process, and removes the environment variables that say so: for a program that starts
+  /// another one and serves none of the sockets.
+  ///
+  /// Call it once, before any other thread runs.
+  package static func closeAll() throws(Violation) {
+    let count = try announced().count
+    for descriptor in first..<first + Int32(count) {
+      // What is not open was not passed, nor was anything behind it.
+      guard linux_close(descriptor) == 0 else { return }
+    }
+  }
+
+  /// What the environment says was passed to this process. Its variables are removed.
+  private static func announced() throws(Violation) -> (count: Int, names: [String]?) {
+    let values = variables.map { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
+    for name in variables { unsafe unsetenv(name) }
+    // The variables of a program that started this one are not meant for it.
+    guard let count = values[1], values[0] == String(getpid()) else { return (0, nil) }
+    guard let count = Int32(count), count >= 0, count <= Int32.max - first else { throw .count(count) }
+    let names = values[2].map { $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init) }
+    if let names, names.count != count { throw .names(names.count, sockets: Int(count)) }
+    return (Int(count), names)
   }
 
   private init(_ rawValue: Int32, named name: String?) throws(Violation) {

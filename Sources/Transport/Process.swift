@@ -53,8 +53,17 @@ package enum OwnProcess {
   /// Leaves as much address space to clients as can be where it is limited (RLIMIT_AS). To be called before threads start.
   package static func saveAddressSpace() { linux_share_arena() }
 
-  /// Whether the system would give the program the memory that it keeps for clients, and as much for its first ones.
-  package static var hasMemoryForClients: Bool { linux_can_allocate(2 * MemoryGauge.reserve) != 0 }
+  /// Whether the system would give the program the memory that it keeps for clients, as much for its first ones, and
+  /// `count` octets for the hashes of their logins.
+  package static func hasMemoryForClients(andHashes count: Int) -> Bool {
+    hasMemory(besides: MemoryGauge.reserve + count)
+  }
+
+  /// Whether the system would give the program `count` octets and leave the memory that it keeps for clients. It takes two
+  /// system calls; with `count` 0 it takes none, and is true.
+  package static func hasMemory(besides count: Int) -> Bool {
+    count == 0 || linux_can_allocate(MemoryGauge.reserve + count) != 0
+  }
 
   /// How many ports there are to connect from (ip_local_port_range, ip(7)).
   package static var localPortCount: Int { Int(linux_local_port_count()) }

@@ -27,7 +27,7 @@ final class LogWriter: Sendable {
 
   /// - Parameter lossLine: the line that says how many lines were lost.
   init(lossLine: @escaping @Sendable (_ count: Int) -> String) throws(Errno) {
-    loop = try EventLoop()
+    loop = try EventLoop(carriesDatagrams: false)
     isDone = try Bell()
     self.lossLine = lossLine
   }

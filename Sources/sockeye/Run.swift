@@ -20,6 +20,13 @@ struct Run {
   /// To be called on the main thread, before any other runs: signals are held back in all threads, and waited for here.
   func run() -> ExitStatus {
     Signal.block(Self.signals)
+    // The command must not inherit sockets that a service manager passed to this program.
+    do {
+      try PassedSocket.closeAll()
+    } catch {
+      Console.error.writeSoon("sockeye: cannot start: \(error)")
+      return .failed
+    }
     if options.underProxychains, let obstacle = Executable.obstacleToPreloading(into: options.command[0]) {
       Console.error.writeSoon(
         "sockeye: proxychains cannot lead '\(options.command[0])': \(obstacle)".printable)
@@ -37,7 +44,7 @@ struct Run {
       let server = try Server(configuration, workers: OwnProcess.processorCount, sink: arrivals)
       let command = RunningCommand(options, log)
       // On a thread that does not wait for a reader of standard error, as the log's does.
-      Task(executorPreference: try EventLoop()) {
+      Task(executorPreference: try EventLoop(carriesDatagrams: false)) {
         let status = await server.serve(log) { command.start(behind: $0[0]) }
         let ended = command.exitStatus()
         if ended != nil, arrivals.isEmpty { log.say(.warning, Self.complaint(options)) }

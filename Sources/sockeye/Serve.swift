@@ -41,8 +41,8 @@ struct Serve {
         try ControlSocket(at: path) { request in await answer(request, server, log) }
       }
       // A table takes seconds to read when it is large: SIGTERM is heard meanwhile.
-      let reloads = Reloads(try EventLoop()) { table.reload(server, log) }
-      try start(server, log, control)
+      let reloads = Reloads(try EventLoop(carriesDatagrams: false)) { table.reload(server, log) }
+      try start(server, log, control, isPassed: !passed.isEmpty)
       while true { handle(Signal.wait(for: Self.signals), server, reloads, control) }
     } catch {
       let isShort = [Errno.outOfMemory, .wouldBlock].contains(error as? Errno)
@@ -53,19 +53,29 @@ struct Serve {
     }
   }
 
-  private func start(_ server: Server, _ log: EventLog, _ control: ControlSocket?) throws(Errno) {
+  private func start(
+    _ server: Server, _ log: EventLog, _ control: ControlSocket?, isPassed: Bool
+  ) throws(Errno) {
     // On a thread of its own, which waits for nothing but the workers. The log's thread may wait for a reader of
     // standard error without end.
-    Task(executorPreference: try EventLoop()) {
-      let status = await serve(server, log, control)
+    Task(executorPreference: try EventLoop(carriesDatagrams: false)) {
+      let status = await serve(server, log, control, isPassed: isPassed)
       log.writer.finish()
       exit(status)
     }
   }
 
-  private func serve(_ server: Server, _ log: EventLog, _ control: ControlSocket?) async -> ExitStatus {
+  /// - Parameter isPassed: its sockets were passed to it, so that it may start while the program before it still serves.
+  private func serve(
+    _ server: Server, _ log: EventLog, _ control: ControlSocket?, isPassed: Bool
+  ) async -> ExitStatus {
     do {
-      try await control?.open()
+      if let control, try await !control.open(waits: isPassed) {
+        log.say(
+          .warning,
+          "another program listens on the control socket unix:\(control.path): Sockeye serves, and tries again each second"
+        )
+      }
     } catch {
       log.say(.error, "cannot open the control socket unix:\(control?.path ?? ""): \(error)")
       return .failed

@@ -107,6 +107,29 @@ struct PassedSocketsTests {
     #expect(try Socket(to: socket.address).requestConnect(to: target.address).code == 2)
   }
 
+  @Test func `the next program serves while the one before has the control socket, and opens it later`()
+    throws
+  {
+    let directory = try TemporaryDirectory()
+    let socket = try ListeningDescriptor(on: "127.0.0.1:0")
+    let table = """
+      listen: "\(socket.address)"
+      control: unix:\(directory.path)/control
+      default: reject
+
+      """
+    let first = try Sockeye(table, passed: [socket])
+    let second = try Sockeye(table, passed: [socket])
+    try second.process.line(containing: "another program listens on the control socket")
+    first.signal(SIGTERM)
+    #expect(try first.process.wait().status == 0)
+    #expect(try Socket(to: socket.address).requestConnect(to: "192.0.2.1:80").code == 2)
+    try eventually("the next program answers at the control socket") {
+      try ChildProcess.run(try Sockeye.program(), ["status", second.directory.path + "/table.yaml"]).status
+        == 0
+    }
+  }
+
   @Test func `what is passed to another process is none of its business`() throws {
     let socket = try ListeningDescriptor(on: "127.0.0.1:0")
     let sockeye = try Sockeye(

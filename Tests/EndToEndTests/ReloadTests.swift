@@ -63,6 +63,36 @@ struct ReloadTests {
     #expect(try status("one") == 1)
   }
 
+  @Test func `a client that connected before a reload logs in as the new table says`() throws {
+    let removed = "127.0.0.1:\(FreePort.take())"
+    let controlled = try ControlledSockeye(
+      """
+      listen:
+        - {address: "127.0.0.1:0", users: {alice: one}}
+        - {address: "\(removed)", users: {alice: one}}
+      default: reject
+
+      """)
+    let clients = try [controlled.sockeye.address, controlled.sockeye.address, removed].map { address in
+      let client = try Socket(to: address)
+      try client.send(5, 1, 2)
+      #expect(try client.receive(exactly: 2) == [5, 2])
+      return client
+    }
+    try controlled.write("listen: [{address: \"127.0.0.1:0\", users: {alice: two}}]\ndefault: reject\n")
+    #expect(try controlled.ask("reload").status == 0)
+    // The log tells of each user once a minute.
+    let logins: [(user: String, password: String, status: UInt8)] = [
+      ("alice", "one", 1), ("alice", "two", 0), ("bob", "one", 1),
+    ]
+    for (client, login) in zip(clients, logins) {
+      try client.send(SOCKS.credentials(login.user, login.password))
+      #expect(try client.receive(exactly: 2) == [1, login.status])
+    }
+    try controlled.sockeye.process.line(
+      containing: "end=\"not authenticated: the listener was removed from the table\"")
+  }
+
   // MARK: Listeners
 
   private func isRefused(_ address: String) throws -> Bool {

@@ -31,6 +31,17 @@ struct RunTests {
     _ = try hop.session(to: "site.test:\(target.port)")
   }
 
+  @Test func `the command gets no socket that the service manager passed to Sockeye`() throws {
+    let sockets = [try ListeningDescriptor(on: "127.0.0.1:0"), try ListeningDescriptor(on: "127.0.0.1:0")]
+    let file = try directory.write("default: direct\n", to: "table.yaml")
+    let script =
+      "echo ${LISTEN_FDS-unset}; for n in 3 4; do test -e /proc/self/fd/$n && echo $n is open; done; true"
+    let exit = try ChildProcess(
+      try Sockeye.program(), ["run", file, "--", "/bin/sh", "-c", script], passed: sockets.map(\.number)
+    ).wait()
+    #expect(exit.output == ["unset"], "\(exit)")
+  }
+
   @Test func `routes take it for a client of the table's first listener`() throws {
     let target = try HTTPTarget()
     let table = """

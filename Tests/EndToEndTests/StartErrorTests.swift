@@ -25,4 +25,17 @@ struct StartErrorTests {
       Program(path: "/bin/sh"), ["-c", script, try Sockeye.program().path] + arguments)
     #expect(try shell.lines.wait(for: "its end") { $0.first { $0.hasPrefix("status") } } == "status 1")
   }
+
+  @Test func `without the memory for its threads to compute hashes it does not start, and says so`() throws {
+    let directory = try TemporaryDirectory()
+    // 256 TiB, more than a process can address.
+    let hash = "$y$jXT$saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6"
+    let table = try directory.write(
+      "listen: {address: \"127.0.0.1:0\", users: {bob: \(hash)}}\ndefault: direct\n", to: "t.yaml")
+    let exit = try ChildProcess.run(try Sockeye.program(), ["serve", table])
+    #expect(exit.status == 1)
+    #expect(
+      exit.errors.contains { $0.contains("of memory are left for clients and the hashes of their logins") },
+      "\(exit)")
+  }
 }

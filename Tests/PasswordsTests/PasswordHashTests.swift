@@ -78,6 +78,31 @@ import Testing
     #expect(PasswordHash(text) == nil)
   }
 
+  @Test(
+    arguments: [
+      "$y$jXT$saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6",
+      "$gy$jXT$saltsaltsalt$/FSV1mQpnsp5UDO91D25bhzj2S6E12IAUpnkC03DSr8",
+      "$7$YU..../....saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6",
+    ])
+  func `a hash for which there is no memory is not computed, which is no wrong password`(text: String) throws
+  {
+    let hash = try #require(PasswordHash(text))
+    #expect(hash.memory == 1 << 62)
+    #expect(throws: PasswordHash.NotComputed.self) { _ = try hash.matches(octets("hunter2")) }
+  }
+
+  @Test(
+    arguments: [
+      ("$y$j9T$saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6", 16 << 20),
+      ("$gy$j9T$saltsaltsalt$/FSV1mQpnsp5UDO91D25bhzj2S6E12IAUpnkC03DSr8", 16 << 20),
+      ("$y$j75$saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6", 1 << 20),
+      ("$7$C6..../....saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6", 16 << 20),
+      (hashes[0], 0), (hashes[5], 0),
+    ])
+  func `a hash tells how much memory its computation takes`(text: String, memory: Int) throws {
+    #expect(try #require(PasswordHash(text)).memory == memory)
+  }
+
   @Test func `many threads may verify at once`() async throws {
     let hash = try #require(PasswordHash(Self.hashes[0]))
     try await withThrowingTaskGroup(of: Bool.self) { group in

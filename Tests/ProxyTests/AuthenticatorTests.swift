@@ -21,7 +21,7 @@ struct AuthenticatorTests {
   {
     switch judge(user, password) {
     case .decided(let failure): (failure, false)
-    case .computed(let compute): (compute(), true)
+    case .computed(_, let compute): (compute(), true)
     }
   }
 
@@ -39,20 +39,42 @@ struct AuthenticatorTests {
   }
 
   @Test func `a login that waited while another proved the password takes no hash`() throws {
-    guard case .computed(let waiting) = judge("bob", "correct horse"),
-      case .computed(let wrong) = judge("bob", "correct hors")
+    guard case .computed(_, let waiting) = judge("bob", "correct horse"),
+      case .computed(_, let wrong) = judge("bob", "correct hors")
     else { throw Unexpected() }
     #expect(decide("bob", "correct horse") == (nil, true))
     #expect(waiting() == nil)
     #expect(wrong() == .wrongPassword)
   }
 
-  @Test func `a new table knows nothing of the logins before`() {
+  @Test func `a reload keeps what is known of a password, where the hash is the same`() {
     #expect(decide("bob", "correct horse") == (nil, true))
-    let next = Authenticator([User(name: Array("bob".utf8), secret: .hash(Self.hash))])
-    guard case .computed = next.judge(Array("bob".utf8), password: Array("correct horse".utf8)) else {
-      Issue.record("it is decided without a hash")
+    let same = Authenticator([User(name: Array("bob".utf8), secret: .hash(Self.hash))], after: authenticator)
+    guard case .decided(nil) = same.judge(Array("bob".utf8), password: Array("correct horse".utf8)) else {
+      Issue.record("the hash is computed again")
       return
+    }
+    let otherHash = Self.hash.dropLast() + "3"
+    let other = Authenticator([User(name: Array("bob".utf8), secret: .hash(String(otherHash)))], after: same)
+    guard
+      case .computed(_, let compute) = other.judge(Array("bob".utf8), password: Array("correct horse".utf8))
+    else {
+      Issue.record("the password of the hash before is taken")
+      return
+    }
+    #expect(compute() == .wrongPassword)
+  }
+
+  @Test func `a hash that cannot be computed is not a wrong password`() {
+    // 256 TiB, more than a process can address.
+    let hash = "$y$jXT$saltsaltsalt$ysK3YuJ93.0jGj2uXnnZXVRNYzT.DezhepCpKFfiYs6"
+    let authenticator = Authenticator([User(name: Array("bob".utf8), secret: .hash(hash))])
+    for user in ["bob", "mallory"] {
+      guard case .computed(_, let compute) = authenticator.judge(Array(user.utf8), password: [1]) else {
+        Issue.record("it is decided without a hash")
+        return
+      }
+      #expect(compute() == .outOfMemory)
     }
   }
 

@@ -1,4 +1,5 @@
 import Addresses
+import Settings
 import Synchronization
 import Testing
 import Transport
@@ -19,8 +20,11 @@ struct HashThreadsTests {
     var all: [String] { started.withLock { $0 } }
 
     /// A login that is computed when `gate` opens.
-    func login(_ name: String, after gate: Gate? = nil) -> HashThreads.Login {
+    func login(
+      _ name: String, after gate: Gate? = nil, claim: Authenticator.Claim? = nil
+    ) -> HashThreads.Login {
       HashThreads.Login(
+        claim: claim,
         compute: { [self] in
           started.withLock { $0.append(name) }
           start.yield()
@@ -87,5 +91,51 @@ struct HashThreadsTests {
     gate.bell.ring()
     _ = await course.next(4)
     #expect(Set(course.all) == ["two 1", "one 2", "two 2", "two 3"])
+  }
+
+  private let authenticator = Authenticator([
+    User(
+      name: Array("bob".utf8),
+      secret: .hash("$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"))
+  ])
+
+  private func claim(_ password: String) throws -> Authenticator.Claim {
+    guard
+      case .computed(let claim?, _) = authenticator.judge(Array("bob".utf8), password: Array(password.utf8))
+    else { throw CancellationError() }
+    return claim
+  }
+
+  @Test func `200 logins of one client with one password take one place and one hash`() async throws {
+    let threads = try HashThreads(loops: 2)
+    let (course, gate) = (Course(), try Gate())
+    _ = threads.submit(course.login("two", after: gate), of: two)
+    await course.awaitStart()
+    let (right, wrong) = (try claim("right"), try claim("wrong"))
+    for number in 1...200 {
+      #expect(threads.submit(course.login("\(number)", claim: right), of: one) != nil)
+    }
+    _ = threads.submit(course.login("wrong", claim: wrong), of: one)
+    // Another client shares nothing with the first.
+    _ = threads.submit(course.login("two's", claim: right), of: two)
+    gate.bell.ring()
+    #expect(Set(await course.next(203)).count == 203)
+    #expect(course.all == ["two", "1", "two's", "wrong"])
+  }
+
+  @Test func `a computation goes on while one of the logins that share it is left`() async throws {
+    let threads = try HashThreads(loops: 2)
+    let (course, gate) = (Course(), try Gate())
+    _ = threads.submit(course.login("two", after: gate), of: two)
+    await course.awaitStart()
+    let (first, second) = (try claim("first"), try claim("second"))
+    let gone = ["a", "b"].map { threads.submit(course.login($0, claim: first), of: one) }
+    let left = threads.submit(course.login("c", claim: second), of: one)
+    _ = threads.submit(course.login("d", claim: second), of: one)
+    for ticket in gone + [left] { threads.withdraw(try #require(ticket)) }
+    gate.bell.ring()
+    #expect(await course.next(2) == ["two: wrong password", "d: wrong password"])
+    #expect(course.all == ["two", "c"])
+    #expect(threads.isIdle)
   }
 }

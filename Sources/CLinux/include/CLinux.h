@@ -85,14 +85,13 @@ void linux_share_arena(void);
 int linux_listen(const struct linux_address *address, int backlog, enum linux_sharing sharing);
 int linux_listen_unix(const char *path, int backlog, unsigned mode);
 // Takes over a listening socket that another program opened: where it listens, as an address or a path that ends with
-// NUL ('@' begins an abstract one). Answers what makes the descriptor unfit, or a negated errno; then it is as it was.
+// NUL ('@' begins an abstract one). Answers what makes the descriptor unfit, or a negated errno.
 int linux_adopt_listener(int descriptor, struct linux_address *address, char *path, size_t capacity);
 int linux_duplicate(int descriptor);
 int linux_connect_unix(const char *path);
 int64_t linux_peer_user(int socket);
 int linux_unlink(const char *path);
-// Who begins to connect to a listening socket from now on gets no answer; what was accepted, waits for it, or is between
-// the two, is not concerned.
+// Drops the SYNs that arrive at a listening socket from now on. A handshake whose SYN has arrived is completed.
 int linux_drop_connection_requests(int socket);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);

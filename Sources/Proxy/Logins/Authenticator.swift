@@ -1,6 +1,7 @@
 import Passwords
 import Settings
 import Synchronization
+import Transport
 
 /// Who may use a listener: its users, and how a name and a password are compared with theirs.
 final class Authenticator: Sendable {
@@ -15,9 +16,11 @@ final class Authenticator: Sendable {
   /// Of each user with a hash, the password that matched last. A browser logs in for each of its connections: the hash
   /// is computed for the first.
   private let proofs = Mutex<[[UInt8]: PasswordProof]>([:])
-  private let prover = PasswordProver()
+  private let prover: PasswordProver
 
-  init(_ users: [User]) {
+  /// - Parameter previous: that of the same listener in the table before. The proofs of users whose hash is the same are
+  ///   taken over from it.
+  init(_ users: [User], after previous: Authenticator? = nil) {
     var secrets: [[UInt8]: Secret] = [:]
     for user in users {
       switch user.secret {
@@ -26,6 +29,16 @@ final class Authenticator: Sendable {
       }
     }
     self.secrets = secrets
+    prover = previous?.prover ?? PasswordProver()
+    if let previous {
+      let kept = previous.proofs.withLock { $0 }.filter { name, _ in
+        guard case .hash(let old)? = previous.secrets[name], case .hash(let new)? = secrets[name] else {
+          return false
+        }
+        return old == new
+      }
+      proofs.withLock { $0 = kept }
+    }
     decoy =
       secrets.values.first {
         if case .hash = $0 { true } else { false }
@@ -36,7 +49,26 @@ final class Authenticator: Sendable {
     /// Why they are not admitted; `nil` if they are.
     case decided(Event.LoginFailure?)
     /// The same, after a crypt(3) hash that blocks for milliseconds to seconds: not to be computed on a loop.
-    case computed(@Sendable () -> Event.LoginFailure?)
+    case computed(Claim?, @Sendable () -> Event.LoginFailure?)
+  }
+
+  /// A name and a password, as one authenticator compares them: equal claims have equal hashes, so that one computation
+  /// decides all of them.
+  struct Claim: Hashable, Sendable {
+    private let authenticator: ObjectIdentifier
+    private let name: [UInt8]
+    private let proof: PasswordProof
+
+    fileprivate init(_ authenticator: Authenticator, _ name: [UInt8], _ proof: PasswordProof) {
+      self.authenticator = ObjectIdentifier(authenticator)
+      self.name = name
+      self.proof = proof
+    }
+  }
+
+  /// How much memory the computation of a hash takes at most, in octets.
+  var hashMemory: Int {
+    secrets.values.map { if case .hash(let hash) = $0 { hash.memory } else { 0 } }.max() ?? 0
   }
 
   /// Judges a name and a password.
@@ -50,10 +82,12 @@ final class Authenticator: Sendable {
       guard known != nil else { return .decided(.unknownUser) }
       return .decided(matches ? nil : .wrongPassword)
     case .hash(let hash):
-      if isProven(username, password) { return .decided(nil) }
-      return .computed { [self] in
+      let proof = prover.proof(of: password)
+      if isProven(username, proof) { return .decided(nil) }
+      return .computed(proof.map { Claim(self, username, $0) }) { [self] in
         // While this login waited, another one may have proven the password.
-        if isProven(username, password) { return nil }
+        if isProven(username, proof) { return nil }
+        guard OwnProcess.hasMemory(besides: hash.memory) else { return .outOfMemory }
         let matches: Bool
         do {
           matches = try hash.matches(password)
@@ -62,14 +96,14 @@ final class Authenticator: Sendable {
         }
         guard known != nil else { return .unknownUser }
         guard matches else { return .wrongPassword }
-        if let proof = prover.proof(of: password) { proofs.withLock { $0[username] = proof } }
+        if let proof { proofs.withLock { $0[username] = proof } }
         return nil
       }
     }
   }
 
-  private func isProven(_ username: [UInt8], _ password: [UInt8]) -> Bool {
-    guard let proof = prover.proof(of: password) else { return false }
+  private func isProven(_ username: [UInt8], _ proof: PasswordProof?) -> Bool {
+    guard let proof else { return false }
     return proof == proofs.withLock { $0[username] } ?? prover.nobodysProof
   }
 }

@@ -16,24 +16,35 @@ extension ClientHandshake {
   ) async throws(Refusal) {
     // For the log.
     claimedUser = username.isEmpty ? nil : String(decoding: username, as: UTF8.self)
-    let failure: Event.LoginFailure?
-    switch authenticator.judge(username, password: password) {
-    case .decided(let decision): failure = decision
-    case .computed(let compute): failure = try await wait(for: compute, stream, owesRequest)
-    }
-    guard let failure else { return }
+    guard let failure = try await judge(username, password, stream, owesRequest) else { return }
     try? await stream.loop.sleep(until: .after(Self.refusalDelay))
     throw Refusal(ending: .unauthenticated(failure), answer: denial)
   }
 
+  /// Judges a login by the newest table. A table that comes while the hash is computed judges it again.
+  private mutating func judge(
+    _ username: [UInt8], _ password: [UInt8], _ stream: borrowing TCPStream, _ owesRequest: Bool
+  ) async throws(Refusal) -> Event.LoginFailure? {
+    while let authenticator = newest()?.authenticator {
+      switch authenticator.judge(username, password: password) {
+      case .decided(let failure): return failure
+      case .computed(let claim, let compute):
+        let failure = try await wait(for: compute, claim, stream, owesRequest)
+        if failure == .notInTime || failure == .tooManyLogins { return failure }
+        if newest()?.authenticator === authenticator { return failure }
+      }
+    }
+    return .listenerRemoved
+  }
+
   /// Has the hash of a login computed. It is given up when the client is gone, or the handshake's deadline passes.
   private mutating func wait(
-    for compute: @escaping @Sendable () -> Event.LoginFailure?, _ stream: borrowing TCPStream,
-    _ owesRequest: Bool
+    for compute: @escaping @Sendable () -> Event.LoginFailure?, _ claim: Authenticator.Claim?,
+    _ stream: borrowing TCPStream, _ owesRequest: Bool
   ) async throws(Refusal) -> Event.LoginFailure? {
     let loop = stream.loop
     let wait = LoginWait(on: loop)
-    let login = HashThreads.Login(compute: compute) { failure in
+    let login = HashThreads.Login(claim: claim, compute: compute) { failure in
       Task(executorPreference: loop) { wait.decide(failure) }
     }
     guard let ticket = hashes.submit(login, of: client) else { return .tooManyLogins }

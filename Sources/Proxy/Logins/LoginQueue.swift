@@ -1,15 +1,17 @@
 import Addresses
 
+/// How many logins may wait: of one client, and in all. Logins that share a computation are one.
+struct LoginLimits {
+  var perClient = 64
+  var all = 512
+}
+
 /// Logins that wait for a thread to compute their hash. Clients take turns, and at most one login of each client is
 /// computed at a time.
 ///
 /// A client that waits with many logins therefore delays another client by the hash that is being computed, at most.
 struct LoginQueue<Login> {
-  /// How many logins may wait: of one client, and in all. A browser opens 32 connections to a proxy at once.
-  struct Limits {
-    var perClient = 64
-    var all = 512
-  }
+  typealias Limits = LoginLimits
 
   /// The name of a login that waits or is computed.
   struct Ticket: Hashable, Sendable {

@@ -15,7 +15,7 @@ func ask(_ options: ControlOptions) async -> ExitStatus {
     return .failed
   }
   do {
-    let loop = try EventLoop()
+    let loop = try EventLoop(carriesDatagrams: false)
     let answer = try await Task(executorPreference: loop) {
       try await exchange(options.request, at: path, on: loop)
     }.value

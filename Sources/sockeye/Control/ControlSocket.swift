@@ -35,20 +35,41 @@ final class ControlSocket: @unchecked Sendable {
 
   init(at path: String, answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer) throws(Errno) {
     self.path = path
-    loop = try EventLoop()
+    loop = try EventLoop(carriesDatagrams: false)
     self.answer = answer
   }
 
   /// Listens at `path`, and answers from then on.
-  func open() async throws {
+  ///
+  /// - Parameter waits: whether it tries again each second while another program listens there. Else that is an error.
+  /// - Returns: whether it listens already.
+  func open(waits: Bool) async throws -> Bool {
     try await Task(executorPreference: loop) { [self] in
-      let listener = try TCPListener(
-        try ListeningSocket(unixPath: path, mode: 0o600), keepsFile: true, on: loop)
-      let (isFirst, _) = file.compareExchange(
-        expected: .absent, desired: .present, ordering: .acquiringAndReleasing)
-      if !isFirst { OwnProcess.remove(path) }
-      Task(executorPreference: loop) { [self] in await accept(from: listener) }
+      do throws(Errno) {
+        try listen()
+        return true
+      } catch {
+        guard waits, error == .addressInUse else { throw error }
+        Task(executorPreference: loop) { [self] in await listenLater() }
+        return false
+      }
     }.value
+  }
+
+  private func listenLater() async {
+    while file.load(ordering: .acquiring) == .absent {
+      try? await loop.sleep(until: .after(.seconds(1)))
+      if (try? listen()) != nil { return }
+    }
+  }
+
+  private func listen() throws(Errno) {
+    let listener = try TCPListener(
+      try ListeningSocket(unixPath: path, mode: 0o600), keepsFile: true, on: loop)
+    let (isFirst, _) = file.compareExchange(
+      expected: .absent, desired: .present, ordering: .acquiringAndReleasing)
+    if !isFirst { OwnProcess.remove(path) }
+    Task(executorPreference: loop) { [self] in await accept(from: listener) }
   }
 
   /// Gives the path to whoever wants to listen there next. Who has connected is answered still.
@@ -76,7 +97,7 @@ final class ControlSocket: @unchecked Sendable {
   }
 
   private func serve(_ connection: TCPListener.Connection) async {
-    // Who goes away before the answer has asked nothing.
+    // Without a descriptor or memory for the stream, the connection is closed without an answer.
     guard let client = try? TCPStream(connection, on: loop) else { return }
     let answer = await reply(to: client)
     try? await client.write(answer.bytes, until: .after(Self.answerTime))
@@ -93,7 +114,7 @@ final class ControlSocket: @unchecked Sendable {
       return ControlAnswer(
         error: "the program that runs does not know '\(line)' (is it of another version? restart it)")
     }
-    // To read a table may take long: the one that asks shall know that it was heard.
+    // A reload can take seconds. The newline tells the client that its request was received.
     try? await client.write([UInt8(ascii: "\n")], until: .after(Self.answerTime))
     return await answer(request)
   }
