@@ -110,18 +110,18 @@ struct TrialsTests {
     let good = try Sockeye("default: direct\n")
     let controlled = try ControlledSockeye(
       """
-      upstreams: {a: "socks5://\(hop.address)", b: "socks5://\(good.address)"}
+      upstreams: {a: {url: "socks5://\(hop.address)", pipeline: no}, b: "socks5://\(good.address)"}
       groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 1h}}}
       default: exits
 
       """)
     let address = controlled.sockeye.address
     #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
-    try answered.wait(for: "the first check") { $0.count == 2 ? () : nil }
+    try answered.wait(forCount: 2)
     // The client's request and the early check.
     failures.withLock { $0 = 2 }
     #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
-    try answered.wait(for: "the second early check") { $0.count == 3 ? () : nil }
+    try answered.wait(forCount: 3)
     #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
   }
 
