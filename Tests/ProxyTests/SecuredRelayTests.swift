@@ -324,6 +324,7 @@ import Testing
         #expect(answered)
         let whole = try await served == sent
         #expect(whole)
+        _ = try await outer.takeAll()
         #expect(outer.server.hasEnded)
       }
     }
