@@ -27,6 +27,13 @@ struct NoChance: RandomNumberGenerator {
 }
 
 extension Stop {
+  /// Whether there is a way through it, when nothing is down.
+  package var hasWay: Bool {
+    var standings = Standings()
+    var generator = NoChance()
+    return standings.choose(by: Plan(self), for: .anything, at: 0, using: &generator) != nil
+  }
+
   /// Whether the same is chosen for everybody and without a draw.
   fileprivate var isPredictable: Bool {
     switch self {

@@ -14,6 +14,7 @@ extension ChildProcess {
   ///
   /// - Parameter hard: whether it cannot raise this limit itself.
   func limitDescriptors(to count: Int, hard: Bool = false) throws {
+    descriptorLimits.record(count)
     let exit = try ChildProcess.run(
       try Program("prlimit", package: "util-linux"),
       ["--pid", "\(identifier)", "--nofile=\(count):\(hard ? "\(count)" : "")"])

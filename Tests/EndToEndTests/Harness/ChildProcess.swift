@@ -30,6 +30,8 @@ final class ChildProcess: Sendable {
   let errors = Recorder<String>()
   /// Both streams, in the order in which lines were read.
   let lines = Recorder<String>()
+  /// The limits of open files that a test gave it.
+  let descriptorLimits = Recorder<Int>()
   private let life: Life
   private let endedStreams = Recorder<Void>()
 
@@ -41,7 +43,10 @@ final class ChildProcess: Sendable {
   ) throws {
     // The signal comes last of what changes privileges, since each change would clear it.
     var command = (network?.entrance ?? []) + ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
-    if let descriptors { command += ["prlimit", "--nofile=\(descriptors):\(descriptors)"] }
+    if let descriptors {
+      descriptorLimits.record(descriptors)
+      command += ["prlimit", "--nofile=\(descriptors):\(descriptors)"]
+    }
     // Only the process itself knows its number before it is the program.
     if !passed.isEmpty { command += ["/bin/sh", "-c", "LISTEN_PID=${LISTEN_PID:-$$} exec \"$0\" \"$@\""] }
     command += [program.path] + arguments

@@ -7,7 +7,6 @@ final class Sockeye: Peer {
   /// As it says itself: `127.0.0.1:40123`, `[::1]:40124`, `unix:/path`, in the order of the table.
   let addresses: [String]
   let directory: TemporaryDirectory
-  private let isShortOfDescriptors: Bool
 
   /// Serves `table`; without a `listen:` in it, on a free port of 127.0.0.1, and without `dns:` with a name server that knows
   /// no name: what the machine's own knows is no matter of a test.
@@ -15,7 +14,6 @@ final class Sockeye: Peer {
     _ table: String, arguments: [String] = [], environment: [String: String] = [:], descriptors: Int? = nil,
     passed: [ListeningDescriptor] = [], in network: Network? = nil
   ) throws {
-    isShortOfDescriptors = descriptors != nil
     directory = try TemporaryDirectory()
     let text = Sockeye.complete(table, in: network)
     let file = try directory.write(text, to: "table.yaml")
@@ -36,7 +34,7 @@ final class Sockeye: Peer {
   deinit {
     // Out of descriptors the thread sanitizer cannot start its symbolizer, and knows no suppression by name.
     let complaint =
-      isShortOfDescriptors
+      !process.descriptorLimits.all.isEmpty
       ? #/Program crashed|Fatal error|ERROR: \w+Sanitizer/#
       : #/Program crashed|Fatal error|(?:WARNING|ERROR): \w+Sanitizer/#
     let said = process.lines.all
