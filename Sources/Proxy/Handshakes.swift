@@ -74,6 +74,7 @@ struct Handshakes {
   mutating func takeFromBiggest() -> (
     client: Client, count: Int, connection: (any Handshaking)?, isLast: Bool
   ) {
+    // `most` is above 0 while a handshake is under way, and then it is the number of at least one holder.
     guard let index = byCount[most].first, let place = holders[index].places.first else {
       preconditionFailure("a handshake is under way")
     }
@@ -116,6 +117,7 @@ struct Handshakes {
 
     var isEmpty: Bool { free.count == values.count }
 
+    /// An index is valid from `add` to `remove`; nothing outside of `Handshakes` keeps one for longer.
     subscript(index: Int) -> Value {
       get {
         guard let value = values[index] else { preconditionFailure("the slot is in use") }
