@@ -88,13 +88,20 @@ extension Dialer {
     dialer.journey = journey
     _ = journey?.next()
     let failure = await dialer.failure(of: chain, asking: destination, at: .lockstep)
-    if let failure, failure.place.hopIndex != chain.hops.count - 1 || !failure.phase.isAfterAdmission {
-      journey?.fail(failure)
-    } else {
-      // What the last hop says of the name counts for nothing.
+    // What the last hop says of the name counts for nothing.
+    guard let failure, !failure.isAnswer(of: chain.hops.count - 1) else {
       journey?.arriveAtLastHop()
+      return failure
     }
+    journey?.fail(failure)
     return failure
+  }
+}
+
+extension Failure {
+  /// Whether it is what a hop that had admitted us came to, or said, with the request.
+  fileprivate func isAnswer(of hop: Int) -> Bool {
+    place.hopIndex == hop && phase.isAfterAdmission
   }
 }
 
