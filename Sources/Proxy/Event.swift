@@ -127,11 +127,12 @@ package enum Notice: Sendable {
   case loginsRefused(client: SocketAddress?, user: String?, Event.LoginFailure, count: Int)
   /// Limits need more descriptors than this process may open, and are lowered.
   case limitsLowered(from: Limits, to: Limits, needed: Int, available: Int)
-  /// A limit refused this client, and `count` connections of any client since it was last told.
+  /// A limit refused this client. `count`: connections of any client since that was last told, once a minute.
   case limitReached(ReachedLimit, client: String, listener: String, count: Int)
-  /// All places for handshakes were taken: the oldest handshake of this client, which held `held` of them, was closed to
-  /// serve another client; `count` in all were closed or refused since it was last told.
-  case handshakeDisplaced(ReachedLimit, client: Client, held: Int, count: Int)
+  /// All places for handshakes, or those of this client, were taken: the oldest handshake of this client, which held `held`
+  /// of them, was closed to serve a newer one. `count`: handshakes closed for this limit since that was last told, once a
+  /// minute.
+  case handshakeClosed(ReachedLimit, client: Client, held: Int, count: Int)
   /// Datagrams that were to leave through this chain or plan are dropped. Told once in 30 s for each.
   case pathFailed(Outcome, Failure)
   /// The client of a UDP association, with this control connection, sends from another port after a pause.

@@ -1,9 +1,10 @@
 import Addresses
+import Settings
 
 /// A connection whose request has not been read yet.
 protocol Handshaking: AnyObject, Sendable {
-  /// Ends the connection, since its place is another client's now. Called on any thread.
-  func giveUpHandshake()
+  /// Ends the connection, since a newer one has its place, for this limit. Called on any thread.
+  func giveUpHandshake(for limit: Limit)
 }
 
 /// The handshakes under way: which is the oldest of each client, and which client has most. Each call takes constant time,
@@ -20,8 +21,8 @@ struct Handshakes {
   private struct Place {
     let holder: Int
     var connection: (any Handshaking)?
-    /// It was taken away, and waits to be ended.
-    var isLost = false
+    /// It was taken away for this limit, and waits to be ended.
+    var lost: Limit?
   }
 
   /// The first and last of a list whose elements are linked by `Links`.
@@ -36,7 +37,18 @@ struct Handshakes {
   private var byCount: [Queue] = [Queue()]
 
   /// How many handshakes the client with most of them has.
-  private(set) var most = 0
+  private var most = 0
+
+  /// A handshake that has lost its place.
+  struct Taken {
+    let client: Client
+    /// How many the client had.
+    let count: Int
+    /// `nil` while it is not known yet, which `attach` will tell it.
+    let connection: (any Handshaking)?
+    /// It was the only one of that client, which is not known any more.
+    let isLast: Bool
+  }
 
   var isEmpty: Bool { places.isEmpty && holders.isEmpty }
 
@@ -53,37 +65,42 @@ struct Handshakes {
     return place
   }
 
-  /// Says which connection it is; false when its place was taken away meanwhile.
-  mutating func attach(_ connection: any Handshaking, to place: Int) -> Bool {
-    guard !places[place].isLost else { return false }
+  /// Says which connection it is.
+  ///
+  /// - Returns: the limit for which its place was taken away meanwhile.
+  mutating func attach(_ connection: any Handshaking, to place: Int) -> Limit? {
+    if let limit = places[place].lost { return limit }
     places[place].connection = connection
-    return true
+    return nil
   }
 
   /// - Returns: false when its place had been taken away, and was counted out then.
   mutating func end(_ place: Int, _ holder: inout Int?) -> Bool {
-    let isLost = places[place].isLost
+    let isLost = places[place].lost != nil
     if !isLost { unlink(place, &holder) }
     places.remove(place)
     return !isLost
   }
 
   /// Takes its place away from the oldest handshake of the client that has most of them. One has to be under way.
-  ///
-  /// - Returns: with `isLast`, it was the only one of that client, which is not known any more.
-  mutating func takeFromBiggest() -> (
-    client: Client, count: Int, connection: (any Handshaking)?, isLast: Bool
-  ) {
+  mutating func takeFromBiggest(for limit: Limit) -> Taken {
     // `most` is above 0 while a handshake is under way, and then it is the number of at least one holder.
-    guard let index = byCount[most].first, let place = holders[index].places.first else {
-      preconditionFailure("a handshake is under way")
-    }
+    guard let index = byCount[most].first else { preconditionFailure("a handshake is under way") }
+    return takeOldest(of: index, for: limit)
+  }
+
+  /// Takes its place away from the oldest handshake of one client.
+  ///
+  /// - Parameter index: what this type knows the client by.
+  mutating func takeOldest(of index: Int, for limit: Limit) -> Taken {
+    // A client is known as long as it has a handshake.
+    guard let place = holders[index].places.first else { preconditionFailure("the client has a handshake") }
     let (client, count, connection) = (holders[index].client, holders[index].count, places[place].connection)
-    places[place].isLost = true
+    places[place].lost = limit
     places[place].connection = nil
     var holder: Int? = index
     unlink(place, &holder)
-    return (client, count, connection, holder == nil)
+    return Taken(client: client, count: count, connection: connection, isLast: holder == nil)
   }
 
   private mutating func unlink(_ place: Int, _ holder: inout Int?) {

@@ -3,10 +3,11 @@ import Settings
 import Synchronization
 import Transport
 
-/// How many connections there are, over all loops, and how many were refused for want of room.
+/// How many connections and handshakes there are, over all loops, and what each limit has refused or closed.
 ///
-/// A connection holds a place from accept to its end. No client can take all places of others: those beyond the limits of
-/// a client hold neither a place among `connections` nor one among `handshakes`.
+/// A connection holds a place from accept to its end. Beyond the limits of one client it holds none among `connections`
+/// and none among `handshakes`. No connection is refused for want of a place among `handshakes`: an older handshake is
+/// closed for it.
 final class Occupancy: Sendable {
   /// What one client, or all clients, hold.
   private struct Places {
@@ -27,10 +28,9 @@ final class Occupancy: Sendable {
     var all = Places()
     var clients: [Client: Places] = [:]
     var handshakes = Handshakes()
-    var refusals = RefusalCounts()
+    var reached: [Limit: (value: Int, count: Int)] = [:]
 
-    /// The limit that has no room for another connection of a client; `nil` when all have. `handshakes` has room, too, for a
-    /// client that has fewer of them than another.
+    /// The limit that has no room for another connection of a client; `nil` when all have.
     func limitReached(by own: Places, of client: Client, _ limits: Limits) -> Limit? {
       let reached: Limit? =
         if client.isLocal, !limits.perClientIsForAll {
@@ -39,36 +39,50 @@ final class Occupancy: Sendable {
           own.connections >= limits.perClient ? .perClient : nil
         }
       if let reached { return reached }
-      if all.connections >= limits.connections { return .connections }
-      if own.handshakes >= limits[.clientHandshakes] { return .clientHandshakes }
-      if all.handshakes >= limits.handshakes, own.handshakes >= handshakes.most { return .handshakes }
-      return nil
+      return all.connections >= limits.connections ? .connections : nil
     }
 
-    mutating func refuse(_ client: Client, by refusal: Limit, _ limits: Limits) -> Entry {
-      let notice = refusals.count(ReachedLimit(refusal, of: limits))
+    mutating func count(_ reached: ReachedLimit) {
+      self.reached[reached.limit] = (reached.value, (self.reached[reached.limit]?.count ?? 0) + 1)
+    }
+
+    mutating func refuse(_ client: Client, by refusal: ReachedLimit, _ limits: Limits) -> Entry {
+      count(refusal)
       let most = Occupancy.refusals(in: limits)
       var own = clients[client] ?? Places()
       // A refusal in words takes the place of a handshake, in numbers of its own.
-      guard refusal.isHeard, own.refusals < most.ofOne, all.refusals < most.ofAll else {
-        return Entry(admission: .turnedAway, notice: notice)
+      guard own.refusals < most.ofOne, all.refusals < most.ofAll else {
+        return Entry(admission: .turnedAway, refusal: refusal)
       }
       own.refusals += 1
       all.refusals += 1
       clients[client] = own
       let place = Place(client: client, refusal: refusal, handshake: nil)
-      return Entry(admission: .admitted(place), notice: notice)
+      return Entry(admission: .admitted(place), refusal: refusal)
     }
 
-    /// Takes its place away from a handshake. One has to be under way.
-    mutating func displace() -> Displaced {
-      let taken = handshakes.takeFromBiggest()
-      var own = clients[taken.client] ?? Places()
-      own.handshakes -= 1
+    /// Makes room for one more handshake of a client: the oldest loses its place. It is the client's own where the client
+    /// has its share, and otherwise the oldest of the client that has most.
+    mutating func makeRoom(for own: Places, _ limits: Limits) -> Displaced? {
+      let limit: Limit
+      let taken: Handshakes.Taken
+      if let holder = own.holder, own.handshakes >= limits[.clientHandshakes] {
+        limit = .clientHandshakes
+        taken = handshakes.takeOldest(of: holder, for: limit)
+      } else if all.handshakes >= limits.handshakes {
+        limit = .handshakes
+        taken = handshakes.takeFromBiggest(for: limit)
+      } else {
+        return nil
+      }
+      let reached = ReachedLimit(limit, of: limits)
+      count(reached)
+      var loser = clients[taken.client] ?? Places()
+      loser.handshakes -= 1
       all.handshakes -= 1
-      if taken.isLast { own.holder = nil }
-      clients[taken.client] = own.isEmpty ? nil : own
-      return Displaced(connection: taken.connection, client: taken.client, count: taken.count)
+      if taken.isLast { loser.holder = nil }
+      clients[taken.client] = loser.isEmpty ? nil : loser
+      return Displaced(reached: reached, connection: taken.connection, client: taken.client, held: taken.count)
     }
   }
 
@@ -78,7 +92,7 @@ final class Occupancy: Sendable {
   struct Place {
     let client: Client
     /// Why the request is refused, once it was heard; `nil`: it is served.
-    let refusal: Limit?
+    let refusal: ReachedLimit?
     /// What `Handshakes` knows its handshake by.
     fileprivate let handshake: Int?
     fileprivate(set) var isHandshaking = true
@@ -94,19 +108,21 @@ final class Occupancy: Sendable {
   /// What comes of a connection that was accepted.
   struct Entry {
     let admission: Admission
-    /// What is to be told of a limit, if it is time for that.
-    var notice: RefusalCounts.Notice?
+    /// The limit that refuses it.
+    var refusal: ReachedLimit?
     /// A handshake whose place it has taken.
     var displaced: Displaced?
   }
 
-  /// A handshake that has lost its place to a client with fewer of them.
+  /// A handshake that has lost its place to a newer one.
   struct Displaced {
+    /// For which limit.
+    let reached: ReachedLimit
     /// To be ended; `nil` while it is not known yet, which `attach` will tell it.
     let connection: (any Handshaking)?
     /// Whose it is, and how many that client had.
     let client: Client
-    let count: Int
+    let held: Int
   }
 
   /// How many connections of one client are heard only to be refused; beyond that they are closed unheard.
@@ -115,20 +131,12 @@ final class Occupancy: Sendable {
   }
 
   /// Counts a connection and its handshake, unless it is turned away; one that is admitted must `leave`.
-  ///
-  /// When all places for handshakes are taken, a client with fewer of them than another takes the oldest of the client that
-  /// has most.
   func enter(_ client: Client, limits: Limits) -> Entry {
     counts.withLock { counts in
       if let refusal = counts.limitReached(by: counts.clients[client] ?? Places(), of: client, limits) {
-        return counts.refuse(client, by: refusal, limits)
+        return counts.refuse(client, by: ReachedLimit(refusal, of: limits), limits)
       }
-      var displaced: Displaced?
-      var notice: RefusalCounts.Notice?
-      if counts.all.handshakes >= limits.handshakes {
-        displaced = counts.displace()
-        notice = counts.refusals.count(ReachedLimit(.handshakes, of: limits))
-      }
+      let displaced = counts.makeRoom(for: counts.clients[client] ?? Places(), limits)
       var own = counts.clients[client] ?? Places()
       own.connections += 1
       own.handshakes += 1
@@ -137,13 +145,15 @@ final class Occupancy: Sendable {
       let handshake = counts.handshakes.begin(of: client, &own.holder)
       counts.clients[client] = own
       let place = Place(client: client, refusal: nil, handshake: handshake)
-      return Entry(admission: .admitted(place), notice: notice, displaced: displaced)
+      return Entry(admission: .admitted(place), displaced: displaced)
     }
   }
 
-  /// Says whose handshake it is that has this place; false when it has lost it already.
-  func attach(_ connection: any Handshaking, to place: Place) -> Bool {
-    guard let handshake = place.handshake else { return true }
+  /// Says which connection has this place.
+  ///
+  /// - Returns: the limit for which it has lost the place already.
+  func attach(_ connection: any Handshaking, to place: Place) -> Limit? {
+    guard let handshake = place.handshake else { return nil }
     return counts.withLock { $0.handshakes.attach(connection, to: handshake) }
   }
 
@@ -202,20 +212,14 @@ final class Occupancy: Sendable {
     }
   }
 
-  /// How often each limit has refused something since the start, and its value at that time.
-  var refused: [Limit: (value: Int, count: Int)] { counts.withLock { $0.refusals.totals } }
+  /// How often each limit has refused or closed something since the start, and its value at that time.
+  var reached: [Limit: (value: Int, count: Int)] { counts.withLock { $0.reached } }
 
   /// Nobody holds a place, and nothing is kept of those who did.
   var isEmpty: Bool { counts.withLock { $0.all.isEmpty && $0.clients.isEmpty } }
 
-  /// Counts a refusal by a limit, and returns what is to be told of it.
-  func countRefusal(by reached: ReachedLimit) -> RefusalCounts.Notice? {
-    counts.withLock { $0.refusals.count(reached) }
+  /// Counts a refusal by a limit.
+  func count(_ reached: ReachedLimit) {
+    counts.withLock { $0.count(reached) }
   }
-}
-
-extension Limit {
-  /// Whether a connection that it refuses is heard first, and told so. Where handshakes are too many there is no room to
-  /// hear one more.
-  fileprivate var isHeard: Bool { self != .handshakes && self != .clientHandshakes }
 }

@@ -1,4 +1,5 @@
 import Addresses
+import Settings
 import Transport
 
 /// What a client or a peer can repeat without end: the log is told at the first time, and then once a minute of how often
@@ -9,13 +10,14 @@ struct Repetitions {
     case refusedLogin(Client?)
     case movedPort(Client?)
     case turnedAway(Errno)
+    case limit(Limit)
 
     /// What it is counted as when there is no room for another client.
     fileprivate var ofAll: Kind {
       switch self {
       case .refusedLogin: .refusedLogin(nil)
       case .movedPort: .movedPort(nil)
-      case .turnedAway: self
+      case .turnedAway, .limit: self
       }
     }
   }

@@ -31,7 +31,7 @@ extension Server {
     .sorted { $0.hops.lexicographicallyPrecedes($1.hops) }
     let now = Deadline.now
     let standings = health.standings
-    let refused = occupancy.refused
+    let reached = occupancy.reached
     return Status(
       uptime: now.since(started), tableAge: now.since(running.loaded), isDraining: isDraining,
       listeners: zip(configuration.listeners, running.places).map { listener, place in
@@ -42,9 +42,9 @@ extension Server {
       },
       sessions: Status.Sessions(census),
       limits: Limit.allCases.compactMap { limit in
-        let value = limit.isForeign ? refused[limit]?.value : configuration.limits[limit]
+        let value = limit.isForeign ? reached[limit]?.value : configuration.limits[limit]
         return value.map {
-          Status.Limit(name: limit.rawValue, value: $0, refused: refused[limit]?.count ?? 0)
+          Status.Limit(name: limit.rawValue, value: $0, refused: reached[limit]?.count ?? 0)
         }
       },
       upstreams: configuration.upstreams.map { upstream in

@@ -41,7 +41,7 @@ final class Session: @unchecked Sendable {
   /// The task that hears the request, while it does.
   private var hearing: RunningTask?
   /// Its place was given to another client before the request was heard.
-  private var isDisplaced = false
+  private var displacedFor: Limit?
   /// The client is gone.
   private var isAbandoned = false
   /// Once there is one, it is to be run.
@@ -188,10 +188,10 @@ final class Session: @unchecked Sendable {
     defer { user = user ?? handshake.claimedUser }
     let request: ClientHandshake.Request
     do throws(Refusal) {
-      guard !isDisplaced else { throw displacement }
+      if let displacement { throw displacement }
       request = try await handshake.run(client)
     } catch {
-      throw isDisplaced ? displacement : error
+      throw displacement ?? error
     }
     advance(to: .dial)
     spoken = request.spoken
@@ -199,14 +199,12 @@ final class Session: @unchecked Sendable {
     user = request.user
     // A client that associates gives a hint of where it will send from, and no destination.
     destination = command == .udp ? nil : request.message.destination
-    if let limit = place.refusal {
-      throw refusal(.overLimit(ReachedLimit(limit, of: policy.limits)), .generalFailure)
-    }
+    if let reached = place.refusal { throw refusal(.overLimit(reached), .generalFailure) }
     return request
   }
 
-  private var displacement: Refusal {
-    Refusal(ending: .overLimit(ReachedLimit(.handshakes, of: policy.limits)), answer: [])
+  private var displacement: Refusal? {
+    displacedFor.map { Refusal(ending: .overLimit(ReachedLimit($0, of: policy.limits)), answer: []) }
   }
 
   /// Everything behind the request, up to the first byte that is relayed.
@@ -312,9 +310,9 @@ final class Session: @unchecked Sendable {
 }
 
 extension Session: Handshaking {
-  func giveUpHandshake() {
+  func giveUpHandshake(for limit: Limit) {
     Task(executorPreference: worker.loop) { [self] in
-      isDisplaced = true
+      displacedFor = limit
       hearing?.cancel()
     }
   }

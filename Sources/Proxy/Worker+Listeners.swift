@@ -113,11 +113,10 @@ extension Worker {
     }
     let entry = server.occupancy.enter(connection.client, limits: policy.limits)
     if let displaced = entry.displaced {
-      displaced.connection?.giveUpHandshake()
-      if let notice = entry.notice { tell(notice, of: displaced) }
-    } else if let notice = entry.notice {
-      tell(notice, of: connection.peer, at: listener.id)
+      displaced.connection?.giveUpHandshake(for: displaced.reached.limit)
+      log(displaced)
     }
+    if let refusal = entry.refusal { log(refusal, of: connection.peer, at: listener.id) }
     guard case .admitted(let seat) = entry.admission else { return connection.close() }
     let worker = listeners[place].isDealt ? nextWorker() : self
     guard worker !== self else { return take(connection, at: number, policy, seat) }
@@ -140,7 +139,7 @@ extension Worker {
   ) {
     do throws(Errno) {
       let session = try Session(connection, listener: number, policy: policy, place: seat, worker: self)
-      if !server.occupancy.attach(session, to: seat) { session.giveUpHandshake() }
+      if let limit = server.occupancy.attach(session, to: seat) { session.giveUpHandshake(for: limit) }
       sessions += 1
       accepted.append(session)
     } catch {
@@ -157,21 +156,24 @@ extension Worker {
 
   /// Counts what a limit has refused, and tells the log if it is time for that.
   func tell(_ reached: ReachedLimit, of client: SocketAddress?, at listener: ListenerID) {
-    guard let notice = server.occupancy.countRefusal(by: reached) else { return }
-    tell(notice, of: client, at: listener)
+    server.occupancy.count(reached)
+    log(reached, of: client, at: listener)
   }
 
-  private func tell(_ notice: RefusalCounts.Notice, of displaced: Occupancy.Displaced) {
-    server.sink.record(
-      .handshakeDisplaced(
-        notice.reached, client: displaced.client, held: displaced.count, count: notice.count))
+  private func log(_ reached: ReachedLimit, of client: SocketAddress?, at listener: ListenerID) {
+    let client = client?.address.description ?? "unix"
+    let notice = { @Sendable count in
+      Notice.limitReached(reached, client: client, listener: listener.address, count: count)
+    }
+    if isNews(.limit(reached.limit), notice: notice) { server.sink.record(notice(1)) }
   }
 
-  private func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: ListenerID) {
-    server.sink.record(
-      .limitReached(
-        notice.reached, client: client?.address.description ?? "unix", listener: listener.address,
-        count: notice.count))
+  private func log(_ displaced: Occupancy.Displaced) {
+    let (reached, client, held) = (displaced.reached, displaced.client, displaced.held)
+    let notice = { @Sendable count in
+      Notice.handshakeClosed(reached, client: client, held: held, count: count)
+    }
+    if isNews(.limit(reached.limit), notice: notice) { server.sink.record(notice(1)) }
   }
 }
 

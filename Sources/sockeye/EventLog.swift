@@ -41,11 +41,12 @@ struct EventLog: EventSink {
         .warning,
         "limit reached: \(reached): \(refused), the last of \(client) at \(listener)"
           + " (more are counted in 'status', and told once a minute)")
-    case .handshakeDisplaced(let reached, let client, let held, let count):
+    case .handshakeClosed(let reached, let client, let held, let count):
+      let closed = count == 1 ? "a handshake was closed" : "\(count) handshakes were closed"
       say(
         .warning,
-        "limit reached: \(reached): \(client), which held \(held) of them, lost its oldest handshake to another client"
-          + " (\(count) since it was last told; more are counted in 'status', and told once a minute)")
+        "limit reached: \(reached): \(closed) for newer ones, the last the oldest of \(held) of \(client)"
+          + " (more are counted in 'status', and told once a minute)")
     case .pathFailed(let outcome, let failure):
       write(
         .warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure, outcome.chain))])

@@ -96,36 +96,41 @@ struct LimitsTests {
         + "limits: {handshakes: 1}\ntimeouts: {handshake: 600s}\ndefault: direct\n")
     let tunnels = try (0..<5).map { _ in try tunnel(sockeye, to: target.address) }
     let first = try greeted(at: sockeye.userAddress)
-    // The other client has none yet, and takes the place of the first.
     let second = try greeted(at: sockeye.address)
     #expect(try first.receiveToEnd().bytes == [])
     try sockeye.process.line(
       containing:
-        "limit reached: handshakes 1: user \(geteuid()), which held 1 of them, lost its oldest handshake")
-    #expect(try Socket(to: sockeye.address).receiveToEnd().bytes == [])
-    withExtendedLifetime((tunnels, second)) {}
+        "limit reached: handshakes 1: a handshake was closed for newer ones, the last the oldest of 1 of user \(geteuid())"
+    )
+    _ = try tunnel(sockeye, to: target.address)
+    #expect(try second.receiveToEnd().bytes == [])
+    withExtendedLifetime(tunnels) {}
   }
 
-  @Test func `one client has no more than a quarter of the handshakes`() throws {
+  @Test func `a client with a quarter of the handshakes is served, and loses its oldest`() throws {
     let target = try Server.silent()
     let directory = try TemporaryDirectory()
     let sockeye = try Sockeye(
       Sockeye.listen(directory)
         + "limits: {handshakes: 8}\ntimeouts: {handshake: 600s}\ndefault: direct\n")
-    let silent = try (0..<2).map { _ in try greeted(at: sockeye.address) }
-    for number in 2..<5 {
-      #expect(try Socket(to: sockeye.address, from: "127.0.0.\(number)").receiveToEnd().bytes == [])
+    let other = try greeted(at: sockeye.userAddress)
+    var silent = try (1..<6).map { try greeted(at: sockeye.address, from: "127.0.0.\($0)") }
+    for client in silent[..<3] { #expect(try client.receiveToEnd().bytes == []) }
+    silent.removeFirst(3)
+    for client in silent + [other] {
+      try client.send(SOCKS.connect(to: target.address))
+      #expect(try client.receiveReply().code == 0)
     }
-    _ = try tunnel(sockeye, to: target.address, at: sockeye.userAddress)
     try sockeye.process.line(
-      containing: "limit reached: client_handshakes 2: a connection was refused, the last of 127.0.0.2 at ")
+      containing:
+        "limit reached: client_handshakes 2: a handshake was closed for newer ones, the last the oldest of 2 of loopback"
+    )
     #expect(sockeye.log.filter { $0.contains("limit reached") }.count == 1, "\(sockeye.log)")
-    withExtendedLifetime(silent) {}
   }
 
   /// A handshake that goes on.
-  private func greeted(at listener: String) throws -> Socket {
-    let client = try Socket(to: listener)
+  private func greeted(at listener: String, from source: String? = nil) throws -> Socket {
+    let client = try Socket(to: listener, from: source)
     try client.send(SOCKS.noAuthentication)
     #expect(try client.receive(exactly: 2) == [5, 0])
     return client
@@ -141,7 +146,7 @@ struct LimitsTests {
     let sockeye = controlled.sockeye
     let open = try tunnel(sockeye, to: target.address)
     let before = try sockeye.process.openDescriptors
-    // The addresses of this machine are one client, which takes its quarter of the handshakes.
+    // The addresses of this machine are one client, which has its quarter of the handshakes.
     let silent = try (0..<10_000).map { try Socket(to: sockeye.address, from: "127.0.1.\($0 % 3 + 1)") }
 
     for _ in 0..<100 {
@@ -150,6 +155,8 @@ struct LimitsTests {
       let another = try tunnel(sockeye, to: target.address, at: sockeye.userAddress)
       try another.send(4)
       #expect(try another.receive(exactly: 1) == [4])
+      // Programs of this machine are the same client as the flood, and are served too.
+      _ = try tunnel(sockeye, to: target.address)
     }
     for client in silent {
       let (bytes, _) = try client.receiveToEnd()
@@ -160,7 +167,8 @@ struct LimitsTests {
       try sockeye.process.openDescriptors <= before + 2
     }
     _ = try tunnel(sockeye, to: target.address)
-    #expect(try controlled.refusals("client_handshakes") == 10_000 - 256)
+    // A slow machine may take longer for so many connections than the first handshakes last.
+    #expect((9_000...10_000).contains(try controlled.refusals("client_handshakes")))
     let lines = sockeye.log.filter { $0.contains("limit reached") }
     #expect((1...10).contains(lines.count), "one a minute: \(lines)")
   }

@@ -10,7 +10,7 @@ struct HandshakesTests {
   private final class Connection: Handshaking {
     let name: Int
     init(_ name: Int) { self.name = name }
-    func giveUpHandshake() {}
+    func giveUpHandshake(for limit: Limit) {}
   }
 
   private static let clients = (0..<6).map { Client(at: .v4(0xc000_0200 + $0)) }
@@ -36,8 +36,8 @@ struct HandshakesTests {
         let client = Self.clients[Int.random(in: 0..<Self.clients.count, using: &random)]
         var place = 0
         change(client) { place = handshakes.begin(of: client, &$0) }
-        let isAttached = handshakes.attach(Connection(name), to: place)
-        #expect(isAttached)
+        let lost = handshakes.attach(Connection(name), to: place)
+        #expect(lost == nil)
         known.append((client, place, name))
       case 5..<8 where !known.isEmpty:
         let (client, place, _) = known.remove(at: Int.random(in: known.indices, using: &random))
@@ -46,13 +46,18 @@ struct HandshakesTests {
         #expect(isCounted)
       case 8 where !lost.isEmpty:
         let (client, place) = lost.removeLast()
-        let isAttached = handshakes.attach(Connection(name), to: place)
-        #expect(!isAttached)
+        let limit = handshakes.attach(Connection(name), to: place)
+        #expect(limit == .handshakes || limit == .clientHandshakes)
         var isCounted = true
         change(client) { isCounted = handshakes.end(place, &$0) }
         #expect(!isCounted)
       case _ where !known.isEmpty:
-        let taken = handshakes.takeFromBiggest()
+        let isOfBiggest = Bool.random(using: &random)
+        let holder = try #require(holders[known[Int.random(in: known.indices, using: &random)].client])
+        let taken =
+          isOfBiggest
+          ? handshakes.takeFromBiggest(for: .handshakes)
+          : handshakes.takeOldest(of: holder, for: .clientHandshakes)
         let oldest = known.firstIndex { $0.client == taken.client }
         let index = try #require(oldest)
         #expect(taken.count == known.count { $0.client == taken.client })
@@ -62,10 +67,9 @@ struct HandshakesTests {
         if taken.isLast { holders[taken.client] = nil }
         lost.append((victim.client, victim.place))
         let counts = Self.clients.map { client in known.count { $0.client == client } }
-        #expect(taken.count > counts.max() ?? 0 || taken.count == counts.max())
+        #expect(!isOfBiggest || taken.count >= counts.max() ?? 0)
       default: break
       }
-      #expect(handshakes.most == Self.clients.map { client in known.count { $0.client == client } }.max())
     }
     for (client, place, _) in known { change(client) { _ = handshakes.end(place, &$0) } }
     for (client, place) in lost { change(client) { _ = handshakes.end(place, &$0) } }
@@ -81,7 +85,7 @@ struct HandshakesTests {
     for number in 0..<1024 {
       let entry = occupancy.enter(holders[number % 4], limits: limits)
       guard case .admitted(let place) = entry.admission else { continue }
-      #expect(occupancy.attach(Connection(number), to: place))
+      #expect(occupancy.attach(Connection(number), to: place) == nil)
       places.append(place)
     }
     #expect(places.count == 1024)
@@ -95,18 +99,20 @@ struct HandshakesTests {
       }
       places.append(place)
       displaced.append(try #require((loser.connection as? Connection)?.name))
-      #expect(holders.contains(loser.client) && (246...256).contains(loser.count))
+      #expect(holders.contains(loser.client) && (246...256).contains(loser.held))
     }
     #expect(displaced.sorted() == Array(0..<40))
     // They were admitted in this order, and end now.
     for place in places[..<40] { occupancy.leave(place) }
     places.removeFirst(40)
-    // They themselves gain nothing by that.
+    // They themselves take only from one another by that.
     let again = occupancy.enter(holders[0], limits: limits)
-    guard case .turnedAway = again.admission else {
-      Issue.record("admitted, and \(String(describing: again.displaced)) was displaced")
+    #expect(again.displaced.map { holders.contains($0.client) } == true)
+    guard case .admitted(let last) = again.admission else {
+      Issue.record("refused")
       return
     }
+    occupancy.leave(last)
     for place in places { occupancy.leave(place) }
     #expect(occupancy.isEmpty)
   }

@@ -5,7 +5,7 @@ import Transport
 
 @testable import Proxy
 
-/// What each limit refuses, and when the log is told of it.
+/// What each limit refuses or closes.
 struct OccupancyTests {
   private func client(_ text: String) throws -> Client { Client(at: try #require(IPAddress(text))) }
 
@@ -16,7 +16,7 @@ struct OccupancyTests {
       guard case .admitted(var place) = occupancy.enter(client, limits: limits).admission else {
         return (count, nil)
       }
-      if let refusal = place.refusal { return (count, refusal) }
+      if let refusal = place.refusal { return (count, refusal.limit) }
       occupancy.endHandshake(&place)
     }
     return (0, nil)
@@ -32,19 +32,19 @@ struct OccupancyTests {
   }
 
   @Test
-  func `silent connections of one client leave all handshakes but its quarter, and all of it comes back`()
-    throws
-  {
+  func `a client with a quarter of the handshakes loses its oldest, and no other client loses one`() throws {
     let occupancy = Occupancy()
     let limits = Limits()
     var places: [Occupancy.Place] = []
     // However many addresses of loopback it comes from.
     for number in 0..<2000 {
       let address = number % 10 == 0 ? "::1" : "127.0.0.\(number % 250)"
-      let admission = occupancy.enter(try client(address), limits: limits).admission
-      if case .admitted(let place) = admission { places.append(place) }
+      let entry = occupancy.enter(try client(address), limits: limits)
+      #expect(entry.displaced?.client == (number < 256 ? nil : .loopback))
+      #expect(entry.displaced.map(\.reached) == (number < 256 ? nil : ReachedLimit(.clientHandshakes, value: 256)))
+      if case .admitted(let place) = entry.admission { places.append(place) }
     }
-    #expect(places.count == 256)
+    #expect(places.count == 2000)
     var others: [Occupancy.Place] = []
     for number in 0..<1000 {
       let admission = occupancy.enter(try client("192.0.2.\(number % 250)"), limits: limits).admission
@@ -54,6 +54,8 @@ struct OccupancyTests {
     #expect(others.count == 1000)
     for place in places + others { occupancy.leave(place) }
     #expect(occupancy.isEmpty)
+    // Those of loopback in its quarter, and 232 for the 1,000, of which 768 places were free.
+    #expect(occupancy.reached.mapValues(\.count) == [.clientHandshakes: 1744, .handshakes: 232])
   }
 
   @Test func `a client that has ended counts no longer, until it has as many of these as connections`() throws
@@ -79,17 +81,5 @@ struct OccupancyTests {
     }
     for place in places { occupancy.leave(place) }
     #expect(occupancy.isEmpty)
-  }
-
-  @Test func `the log is told once a minute, with the number since`() {
-    var counts = RefusalCounts()
-    let start = Deadline(nanoseconds: 1_000_000_000_000)
-    let reached = ReachedLimit(.connections, of: Limits())
-    #expect(counts.count(reached, at: start)?.count == 1)
-    for _ in 0..<99 { #expect(counts.count(reached, at: start + .seconds(59)) == nil) }
-    #expect(counts.count(reached, at: start + .seconds(60))?.count == 100)
-    #expect(counts.count(ReachedLimit(.handshakes, of: Limits()), at: start)?.count == 1)
-    #expect(counts.totals.mapValues(\.count) == [.connections: 101, .handshakes: 1])
-    #expect(counts.totals.mapValues(\.value) == [.connections: 20_000, .handshakes: 1024])
   }
 }
