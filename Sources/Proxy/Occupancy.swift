@@ -82,7 +82,8 @@ final class Occupancy: Sendable {
       all.handshakes -= 1
       if taken.isLast { loser.holder = nil }
       clients[taken.client] = loser.isEmpty ? nil : loser
-      return Displaced(reached: reached, connection: taken.connection, client: taken.client, held: taken.count)
+      return Displaced(
+        reached: reached, connection: taken.connection, client: taken.client, held: taken.count)
     }
   }
 

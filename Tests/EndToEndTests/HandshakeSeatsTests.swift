@@ -51,7 +51,9 @@ struct HandshakeSeatsTests {
     #expect(exit.output == ["1024", "{2}", "True True"], "\(exit)")
     let line = try sockeye.process.line(containing: "limit reached: handshakes 1024: ")
     #expect(
-      line.contains(#/: a handshake was closed for newer ones, the last the oldest of 256 of 2001:db8:(0:[1-3])?:(:)?\/64 /#),
+      line.contains(
+        #/: a handshake was closed for newer ones, the last the oldest of 256 of 2001:db8:(0:[1-3])?:(:)?\/64 /#
+      ),
       "\(line)")
     #expect(!sockeye.log.contains { $0.contains("2001:db8:0:4:") && $0.contains("limit reached") })
   }

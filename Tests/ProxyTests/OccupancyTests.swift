@@ -41,7 +41,8 @@ struct OccupancyTests {
       let address = number % 10 == 0 ? "::1" : "127.0.0.\(number % 250)"
       let entry = occupancy.enter(try client(address), limits: limits)
       #expect(entry.displaced?.client == (number < 256 ? nil : .loopback))
-      #expect(entry.displaced.map(\.reached) == (number < 256 ? nil : ReachedLimit(.clientHandshakes, value: 256)))
+      #expect(
+        entry.displaced.map(\.reached) == (number < 256 ? nil : ReachedLimit(.clientHandshakes, value: 256)))
       if case .admitted(let place) = entry.admission { places.append(place) }
     }
     #expect(places.count == 2000)
