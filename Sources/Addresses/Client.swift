@@ -37,6 +37,11 @@ package struct Client: Hashable, Sendable {
     }
   }
 
+  /// As one word: each connection looks its client up.
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(bits ^ UInt64(kind.rawValue) << 56)
+  }
+
   package init(at address: SocketAddress) {
     self.init(at: address.address, scope: address.scope)
   }

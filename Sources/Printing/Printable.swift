@@ -19,16 +19,22 @@ extension StringProtocol {
 
   /// The text as the value in `key=value`: bare if that is unambiguous, else a JSON string.
   package var logValue: String {
-    let isBare =
-      !isEmpty
-      && unicodeScalars.allSatisfy {
-        $0.isPrintable && !$0.properties.isWhitespace && $0 != "\"" && $0 != "\\" && $0 != "="
-      }
+    let isBare = !isEmpty && unicodeScalars.allSatisfy(\.isBare)
     return isBare ? String(self) : JSON.string(String(self)).description
   }
 }
 
 extension Unicode.Scalar {
+  /// Whether it can stand in a value without quotes.
+  fileprivate var isBare: Bool {
+    switch self {
+    case " ", "\"", "\\", "=": false
+    // Each line of the log has some 200 of these: nothing is looked up for them.
+    case "!"..."~": true
+    default: isPrintable && !properties.isWhitespace
+    }
+  }
+
   /// Whether a terminal shows it, and does nothing else: what is not is escaped in text and in JSON.
   var isPrintable: Bool {
     if value < 0x7f { return value >= 0x20 }

@@ -38,8 +38,8 @@ struct DialCounts {
         return ReachedLimit(.clientDials, value: share)
       }
     }
-    if let count = current[client] {
-      current[client] = count + 1
+    if let index = current.index(forKey: client) {
+      current.values[index] += 1
     } else if current.count < Self.mostClients {
       current[client] = 1
     }

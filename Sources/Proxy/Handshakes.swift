@@ -36,6 +36,8 @@ struct Handshakes {
   /// Clients by their number of handshakes; those that have had it for longest first.
   private var byCount: [Queue] = [Queue()]
 
+  /// How many there are, of those that have a place.
+  private(set) var count = 0
   /// How many handshakes the client with most of them has.
   private var most = 0
 
@@ -46,15 +48,13 @@ struct Handshakes {
     let count: Int
     /// `nil` while it is not known yet, which `attach` will tell it.
     let connection: (any Handshaking)?
-    /// It was the only one of that client, which is not known any more.
-    let isLast: Bool
   }
 
   var isEmpty: Bool { places.isEmpty && holders.isEmpty }
 
   // MARK: Beginning and ending
 
-  /// - Parameter holder: what this type knows the client by; `nil` for a client that has no handshake.
+  /// - Parameter holder: what this type knows the client by, until `forget`; `nil` for a client that it does not know.
   /// - Returns: what it knows the handshake by.
   mutating func begin(of client: Client, _ holder: inout Int?) -> Int {
     let index = holder ?? holders.add(Holder(client: client))
@@ -74,13 +74,17 @@ struct Handshakes {
     return nil
   }
 
-  /// - Returns: false when its place had been taken away, and was counted out then.
-  mutating func end(_ place: Int, _ holder: inout Int?) -> Bool {
-    let isLost = places[place].lost != nil
-    if !isLost { unlink(place, &holder) }
+  /// Ends one, also when its place had been taken away.
+  mutating func end(_ place: Int) {
+    if places[place].lost == nil { unlink(place) }
     places.remove(place)
-    return !isLost
   }
+
+  /// How many a client has that this type knows.
+  func count(of holder: Int) -> Int { holders[holder].count }
+
+  /// Forgets a client, all of whose handshakes have ended.
+  mutating func forget(_ holder: Int) { holders.remove(holder) }
 
   /// Takes its place away from the oldest handshake of the client that has most of them. One has to be under way.
   mutating func takeFromBiggest(for limit: Limit) -> Taken {
@@ -89,31 +93,26 @@ struct Handshakes {
     return takeOldest(of: index, for: limit)
   }
 
-  /// Takes its place away from the oldest handshake of one client.
+  /// Takes its place away from the oldest handshake of one client, which has to have one.
   ///
   /// - Parameter index: what this type knows the client by.
   mutating func takeOldest(of index: Int, for limit: Limit) -> Taken {
-    // A client is known as long as it has a handshake.
     guard let place = holders[index].places.first else { preconditionFailure("the client has a handshake") }
     let (client, count, connection) = (holders[index].client, holders[index].count, places[place].connection)
     places[place].lost = limit
     places[place].connection = nil
-    var holder: Int? = index
-    unlink(place, &holder)
-    return Taken(client: client, count: count, connection: connection, isLast: holder == nil)
+    unlink(place)
+    return Taken(client: client, count: count, connection: connection)
   }
 
-  private mutating func unlink(_ place: Int, _ holder: inout Int?) {
+  private mutating func unlink(_ place: Int) {
     let index = places[place].holder
     places.unlink(place, from: &holders[index].places)
     count(index, by: -1)
-    if holders[index].count == 0 {
-      holders.remove(index)
-      holder = nil
-    }
   }
 
   private mutating func count(_ holder: Int, by step: Int) {
+    count += step
     let old = holders[holder].count
     let new = old + step
     if old > 0 { holders.unlink(holder, from: &byCount[old]) }

@@ -12,8 +12,7 @@ final class Occupancy: Sendable {
   /// What one client, or all clients, hold.
   private struct Places {
     var connections = 0
-    var handshakes = 0
-    /// What `Handshakes` knows the client by, while it has any.
+    /// What `Handshakes` knows the client by, once it has had one.
     var holder: Int?
     /// Connections that are heard only to be refused.
     var refusals = 0
@@ -21,7 +20,7 @@ final class Occupancy: Sendable {
     /// this client.
     var ended = 0
 
-    var isEmpty: Bool { connections == 0 && handshakes == 0 && refusals == 0 && ended == 0 }
+    var isEmpty: Bool { connections == 0 && refusals == 0 && ended == 0 }
   }
 
   private struct Counts {
@@ -66,10 +65,10 @@ final class Occupancy: Sendable {
     mutating func makeRoom(for own: Places, _ limits: Limits) -> Displaced? {
       let limit: Limit
       let taken: Handshakes.Taken
-      if let holder = own.holder, own.handshakes >= limits[.clientHandshakes] {
+      if let holder = own.holder, handshakes.count(of: holder) >= limits[.clientHandshakes] {
         limit = .clientHandshakes
         taken = handshakes.takeOldest(of: holder, for: limit)
-      } else if all.handshakes >= limits.handshakes {
+      } else if handshakes.count >= limits.handshakes {
         limit = .handshakes
         taken = handshakes.takeFromBiggest(for: limit)
       } else {
@@ -77,13 +76,21 @@ final class Occupancy: Sendable {
       }
       let reached = ReachedLimit(limit, of: limits)
       count(reached)
-      var loser = clients[taken.client] ?? Places()
-      loser.handshakes -= 1
-      all.handshakes -= 1
-      if taken.isLast { loser.holder = nil }
-      clients[taken.client] = loser.isEmpty ? nil : loser
       return Displaced(
         reached: reached, connection: taken.connection, client: taken.client, held: taken.count)
+    }
+
+    /// Changes what a client holds; nothing is kept of a client that holds nothing.
+    mutating func change<Result>(_ client: Client, _ body: (inout Places, inout Places) -> Result) -> Result {
+      var own = clients[client] ?? Places()
+      let result = body(&own, &all)
+      if own.isEmpty {
+        clients[client] = nil
+        if let holder = own.holder { handshakes.forget(holder) }
+      } else {
+        clients[client] = own
+      }
+      return result
     }
   }
 
@@ -134,15 +141,13 @@ final class Occupancy: Sendable {
   /// Counts a connection and its handshake, unless it is turned away; one that is admitted must `leave`.
   func enter(_ client: Client, limits: Limits) -> Entry {
     counts.withLock { counts in
-      if let refusal = counts.limitReached(by: counts.clients[client] ?? Places(), of: client, limits) {
+      var own = counts.clients[client] ?? Places()
+      if let refusal = counts.limitReached(by: own, of: client, limits) {
         return counts.refuse(client, by: ReachedLimit(refusal, of: limits), limits)
       }
-      let displaced = counts.makeRoom(for: counts.clients[client] ?? Places(), limits)
-      var own = counts.clients[client] ?? Places()
+      let displaced = counts.makeRoom(for: own, limits)
       own.connections += 1
-      own.handshakes += 1
       counts.all.connections += 1
-      counts.all.handshakes += 1
       let handshake = counts.handshakes.begin(of: client, &own.holder)
       counts.clients[client] = own
       let place = Place(client: client, refusal: nil, handshake: handshake)
@@ -163,15 +168,7 @@ final class Occupancy: Sendable {
     guard place.isHandshaking else { return }
     place.isHandshaking = false
     guard let handshake = place.handshake else { return }
-    let client = place.client
-    counts.withLock { counts in
-      var own = counts.clients[client] ?? Places()
-      if counts.handshakes.end(handshake, &own.holder) {
-        own.handshakes -= 1
-        counts.all.handshakes -= 1
-      }
-      counts.clients[client] = own.isEmpty ? nil : own
-    }
+    counts.withLock { $0.handshakes.end(handshake) }
   }
 
   /// The client has ended its direction while its destination is dialled: the connection goes on without counting against
@@ -180,11 +177,14 @@ final class Occupancy: Sendable {
   /// - Returns: whether it may; false when the client has that many already, and the dial should end.
   func clientEnded(_ place: inout Place, limits: Limits) -> Bool {
     guard place.refusal == nil, !place.hasEnded else { return true }
-    let hasRoom = change(place.client) { own, _ in
-      guard own.ended < min(limits.perClient, limits[.localClient]) else { return false }
-      own.connections -= 1
-      own.ended += 1
-      return true
+    let client = place.client
+    let hasRoom = counts.withLock { counts in
+      counts.change(client) { own, _ in
+        guard own.ended < min(limits.perClient, limits[.localClient]) else { return false }
+        own.connections -= 1
+        own.ended += 1
+        return true
+      }
     }
     place.hasEnded = hasRoom
     return hasRoom
@@ -192,24 +192,17 @@ final class Occupancy: Sendable {
 
   func leave(_ place: consuming Place) {
     endHandshake(&place)
-    change(place.client) { [place] own, all in
-      guard place.refusal == nil else {
-        own.refusals -= 1
-        all.refusals -= 1
-        return
-      }
-      if place.hasEnded { own.ended -= 1 } else { own.connections -= 1 }
-      all.connections -= 1
-    }
-  }
-
-  private func change<Result: Sendable>(
-    _ client: Client, _ body: (inout Places, inout Places) -> Result
-  ) -> Result {
+    let (client, isRefused, hasEnded) = (place.client, place.refusal != nil, place.hasEnded)
     counts.withLock { counts in
-      var own = counts.clients[client] ?? Places()
-      defer { counts.clients[client] = own.isEmpty ? nil : own }
-      return body(&own, &counts.all)
+      counts.change(client) { own, all in
+        if isRefused {
+          own.refusals -= 1
+          all.refusals -= 1
+          return
+        }
+        if hasEnded { own.ended -= 1 } else { own.connections -= 1 }
+        all.connections -= 1
+      }
     }
   }
 
@@ -217,7 +210,7 @@ final class Occupancy: Sendable {
   var reached: [Limit: (value: Int, count: Int)] { counts.withLock { $0.reached } }
 
   /// Nobody holds a place, and nothing is kept of those who did.
-  var isEmpty: Bool { counts.withLock { $0.all.isEmpty && $0.clients.isEmpty } }
+  var isEmpty: Bool { counts.withLock { $0.all.isEmpty && $0.clients.isEmpty && $0.handshakes.isEmpty } }
 
   /// Counts a refusal by a limit.
   func count(_ reached: ReachedLimit) {

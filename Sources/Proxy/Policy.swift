@@ -10,9 +10,15 @@ final class Policy: Sendable {
   /// By the number of the listener; `nil` for one that the table has no more.
   private let entries: [Entry?]
 
-  struct Entry: Sendable {
+  /// An object, since each connection reads it several times, and a copy of it is dear.
+  final class Entry: Sendable {
     let listener: Listener
     let authenticator: Authenticator
+
+    fileprivate init(listener: Listener, authenticator: Authenticator) {
+      self.listener = listener
+      self.authenticator = authenticator
+    }
   }
 
   /// - Parameters:

@@ -36,10 +36,9 @@ final class Session: @unchecked Sendable {
   var isWarm = false
   private var ending = Event.Ending.finished
   private var stage = Census.Stage.handshake
-  /// The task that reaches what the client asked for, while it does: it is cancelled when nobody awaits that any more.
-  private var dialling: RunningTask?
-  /// The task that hears the request, while it does.
-  private var hearing: RunningTask?
+  /// The task that hears the request and reaches what the client asked for, while it does: it is cancelled when that is
+  /// awaited no more.
+  private var opening: RunningTask?
   /// Its place was given to another client before the request was heard.
   private var displacedFor: Limit?
   /// The client is gone.
@@ -92,6 +91,8 @@ final class Session: @unchecked Sendable {
   /// Hears the client and reaches what it asks for; if that fails, tells it so.
   func open() async {
     guard let client = client.take() else { return }
+    opening = RunningTask()
+    defer { opening = nil }
     let opened: Opened
     do throws(Refusal) {
       let request = try await hear(client)
@@ -176,11 +177,7 @@ final class Session: @unchecked Sendable {
   // MARK: Hearing
 
   private func hear(_ client: borrowing TCPStream) async throws(Refusal) -> ClientHandshake.Request {
-    hearing = RunningTask()
-    defer {
-      hearing = nil
-      worker.server.occupancy.endHandshake(&place)
-    }
+    defer { worker.server.occupancy.endHandshake(&place) }
     var handshake = ClientHandshake(
       listener: listener,
       newest: { [server = worker.server, listenerNumber] in server.policy[listener: listenerNumber] },
@@ -272,12 +269,8 @@ final class Session: @unchecked Sendable {
   func whileAwaited<Reached: ~Copyable>(
     by client: borrowing TCPStream, _ body: () async throws(Failure) -> Reached
   ) async throws(Refusal) -> Reached {
-    dialling = RunningTask()
     client.descriptor.watch(self)
-    defer {
-      client.descriptor.endWatch()
-      dialling = nil
-    }
+    defer { client.descriptor.endWatch() }
     do throws(Failure) {
       return try await body()
     } catch {
@@ -312,8 +305,9 @@ final class Session: @unchecked Sendable {
 extension Session: Handshaking {
   func giveUpHandshake(for limit: Limit) {
     Task(executorPreference: worker.loop) { [self] in
+      guard stage == .handshake else { return }
       displacedFor = limit
-      hearing?.cancel()
+      opening?.cancel()
     }
   }
 }
@@ -328,14 +322,15 @@ extension Session: PeerWatcher {
       return
     }
     isAbandoned = true
-    dialling?.cancel()
+    opening?.cancel()
   }
 }
 
-/// The task that made this value, to be cancelled from outside of it.
+/// The task that made this object, to be cancelled from outside of it. An object, since copies of the reference that the
+/// library makes of a task are dear.
 ///
-/// `@safe` as long as the task itself takes the value away before it ends: a session's does, on the thread that cancels.
-@safe private struct RunningTask {
+/// `@safe` as long as the task itself lets go of the object before it ends: a session's does, on the thread that cancels.
+@safe private final class RunningTask {
   private let task: UnsafeCurrentTask?
 
   init() {

@@ -22,35 +22,25 @@ struct HandshakesTests {
     var holders: [Client: Int] = [:]
     // In the order in which they began.
     var known: [(client: Client, place: Int, name: Int)] = []
-    var lost: [(client: Client, place: Int)] = []
-
-    func change(_ client: Client, _ body: (inout Int?) -> Void) {
-      var holder = holders[client]
-      body(&holder)
-      holders[client] = holder
-    }
+    var lost: [Int] = []
 
     for name in 0..<400 {
       switch Int.random(in: 0..<10, using: &random) {
       case 0..<5:
         let client = Self.clients[Int.random(in: 0..<Self.clients.count, using: &random)]
-        var place = 0
-        change(client) { place = handshakes.begin(of: client, &$0) }
+        var holder = holders[client]
+        let place = handshakes.begin(of: client, &holder)
+        holders[client] = holder
         let lost = handshakes.attach(Connection(name), to: place)
         #expect(lost == nil)
         known.append((client, place, name))
       case 5..<8 where !known.isEmpty:
-        let (client, place, _) = known.remove(at: Int.random(in: known.indices, using: &random))
-        var isCounted = false
-        change(client) { isCounted = handshakes.end(place, &$0) }
-        #expect(isCounted)
+        handshakes.end(known.remove(at: Int.random(in: known.indices, using: &random)).place)
       case 8 where !lost.isEmpty:
-        let (client, place) = lost.removeLast()
+        let place = lost.removeLast()
         let limit = handshakes.attach(Connection(name), to: place)
         #expect(limit == .handshakes || limit == .clientHandshakes)
-        var isCounted = true
-        change(client) { isCounted = handshakes.end(place, &$0) }
-        #expect(!isCounted)
+        handshakes.end(place)
       case _ where !known.isEmpty:
         let isOfBiggest = Bool.random(using: &random)
         let holder = try #require(holders[known[Int.random(in: known.indices, using: &random)].client])
@@ -63,17 +53,19 @@ struct HandshakesTests {
         #expect(taken.count == known.count { $0.client == taken.client })
         #expect((taken.connection as? Connection)?.name == known[index].name)
         let victim = known.remove(at: index)
-        #expect(taken.isLast == !known.contains { $0.client == taken.client })
-        if taken.isLast { holders[taken.client] = nil }
-        lost.append((victim.client, victim.place))
+        lost.append(victim.place)
         let counts = Self.clients.map { client in known.count { $0.client == client } }
         #expect(!isOfBiggest || taken.count >= counts.max() ?? 0)
       default: break
       }
+      #expect(handshakes.count == known.count)
+      for (client, holder) in holders {
+        #expect(handshakes.count(of: holder) == known.count { $0.client == client })
+      }
     }
-    for (client, place, _) in known { change(client) { _ = handshakes.end(place, &$0) } }
-    for (client, place) in lost { change(client) { _ = handshakes.end(place, &$0) } }
-    #expect(handshakes.isEmpty && holders.isEmpty)
+    for place in known.map(\.place) + lost { handshakes.end(place) }
+    for holder in holders.values { handshakes.forget(holder) }
+    #expect(handshakes.isEmpty)
   }
 
   /// Four networks of 64 bits belong to one line; each has its quarter.
