@@ -233,7 +233,8 @@ extension Dialer {
     }
   }
 
-  /// When a hop says that it cannot, it is the next one that is not reached.
+  /// When a hop says that it cannot, or nothing, it is the next one that is not reached. `Failure.blame` says whether that is
+  /// its own failure.
   private func hear(
     _ hop: Hop, openingTheWayTo next: Hop, _ reached: inout ReachedHop, until deadline: Deadline
   ) async throws(Failure) {

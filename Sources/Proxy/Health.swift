@@ -56,9 +56,9 @@ package final class Health: Sendable {
   ///   - blame: whose the failure is.
   ///   - request: what was dialled, and for whom.
   ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
-  /// - Returns: a trial that is to be made now.
+  /// - Returns: a trial that is to be made now, until `end`.
   func note(
-    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, for request: Request,
+    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, by plan: Plan, for request: Request,
     _ purpose: Journey.Purpose, latencies: [Double?]
   ) -> WayTrial? {
     state.withLock { state in
@@ -72,16 +72,22 @@ package final class Health: Sendable {
         }
       }
       guard let failure else {
-        guard case .client = purpose else { return nil }
-        return state.standings.takeTrial(passing: chain, at: now)
+        state.standings.notePassage(of: chain)
+        return nil
       }
+      guard let next = failure.unopened, blame == .suspect else { return nil }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
-      if let failed = failure.place.hopIndex, failure.isUnopened, blame == .suspect,
-        !failure.hasRequestUnderway, !chain.hops[...failed].contains(where: \.isIsolated)
+      if state.standings[chain.hops[next]].failures > 0, !failure.hasRequestUnderway,
+        !chain.hops[..<next].contains(where: \.isIsolated)
       {
-        state.standings.noteUnopened(chain.hops[...(failed + 1)], at: now, jitter: .random(in: 0..<1))
+        // What is down stays down until it is reached.
+        state.standings.update(chain.hops[next]) { $0.fail(at: now, jitter: .random(in: 0..<1)) }
+        return nil
       }
-      return nil
+      guard case .client = purpose else { return nil }
+      var generator = SystemRandomNumberGenerator()
+      return state.standings.beginTrial(
+        of: chain.hops[...next], by: plan, for: request, at: now, using: &generator)
     }
   }
 
@@ -119,6 +125,7 @@ package final class Health: Sendable {
           standing.show(index < chain.hops.count - 1 ? .answer : .admission)
         }
       }
+      state.standings.notePassage(of: chain)
     }
   }
 
@@ -132,11 +139,13 @@ package final class Health: Sendable {
     state.withLock { $0.standings.end(trials) }
   }
 
-  /// Notes that a trial found the last hop of its unopened way down.
-  func noteFailure(of trial: WayTrial) {
-    guard let hop = trial.unopened.last else { return }
+  /// Ends a trial.
+  ///
+  /// - Parameter hasFailed: whether its way was never opened.
+  func end(_ trial: WayTrial, hasFailed: Bool) {
     state.withLock { state in
-      state.standings.update(hop) { $0.fail(at: Deadline.now.nanoseconds, jitter: .random(in: 0..<1)) }
+      state.standings.end(
+        trial, hasFailed: hasFailed, at: Deadline.now.nanoseconds, jitter: .random(in: 0..<1))
     }
   }
 

@@ -173,10 +173,10 @@ package final class Journey: @unchecked Sendable {
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
     note(failure, as: blame, of: chain)
-    let failed = failure.place.hopIndex ?? chain.hops.count - 1
-    if blame == .suspect { checkEarly(chain, at: failure.isUnopened ? failed + 1 : failed) }
+    let failed = failure.culprit ?? chain.hops.count - 1
+    if blame == .suspect { checkEarly(chain, at: failed) }
     if failure.isUnopened {
-      detours.addUnopened(chain.hops.prefix(failed + 2))
+      detours.addUnopened(chain.hops.prefix(failed + 1))
     } else {
       detours.add(
         chain.hops.prefix(failed + 1), isOut: blame == .hop || failure.isLackOfUDP, isDown: blame == .hop)
@@ -196,7 +196,8 @@ package final class Journey: @unchecked Sendable {
   }
 
   private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
-    let trial = health.note(failure, as: blame, of: chain, for: request, purpose, latencies: latencies)
+    let trial = health.note(
+      failure, as: blame, of: chain, by: plan, for: request, purpose, latencies: latencies)
     if let trial { begin(.trial(trial)) }
   }
 
