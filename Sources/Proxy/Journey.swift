@@ -127,6 +127,11 @@ package final class Journey: @unchecked Sendable {
     health.noteAdmission(of: chain.hops[index])
   }
 
+  /// The last hop has left the request without an answer for longer than its `timeout`.
+  func noteSilence() {
+    if case .chain(let chain)? = way { checkEarly(chain, at: chain.hops.count - 1) }
+  }
+
   /// The way is taken by a tunnel that was open already, which proves nothing of hops on trial.
   func noteWarmTunnel() {
     endTrials()
