@@ -34,6 +34,10 @@ extension Failure {
     ///   - blame: whose that is. Of a hop that did not open the way to the next one, `hop` means the next one.
     ///   - index: the hop's, in a chain of `count`.
     init(of failure: Failure?, as blame: Blame, at index: Int, of count: Int) {
+      if let failure, failure.isForeseen {
+        self = .nothing
+        return
+      }
       if let failure, let next = failure.unopened, index == next - 1 {
         // The hop that did not open the way has admitted us.
         self = .shown(failure.isAnswer ? .answer : .admission)
@@ -44,7 +48,7 @@ extension Failure {
         self = .shown(failure == nil && index == count - 1 ? .passage : .answer)
         return
       }
-      guard index == failed, !failure.isForeseen else {
+      guard index == failed else {
         self = .nothing
         return
       }
@@ -192,7 +196,7 @@ extension Failure {
   }
 
   /// Words of the hop, whatever they are, and what it was not asked because of its protocol.
-  private var isAnswer: Bool {
+  var isAnswer: Bool {
     switch cause {
     case .reply, .socks4Reply, .status: true
     default: isForeseen

@@ -33,6 +33,8 @@ package final class Journey: @unchecked Sendable {
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
   package private(set) var way: Way?
+  /// When it was chosen.
+  private var start = Deadline.now
   /// A hop of the way has failed before: that it admits us is to be told at once.
   private var isTrial = false
   /// The hops that others avoid until this journey has tried them.
@@ -70,6 +72,7 @@ package final class Journey: @unchecked Sendable {
     leave()
     guard let selection = health.choose(by: plan, for: request, avoiding: detours) else { return nil }
     way = selection.way
+    start = .now
     isTrial = selection.isTrial
     trials = selection.trials
     latencies = []
@@ -202,7 +205,7 @@ package final class Journey: @unchecked Sendable {
 
   private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
     let trial = health.note(
-      failure, as: blame, of: chain, by: plan, for: request, purpose, latencies: latencies)
+      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies)
     if let trial { begin(.trial(trial)) }
   }
 

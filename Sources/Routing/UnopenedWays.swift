@@ -17,8 +17,6 @@ struct UnopenedWays: Sendable {
   private struct State {
     let start: Moment
     var isRunning = true
-    /// The next hop was passed meanwhile, whichever hop was before it.
-    var isRefuted = false
   }
 
   /// The latest of each way.
@@ -40,23 +38,11 @@ struct UnopenedWays: Sendable {
     return true
   }
 
-  /// Notes that a connection passed these hops.
-  mutating func notePassage(of hops: [Upstream]) {
-    guard !trials.isEmpty else { return }
-    for way in trials.keys where hops.contains(where: { $0.name == way.next }) {
-      trials[way]?.isRefuted = true
-    }
-  }
-
-  /// Ends a trial.
-  ///
-  /// - Returns: whether what it found still holds.
+  /// Ends a trial; false when a reload has ended it before.
   mutating func end(_ trial: WayTrial) -> Bool {
-    guard let way = Way(trial.unopened), let state = trials[way], state.start == trial.start else {
-      return false
-    }
+    guard let way = Way(trial.unopened), trials[way]?.start == trial.start else { return false }
     trials[way]?.isRunning = false
-    return !state.isRefuted
+    return true
   }
 }
 
@@ -85,16 +71,16 @@ extension Standings {
     return WayTrial(unopened: Array(hops), other: other, start: now)
   }
 
-  /// Ends a trial: if its way was never opened, and nothing has passed the last hop meanwhile, that hop is down.
+  /// Ends a trial: if its way was never opened, and no connection has reached the last hop meanwhile, by whatever hop before
+  /// it, that hop is down.
   ///
   /// - Parameters:
   ///   - hasFailed: whether the way was never opened.
   ///   - jitter: from 0 up to 1, as for `Standing.fail`.
   package mutating func end(_ trial: WayTrial, hasFailed: Bool, at now: Moment, jitter: Double) {
-    guard unopened.end(trial), hasFailed, let next = trial.unopened.last else { return }
+    guard unopened.end(trial), hasFailed, let next = trial.unopened.last,
+      !self[next].hasShown(since: trial.start)
+    else { return }
     update(next) { $0.fail(at: now, jitter: jitter) }
   }
-
-  /// Notes that a connection passed all hops of a chain.
-  package mutating func notePassage(of chain: Chain) { unopened.notePassage(of: chain.hops) }
 }

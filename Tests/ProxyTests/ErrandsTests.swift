@@ -144,6 +144,26 @@ import Transport
     #expect(last.next()?.description == "s,b")
   }
 
+  /// As `s` does that has a limit for each of its identities.
+  @Test func `what one identity meets is a reason for a trial only, also while the hop is down`() {
+    let (health, errands) = (Health(), Errands())
+    var s = Upstream(name: "s", endpoint: Endpoint(.loopback4, port: 1))
+    let b = Upstream(name: "b", endpoint: Endpoint(.loopback4, port: 1))
+    for isolation in [nil, Isolation(by: [.client])] {
+      s.isolation = isolation
+      let stops = [s, b].map { Itinerary.Position([.upstream($0)]) }
+      let failures = [Failure.Cause.reply(.connectionRefused), .reply(.generalFailure)]
+      for (number, cause) in failures.enumerated() {
+        let journey = Journey(
+          by: Plan(.itinerary(Itinerary(stops))), for: request, health: health, begin: errands.add)
+        #expect(journey.next()?.description == "s,b", "\(number)")
+        journey.fail(Failure(.hop(1, of: 2, name: "b"), .connect, cause))
+      }
+      #expect(health.standings[b].failures == 1)
+      #expect(errands.take() == (isolation == nil ? [] : ["trial s,b "]))
+    }
+  }
+
   @Test func `a way is tried with another one through the same hop, and alone where there is none`() {
     for (chains, expected) in [
       (["sb"], "trial s,b "), (["sb", "s"], "trial s,b "), (["sb", "db", "bs", "sb"], "trial s,b "),

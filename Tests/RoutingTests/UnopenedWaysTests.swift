@@ -52,12 +52,12 @@ import Testing
     #expect(isDown("b", at: 4))
   }
 
-  @Test(arguments: [["s", "b"], ["d", "b"], ["b"], ["b", "c"], ["s", "c"]])
-  mutating func `a hop that a connection passed since the trial began is not down`(passed: [String]) throws {
-    let trial = trial("s", "b", at: 1)
-    standings.notePassage(of: Chain(passed.map(upstream)))
-    try end(trial, at: 2)
-    #expect(isDown("b", at: 2) == !passed.contains("b"))
+  @Test(arguments: [0, 1, 2, 3] as [Moment])
+  mutating func `a hop that a connection passed since the trial began is not down`(moment: Moment) throws {
+    let trial = trial("s", "b", at: 2)
+    standings.update(upstream("b")) { $0.show(.admission, at: moment) }
+    try end(trial, at: 4)
+    #expect(isDown("b", at: 4) == (moment < 3))
   }
 
   @Test mutating func `trials at a time are limited`() {
