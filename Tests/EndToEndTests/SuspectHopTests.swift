@@ -128,11 +128,9 @@ struct SuspectHopTests {
 
   /// No other way through the entry is known, so that nothing but the entry's admitting us tells that it is up.
   @Test(arguments: 0..<10)
-  func
-    `a dead exit behind an entry of its own goes down by Sockeye's own trial, and not by connections (T32)`(
-      index: Int
-    ) throws
-  {
+  func `a dead exit behind its own entry goes down by Sockeye's own trial only (T32)`(
+    index: Int
+  ) throws {
     let target = try Server.echo(on: "0.0.0.0:0")
     let dead = try DeadPort()
     let (scheme, entry) = try Self.entry(except: dead.address, index: index)

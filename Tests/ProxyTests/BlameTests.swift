@@ -81,9 +81,7 @@ struct BlameTests {
   }
 
   @Test
-  func
-    `of the next hop only its being unreachable takes it down, and no answer that may be the hop's own failure`()
-  {
+  func `an answer that may be the hop's own failure does not take the next hop down`() {
     let clear: [Failure.Cause] =
       [.networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired].map { .reply($0) }
       + [.status(.notFound)]
