@@ -199,17 +199,16 @@ extension Dialer {
   }
 
   /// Hears the reply to what the last hop was asked for, which may take all the time that the dial has: the destination
-  /// can be slow. After the hop's own `timeout` without one, other reasons are looked for.
+  /// can be slow. After the hop's own `timeout` without one, other reasons are looked for, and the member is checked.
   ///
-  /// - Parameter deadline: the end of the way's share. A hop that has said something has the time of the other ways too,
-  ///   unless it goes down meanwhile.
+  /// - Parameter deadline: the end of the way's share. The hop has the time of the other ways too, unless it goes down
+  ///   meanwhile. SOCKS4 and HTTP hops have admitted us when they are connected to.
   private func hear(
     _ hop: Hop, replyingIn phase: Failure.Phase, _ reached: inout ReachedHop, since start: Deadline,
     isPipelined: Bool, until deadline: Deadline
   ) async throws(Failure) -> Hop.Reply {
-    let isHeard = hop.isGreeted || hop.upstream.tls != nil
     let doubtTime = start + hop.upstream.timeout
-    var mayDoubt = isPipelined || reached.isWarm
+    var mayDoubt = true
     var patience = deadline
     while true {
       let end = mayDoubt ? min(patience, doubtTime) : patience
@@ -224,16 +223,18 @@ extension Dialer {
           if reached.isWarm, reached.stream.isUnacknowledged { throw error }
           // Of a hop that is not greeted this is the first answer: the one before may have lost what is for it.
           if isPipelined { doubt(hop.isGreeted ? hop.index : hop.index - 1, of: reached.chain) }
+          journey?.noteSilence()
         }
         if now >= patience {
-          guard isHeard, let more = journey?.morePatience(at: now) else { throw error }
+          guard let more = journey?.morePatience(at: now) else { throw error }
           patience = more
         }
       }
     }
   }
 
-  /// When a hop says that it cannot, it is the next one that is not reached.
+  /// When a hop says that it cannot, or nothing, it is the next one that is not reached. `Failure.blame` says whether that is
+  /// its own failure.
   private func hear(
     _ hop: Hop, openingTheWayTo next: Hop, _ reached: inout ReachedHop, until deadline: Deadline
   ) async throws(Failure) {

@@ -5,19 +5,33 @@ import Transport
 extension Dialer {
   /// Finds out whether a hop is down that the hop before it did not open the way to.
   ///
-  /// The hop before it may be at fault: it restarts, or clients have used up its sessions. So the two ways are dialled in
-  /// turn, several times: the hop is down if its way fails each time, and the other way through the same hop opens each
-  /// time. Anything else proves nothing.
+  /// The hop before it may be at fault: it restarts, or clients have used up its sessions. So the way is dialled three
+  /// times, one thing asked at a time: the hop is down if the one before it admits us and does not open the way each time.
+  /// A second is between the times if the hop before it opens another way each time. If it does not, or if there is no
+  /// other, the hop's own `timeout` is, so that a shortage of a few seconds passes.
   func tryWay(_ trial: WayTrial, noting health: Health) async {
-    for round in 1...Self.rounds {
-      guard await opens(trial.unopened) == false, await opens(trial.opened) == true else { return }
-      guard round < Self.rounds else { break }
-      guard (try? await loop.sleep(until: .after(.seconds(1)))) != nil else { return }
+    var hasFailed = false
+    defer { health.end(trial, hasFailed: hasFailed) }
+    var other = trial.other
+    var failures = 0
+    while await opens(trial.unopened) == false {
+      failures += 1
+      if let way = other, await opens(way) != true {
+        other = nil
+        failures = 1
+      }
+      guard failures < Self.enough else {
+        hasFailed = true
+        return
+      }
+      let timeout = trial.unopened.last?.timeout ?? Self.pause
+      let pause = other == nil ? max(timeout, Self.pause) : Self.pause
+      guard (try? await loop.sleep(until: .after(pause))) != nil else { return }
     }
-    health.noteFailure(of: trial)
   }
 
-  private static let rounds = 3
+  private static let enough = 3
+  private static let pause = Duration.seconds(1)
 
   /// Whether the last of these hops is reached and admits us; `nil` when that was not found out.
   private func opens(_ hops: [Upstream]) async -> Bool? {
@@ -27,7 +41,7 @@ extension Dialer {
       _ = try await approach(last, of: chain, at: .lockstep, until: .after(policy.timeouts.dial))
       return true
     } catch {
-      if error.isUnopened { return error.place.hopIndex == last - 1 ? false : nil }
+      if let next = error.unopened { return next == last ? false : nil }
       return error.place.hopIndex == last && error.blame(in: chain) == .hop ? false : nil
     }
   }

@@ -6,7 +6,7 @@ enum Errand: Sendable {
   case checks(of: String)
   /// The group's member at that place is checked once.
   case earlyCheck(of: Int, in: Health.Subject)
-  /// Two ways are dialled, to find out which hop failed.
+  /// A way that was not opened is dialled, to find out which hop failed.
   case trial(WayTrial)
 }
 

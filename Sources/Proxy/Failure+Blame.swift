@@ -34,26 +34,31 @@ extension Failure {
     ///   - blame: whose that is. Of a hop that did not open the way to the next one, `hop` means the next one.
     ///   - index: the hop's, in a chain of `count`.
     init(of failure: Failure?, as blame: Blame, at index: Int, of count: Int) {
-      guard let failure, let failed = failure.place.hopIndex, index >= failed else {
+      if let failure, failure.isForeseen {
+        self = .nothing
+        return
+      }
+      if let failure, let next = failure.unopened, index == next - 1 {
+        // The hop that did not open the way has admitted us.
+        self = .shown(failure.isAnswer ? .answer : .admission)
+        return
+      }
+      guard let failure, let failed = failure.culprit, index >= failed else {
         // That it reached the next hop does not prove that it reaches any destination.
         self = .shown(failure == nil && index == count - 1 ? .passage : .answer)
         return
       }
-      if failure.isUnopened, blame == .suspect || blame == .hop, index <= failed + 1 {
-        // The hop that did not open the way has admitted us. What is wrong may be the next one.
-        self = index == failed ? .shown(.admission) : blame == .hop ? .failed : .doubtful(hasAdmitted: false)
-        return
-      }
-      guard index == failed, !failure.isForeseen else {
+      guard index == failed else {
         self = .nothing
         return
       }
+      let hasAdmitted = failure.phase.isAfterAdmission && !failure.isUnopened
       self =
         switch blame {
-        case .destination, .refusal: failure.phase.isAfterAdmission ? .shown(.answer) : .nothing
+        case .destination, .refusal: hasAdmitted ? .shown(.answer) : .nothing
         case .ours: .nothing
         case .hop: .failed
-        case .suspect: .doubtful(hasAdmitted: failure.phase.isAfterAdmission)
+        case .suspect: .doubtful(hasAdmitted: hasAdmitted)
         }
     }
   }
@@ -75,6 +80,8 @@ extension Failure {
       // That a name server does not answer says nothing of the hop.
       guard case .resolution(let reason) = cause, reason != .notFound, reason != .noData else { return .hop }
       return .suspect
+    case .connect where index > 0:
+      return meaning == .unreached && !hasRequestUnderway ? .hop : .suspect
     case .connect, .tls, .greet, .authenticate:
       // The client's request had left already, and may be the reason.
       return hasRequestUnderway ? .suspect : .hop
@@ -82,17 +89,32 @@ extension Failure {
       return isAnswer ? .refusal : .suspect
     case .request:
       guard index == count - 1 else { return isAnswer ? .refusal : .suspect }
-      return Self.blame(for: cause)
+      return switch meaning {
+      case .unreached, .forbidden: .destination
+      case .refusal: .refusal
+      case .none: .suspect
+      }
     }
   }
 
-  /// A hop was asked to open the way to the next hop, and closed, reset or broke the protocol instead of an answer.
+  /// The index of a hop to which the hop before it did not open the way, where either of the two may be at fault.
   ///
-  /// Some proxies close when they cannot reach the next hop, so either of the two may be at fault.
-  var isUnopened: Bool {
-    guard case .hop(let index, let count, _) = place else { return false }
-    return phase == .request && index < count - 1 && blame == .suspect
+  /// Some proxies close, or refuse without a reason, when they cannot reach the next hop. Others do so when they have no
+  /// session left, which one client can bring about.
+  var unopened: Int? {
+    guard case .hop(let index, let count, _) = place, blame == .suspect else { return nil }
+    switch phase {
+    case .connect where index > 0: return index
+    case .request where index < count - 1: return index + 1
+    default: return nil
+    }
   }
+
+  /// Whether either of two hops may be at fault, as for `unopened`.
+  var isUnopened: Bool { unopened != nil }
+
+  /// The index of the hop that may be at fault: of two, the one that was not reached.
+  var culprit: Int? { unopened ?? place.hopIndex }
 
   /// Another way would fail alike.
   var isFinal: Bool { blame == .destination || blame == .ours }
@@ -112,42 +134,52 @@ extension Failure {
   ///
   /// - Parameter count: the number of hops before the group.
   func blame(inCheckOf chain: Chain, behind count: Int) -> Blame {
-    let culprit = (place.hopIndex ?? 0) + (isUnopened ? 1 : 0)
-    guard blame != .ours, !isOfNameServer, culprit >= count else { return blame(in: chain) }
+    guard blame != .ours, !isOfNameServer, culprit ?? 0 >= count else { return blame(in: chain) }
     return .hop
   }
 
   /// A name server did not say what the address of a hop is. That says nothing of the hop.
   var isOfNameServer: Bool { phase == .resolve && blame == .suspect }
 
-  /// What a last hop's end of a request means: the table for connections of clients, checks and warm tunnels alike.
+  /// What a hop's end of a request says of what it was asked for.
+  private enum Meaning {
+    case unreached
+    case forbidden
+    case refusal
+    case none
+  }
+
+  /// The table for connections of clients, checks, trials and warm tunnels alike.
   ///
-  /// | answer | whose |
-  /// |---|---|
-  /// | SOCKS5 02 to 06, HTTP 403 and 404 | the destination's: the client is told, and no other member is asked |
-  /// | SOCKS5 01, 07, 08 and others, SOCKS4 5B, HTTP 502, 503, 504 and others | a refusal: the next member is asked, and the hop stays up |
-  /// | SOCKS4 5C and 5D, HTTP 401 and 407 | the hop becomes suspect: it refused the login, perhaps for this destination only |
-  /// | none: closed, reset, silent, malformed | the hop becomes suspect |
+  /// | answer | of the last hop, asked for the destination | of another hop, asked for the next one |
+  /// |---|---|---|
+  /// | SOCKS5 03 to 06, HTTP 404: not reached | the destination's: the client is told, and no other member is asked | the next hop is down |
+  /// | SOCKS5 02, HTTP 403: not allowed | the same | either may be at fault: a trial tells |
+  /// | SOCKS5 01, 07, 08 and others, SOCKS4 5B, HTTP 502, 503, 504 and others: no reason | a refusal: the next member is asked, and the hop stays up | the same |
+  /// | SOCKS4 5C and 5D, HTTP 401 and 407: the login is refused | the hop becomes suspect: perhaps for this destination only | SOCKS4: the same; HTTP: the hop that says so is down |
+  /// | none: closed, reset, silent, malformed | the hop becomes suspect | the same |
   ///
-  /// For a check all of these are failures, since the table itself chose the destination.
-  private static func blame(for cause: Cause) -> Blame {
+  /// For a check of a member all of these are failures, since the table itself chose the destination.
+  private var meaning: Meaning {
     switch cause {
     case .reply(let code):
       switch code {
-      case .notAllowed, .networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired: .destination
+      case .networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired: .unreached
+      case .notAllowed: .forbidden
       default: .refusal
       }
     case .status(let status):
       switch status {
-      // 404 is Privoxy's word for a name without an address.
-      case .forbidden, .notFound: .destination
+      // Privoxy's word for a name without an address.
+      case .notFound: .unreached
+      case .forbidden: .forbidden
       // Providers' gateways say 502, 503 or 504 when an exit is gone, and when the destination does not answer.
       default: .refusal
       }
     // 5B is SOCKS4's one word for both, too.
-    case .socks4Reply(let code): code == .identUnreachable || code == .identMismatch ? .suspect : .refusal
+    case .socks4Reply(let code): code == .identUnreachable || code == .identMismatch ? .none : .refusal
     case .beyondSOCKS4, .beyondHTTP, .withoutUDP, .noWay: .refusal
-    default: .suspect
+    default: .none
     }
   }
 
@@ -164,7 +196,7 @@ extension Failure {
   }
 
   /// Words of the hop, whatever they are, and what it was not asked because of its protocol.
-  private var isAnswer: Bool {
+  var isAnswer: Bool {
     switch cause {
     case .reply, .socks4Reply, .status: true
     default: isForeseen

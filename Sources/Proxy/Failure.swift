@@ -286,7 +286,7 @@ extension Failure {
   /// What went wrong, in words, without a certainty that nobody has: some hops close instead of saying that the next one
   /// cannot be reached (`ssh -D`).
   package var errorText: String {
-    guard case .hop(let index, _, _) = place, isUnopened else { return cause.description }
+    guard case .hop(let index, _, _) = place, phase == .request, isUnopened else { return cause.description }
     let way = "instead of opening the way to hop \(index + 2)"
     return switch cause {
     case .closed: "hop \(index + 1) closed \(way)"

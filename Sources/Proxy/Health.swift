@@ -55,11 +55,12 @@ package final class Health: Sendable {
   ///   - failure: `nil` when all of it was passed.
   ///   - blame: whose the failure is.
   ///   - request: what was dialled, and for whom.
+  ///   - start: when the dial began.
   ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
-  /// - Returns: a trial that is to be made now.
+  /// - Returns: a trial that is to be made now, until `end`.
   func note(
-    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, for request: Request,
-    _ purpose: Journey.Purpose, latencies: [Double?]
+    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, by plan: Plan, for request: Request,
+    _ purpose: Journey.Purpose, since start: Deadline, latencies: [Double?]
   ) -> WayTrial? {
     state.withLock { state in
       let now = Deadline.now.nanoseconds
@@ -68,20 +69,23 @@ package final class Health: Sendable {
         state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
           let finding = Failure.Finding(of: failure, as: blame, at: index, of: count)
-          standing.take(finding, of: failure, at: index, for: request, purpose, at: now)
+          standing.take(
+            finding, of: failure, at: index, for: request, purpose, since: start.nanoseconds, at: now)
         }
       }
-      guard let failure else {
-        guard case .client = purpose else { return nil }
-        return state.standings.takeTrial(passing: chain, at: now)
-      }
+      guard let failure, let next = failure.unopened, blame == .suspect else { return nil }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
-      if let failed = failure.place.hopIndex, failure.isUnopened, blame == .suspect,
-        !failure.hasRequestUnderway, !chain.hops[...failed].contains(where: \.isIsolated)
+      if state.standings[chain.hops[next]].failures > 0, !failure.hasRequestUnderway,
+        !chain.hops[..<next].contains(where: \.isIsolated)
       {
-        state.standings.noteUnopened(chain.hops[...(failed + 1)], at: now, jitter: .random(in: 0..<1))
+        // What is down stays down until it is reached.
+        state.standings.update(chain.hops[next]) { $0.fail(at: now, jitter: .random(in: 0..<1)) }
+        return nil
       }
-      return nil
+      guard case .client = purpose else { return nil }
+      var generator = SystemRandomNumberGenerator()
+      return state.standings.beginTrial(
+        of: chain.hops[...next], by: plan, for: request, at: now, using: &generator)
     }
   }
 
@@ -113,10 +117,11 @@ package final class Health: Sendable {
   /// Notes that all hops of a chain were reached, and that the last admitted us and was asked for nothing yet.
   func noteAdmission(to chain: Chain, latencies: [Double?]) {
     state.withLock { state in
+      let now = Deadline.now.nanoseconds
       for (index, hop) in chain.hops.enumerated() {
         state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          standing.show(index < chain.hops.count - 1 ? .answer : .admission)
+          standing.show(index < chain.hops.count - 1 ? .answer : .admission, at: now)
         }
       }
     }
@@ -124,7 +129,7 @@ package final class Health: Sendable {
 
   /// Notes that a hop was connected to and admitted us.
   func noteAdmission(of hop: Upstream) {
-    state.withLock { $0.standings.update(hop) { $0.show(.admission) } }
+    state.withLock { $0.standings.update(hop) { $0.show(.admission, at: Deadline.now.nanoseconds) } }
   }
 
   /// Notes that a connection has found out all that it will about the hops that it tried.
@@ -132,11 +137,13 @@ package final class Health: Sendable {
     state.withLock { $0.standings.end(trials) }
   }
 
-  /// Notes that a trial found the last hop of its unopened way down.
-  func noteFailure(of trial: WayTrial) {
-    guard let hop = trial.unopened.last else { return }
+  /// Ends a trial.
+  ///
+  /// - Parameter hasFailed: whether its way was never opened.
+  func end(_ trial: WayTrial, hasFailed: Bool) {
     state.withLock { state in
-      state.standings.update(hop) { $0.fail(at: Deadline.now.nanoseconds, jitter: .random(in: 0..<1)) }
+      state.standings.end(
+        trial, hasFailed: hasFailed, at: Deadline.now.nanoseconds, jitter: .random(in: 0..<1))
     }
   }
 
@@ -235,11 +242,13 @@ package final class Health: Sendable {
 extension Standing {
   fileprivate mutating func take(
     _ finding: Failure.Finding, of failure: Failure?, at index: Int, for request: Request,
-    _ purpose: Journey.Purpose, at now: Moment
+    _ purpose: Journey.Purpose, since start: Moment, at now: Moment
   ) {
     let jitter = Double.random(in: 0..<1)
     switch (finding, purpose) {
-    case (.shown(let proof), _): show(proof)
+    case (.shown(let proof), _):
+      // Where the dial ended without an answer, it is not known when the hops before did their part.
+      show(proof, at: failure?.isAnswer == false ? 0 : now)
     case (.nothing, _): break
     case (.failed, .check(let again, let first)) where index >= first:
       // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
@@ -247,6 +256,7 @@ extension Standing {
       fail(
         missing: isRequest ? .passage : .admission, at: now, pausing: Moment(again / .nanoseconds(1)),
         jitter: jitter)
+    case (.failed, _) where hasShown(since: start): break
     case (.failed, _): fail(at: now, jitter: jitter)
     case (.doubtful(let hasAdmitted), _):
       if hasAdmitted { show(.admission) }

@@ -33,6 +33,8 @@ package final class Journey: @unchecked Sendable {
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
   package private(set) var way: Way?
+  /// When it was chosen.
+  private var start = Deadline.now
   /// A hop of the way has failed before: that it admits us is to be told at once.
   private var isTrial = false
   /// The hops that others avoid until this journey has tried them.
@@ -70,6 +72,7 @@ package final class Journey: @unchecked Sendable {
     leave()
     guard let selection = health.choose(by: plan, for: request, avoiding: detours) else { return nil }
     way = selection.way
+    start = .now
     isTrial = selection.isTrial
     trials = selection.trials
     latencies = []
@@ -127,6 +130,11 @@ package final class Journey: @unchecked Sendable {
     health.noteAdmission(of: chain.hops[index])
   }
 
+  /// The last hop has left the request without an answer for longer than its `timeout`.
+  func noteSilence() {
+    if case .chain(let chain)? = way { checkEarly(chain, at: chain.hops.count - 1) }
+  }
+
   /// The way is taken by a tunnel that was open already, which proves nothing of hops on trial.
   func noteWarmTunnel() {
     endTrials()
@@ -173,10 +181,10 @@ package final class Journey: @unchecked Sendable {
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
     note(failure, as: blame, of: chain)
-    let failed = failure.place.hopIndex ?? chain.hops.count - 1
-    if blame == .suspect { checkEarly(chain, at: failure.isUnopened ? failed + 1 : failed) }
+    let failed = failure.culprit ?? chain.hops.count - 1
+    if blame == .suspect { checkEarly(chain, at: failed) }
     if failure.isUnopened {
-      detours.addUnopened(chain.hops.prefix(failed + 2))
+      detours.addUnopened(chain.hops.prefix(failed + 1))
     } else {
       detours.add(
         chain.hops.prefix(failed + 1), isOut: blame == .hop || failure.isLackOfUDP, isDown: blame == .hop)
@@ -196,7 +204,8 @@ package final class Journey: @unchecked Sendable {
   }
 
   private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
-    let trial = health.note(failure, as: blame, of: chain, for: request, purpose, latencies: latencies)
+    let trial = health.note(
+      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies)
     if let trial { begin(.trial(trial)) }
   }
 

@@ -8,10 +8,19 @@ package struct Detours: Sendable {
   private(set) var suspects: Set<String> = []
   /// Beginnings of chains that led nowhere, as names.
   private var deadEnds: [[String]] = []
+  /// The names of the hops with which all chains begin, and then go on.
+  private var beginning: [String] = []
   /// A proxy that is up did not serve it: it goes on to other proxies at most, and never `direct`.
   private(set) var avoidDirect = false
 
   package init() {}
+
+  /// Leaves only chains that begin as these hops do, and go on with another last one.
+  init(around hops: some Collection<Upstream>) {
+    deadEnds = [hops.map(\.name)]
+    beginning = hops.dropLast().map(\.name)
+    avoidDirect = true
+  }
 
   /// Keeps off chains that begin with these hops, the last of which failed.
   ///
@@ -35,8 +44,12 @@ package struct Detours: Sendable {
     suspects.formUnion(hops.suffix(2).lazy.map(\.name))
   }
 
-  /// Whether that is such a beginning.
+  /// Whether no chain may begin so.
   func contain(_ hops: [Upstream]) -> Bool {
-    deadEnds.contains { $0.count == hops.count && zip($0, hops).allSatisfy { $0 == $1.name } }
+    !zip(beginning, hops).allSatisfy { $0 == $1.name }
+      || deadEnds.contains { $0.count == hops.count && zip($0, hops).allSatisfy { $0 == $1.name } }
   }
+
+  /// Whether a chain may be no longer than that.
+  func mayEnd(behind hops: [Upstream]) -> Bool { beginning.isEmpty || hops.count > beginning.count }
 }

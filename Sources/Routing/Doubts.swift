@@ -19,8 +19,8 @@ struct Doubts: Hashable, Sendable {
 
   /// After so many destinations a client avoids the upstream.
   private static let enough = 3
-  /// The clients that are remembered; each is a few dozen octets.
-  private static let most = 8
+  /// The clients that are remembered; each is some 200 octets.
+  private static let most = 256
   /// What is older does not count.
   private static let lifetime: Moment = 300_000_000_000
   /// How long a client avoids an upstream that did not answer it.

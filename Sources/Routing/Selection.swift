@@ -82,6 +82,17 @@ extension Standings {
     return standbys
   }
 
+  /// The best way by `plan` that parts from these hops before the last of them, up to the hop that is passed instead.
+  func otherWay<Generator: RandomNumberGenerator>(
+    than hops: ArraySlice<Upstream>, by plan: Plan, for request: Request, at now: Moment,
+    using generator: inout Generator
+  ) -> [Upstream]? {
+    let detours = Detours(around: hops)
+    let found = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.0.way
+    guard case .chain(let chain)? = found else { return nil }
+    return Array(chain.hops.prefix(hops.count))
+  }
+
   // It is over before anything changes, so that nothing has to be copied.
   private func search<Generator: RandomNumberGenerator>(
     _ plan: Plan, for request: Request, avoiding detours: Detours, at now: Moment,

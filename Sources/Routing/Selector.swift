@@ -53,7 +53,7 @@ struct Selector<Generator: RandomNumberGenerator> {
   }
 
   private mutating func arrive() -> Bool {
-    guard goesDirect || !hops.isEmpty else { return false }
+    guard goesDirect || !hops.isEmpty, detours.mayEnd(behind: hops) else { return false }
     found = Selection(way: hops.isEmpty ? .direct : .chain(Chain(hops, warm: warm ?? .auto)), visits: visits)
     turnsTaken = turns
     return true

@@ -27,6 +27,8 @@ package struct Standing: Hashable, Sendable {
   /// Until then one connection finds out whether it is up again, and others avoid it.
   private var trialEnd: Moment = 0
   private var doubts = Doubts()
+  /// When it last showed what it can do.
+  private var latestProof: Moment = 0
   /// To connect to it and to be admitted, smoothed, in nanoseconds; `nil` before it was ever reached.
   package private(set) var latency: Double?
   package var connections = 0
@@ -62,12 +64,18 @@ package struct Standing: Hashable, Sendable {
   }
 
   /// It has shown what it can do. If that is less than what it failed at, the trial goes on.
-  package mutating func show(_ proof: Proof) {
+  ///
+  /// - Parameter now: when it did; 0 when that is not known.
+  package mutating func show(_ proof: Proof, at now: Moment = 0) {
+    latestProof = max(latestProof, now)
     if proof >= .answer { doubts = Doubts() }
     guard proof >= missing else { return }
     failures = 0
     trialEnd = 0
   }
+
+  /// Whether it has shown something since then: a dial that began before and fails now does not tell that it is down.
+  package func hasShown(since start: Moment) -> Bool { latestProof > start }
 
   /// It failed: it pauses, twice as long as the last time.
   ///

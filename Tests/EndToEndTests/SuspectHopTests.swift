@@ -62,23 +62,48 @@ struct SuspectHopTests {
     #expect(target.accepted.all.count == 1)
   }
 
-  @Test(arguments: 0..<4)
+  /// What an entry says when it does not open a way, without a word on the next hop.
+  private static let refusals: [(scheme: String, answer: [UInt8])] =
+    [("socks5", SOCKS.failure(1)), ("socks5", SOCKS.failure(7)), ("socks4a", [0, 91, 0, 0, 0, 0, 0, 0])]
+    + ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"].map {
+      ("http", Array("HTTP/1.1 \($0)\r\nContent-Length: 0\r\n\r\n".utf8))
+    }
+
+  /// An entry that opens all ways but one.
+  private static func entry(except dead: String, index: Int) throws -> (scheme: String, server: Server) {
+    guard index >= cuts.count else {
+      let server = try Server { client in
+        let destination = try client.acceptRequest()
+        guard destination != dead else { return try Self.cuts[index].1(client) }
+        try ScriptedHop.tunnel(client, to: destination)
+      }
+      return ("socks5", server)
+    }
+    let (scheme, answer) = refusals[index - cuts.count]
+    let server = try Server { client in
+      let (destination, granted) = try ScriptedHop.accept(client, scheme)
+      guard destination == dead else {
+        return try ScriptedHop.tunnel(client, to: destination, granted: granted)
+      }
+      try client.send(answer)
+      _ = try client.receiveToEnd()
+    }
+    return (scheme, server)
+  }
+
+  @Test(arguments: 0..<10)
   func `an entry that does not open the way to a dead hop stays up, and another hop is taken (T32)`(
     index: Int
   ) throws {
     let target = try Server.echo(on: "0.0.0.0:0")
     let dead = try DeadPort()
     let good = try Sockeye("default: direct\n")
-    let entry = try Server { client in
-      let destination = try client.acceptRequest()
-      guard destination != dead.address else { return try Self.cuts[index].1(client) }
-      try ScriptedHop.tunnel(client, to: destination)
-    }
+    let (scheme, entry) = try Self.entry(except: dead.address, index: index)
     let directory = try TemporaryDirectory()
     let controlled = try ControlledSockeye(
       """
       \(Sockeye.listen(directory))upstreams:
-        ssh: {url: "socks5://\(entry.address)", pipeline: no}
+        ssh: {url: "\(scheme)://\(entry.address)", pipeline: no}
         b: {url: "socks5://\(dead.address)", timeout: 1s}
         c: socks5://\(good.address)
       groups: {exits: {members: [[ssh, b], [ssh, c], direct]}}
@@ -99,6 +124,33 @@ struct SuspectHopTests {
       return try !controlled.status().groups[0].members[0].up
     }
     #expect(try controlled.status().groups[0].members[1].up)
+  }
+
+  /// No other way through the entry is known, so that nothing but the entry's admitting us tells that it is up.
+  @Test(arguments: 0..<10)
+  func `a dead exit behind its own entry goes down by Sockeye's own trial only (T32)`(
+    index: Int
+  ) throws {
+    let target = try Server.echo(on: "0.0.0.0:0")
+    let dead = try DeadPort()
+    let (scheme, entry) = try Self.entry(except: dead.address, index: index)
+    let sockeye = try Sockeye(
+      """
+      upstreams:
+        ssh: {url: "\(scheme)://\(entry.address)", pipeline: no}
+        b: {url: "socks5://\(dead.address)", timeout: 1s}
+      groups: {exits: {members: [[ssh, b], direct]}}
+      default: exits
+
+      """)
+    var number = 0
+    try eventually("the dead exit never went down") {
+      number += 1
+      let destination = "127.0.0.\(number % 200 + 1):\(target.port)"
+      return try Socket(to: sockeye.address).requestConnect(to: destination).code == 0
+    }
+    // All connections before, and three dials of the trial.
+    #expect(entry.accepted.all.count >= number + 2)
   }
 
   @Test(

@@ -40,18 +40,22 @@ struct TrialsTests {
     withExtendedLifetime((hop, waiting)) {}
   }
 
-  @Test func `a slow destination behind a group has all the time there is, and is asked for once`() throws {
+  @Test(arguments: ["socks5", "socks4a", "http"])
+  func `a slow destination behind a group has all the time there is, and is asked for once`(scheme: String)
+    throws
+  {
     let target = try Server.echo()
     let hop = try Server { client in
-      let destination = try client.acceptRequest()
+      let (_, granted) = try ScriptedHop.accept(client, scheme)
       // More than the half that the first of two members has to be reached.
       Thread.sleep(forTimeInterval: 3)
-      try ScriptedHop.tunnel(client, to: destination)
+      try client.send(granted)
+      _ = try client.receiveToEnd()
     }
     let other = try Server { client in _ = try client.receiveToEnd() }
     let sockeye = try Sockeye(
       """
-      upstreams: {a: "socks5://\(hop.address)", b: "socks5://\(other.address)"}
+      upstreams: {a: "\(scheme)://\(hop.address)", b: "socks5://\(other.address)"}
       groups: {exits: {members: [a, b]}}
       timeouts: {dial: 5s}
       default: exits
@@ -60,6 +64,42 @@ struct TrialsTests {
     let client = try Socket(to: sockeye.address)
     #expect(try client.requestConnect(to: target.address).code == 0)
     #expect(hop.accepted.all.count == 1 && other.accepted.all.isEmpty)
+  }
+
+  /// The destination may be slow: so the connection waits, and the member is checked meanwhile.
+  @Test(arguments: ["socks5", "socks4a", "http"])
+  func `a silent member is checked while its first client waits, which then goes on to the next`(
+    scheme: String
+  ) throws {
+    let target = try Server.silent()
+    let answers = Locked(true)
+    let answered = Recorder<String>()
+    let hop = try Server { client in
+      let (destination, granted) = try ScriptedHop.accept(client, scheme)
+      if answers.withLock({ $0 }) {
+        answered.record(destination)
+        try client.send(granted)
+      }
+      _ = try client.receiveToEnd()
+    }
+    let good = try Sockeye("default: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        a: {url: "\(scheme)://\(hop.address)", timeout: 200ms, pipeline: no}
+        b: socks5://\(good.address)
+      groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 1h, timeout: 1s}}}
+      timeouts: {dial: 12s}
+      default: exits
+
+      """)
+    let address = controlled.sockeye.address
+    #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
+    // The client's and the first check's.
+    try answered.wait(forCount: 2)
+    answers.withLock { $0 = false }
+    #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
+    #expect(try controlled.status().groups[0].members.map(\.up) == [false, true])
   }
 
   @Test func `a request without an answer leads to a check of its group at once`() throws {

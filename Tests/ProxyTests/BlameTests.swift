@@ -27,8 +27,8 @@ struct BlameTests {
 
   @Test(
     arguments: [
-      (.connect, .reply(.connectionRefused), .hop), (.connect, .reply(.generalFailure), .hop),
-      (.connect, .socks4Reply(.rejected), .hop), (.authenticate, .credentials, .hop),
+      (.connect, .reply(.connectionRefused), .hop), (.connect, .status(.notFound), .hop),
+      (.authenticate, .credentials, .hop),
       // No answer, or none to what was asked: the request may be the reason.
       (.connect, .system(.timedOut), .suspect), (.greet, .closed, .suspect),
       (.greet, .violation(.version(72)), .suspect), (.greet, .method(.noneAcceptable), .suspect),
@@ -78,6 +78,35 @@ struct BlameTests {
     #expect(
       (0..<2).map { Failure.Finding(of: last, as: last.blame, at: $0, of: 2) }
         == [.shown(.answer), .doubtful(hasAdmitted: true)])
+  }
+
+  @Test
+  func `an answer that may be the hop's own failure does not take the next hop down`() {
+    let clear: [Failure.Cause] =
+      [.networkUnreachable, .hostUnreachable, .connectionRefused, .ttlExpired].map { .reply($0) }
+      + [.status(.notFound)]
+    let codes = ([1, 2, 7, 8, 9, 255] as [UInt8]).map { SOCKS5.ReplyCode(rawValue: $0) }
+    let statuses = [302, 400, 403, 500, 502, 503, 504].map { HTTP.Status(rawValue: $0) }
+    let own: [Failure.Cause] =
+      codes.map { .reply($0) } + statuses.map { .status($0) }
+      + ([91, 92, 93, 99] as [UInt8]).map { .socks4Reply(SOCKS4.ReplyCode(rawValue: $0)) }
+    for (causes, isClear) in [(clear, true), (own, false), ([.system(.timedOut)], false)] {
+      for cause in causes {
+        let failure = Failure(Self.lastHop, .connect, cause)
+        #expect(failure.blame == (isClear ? .hop : .suspect), "\(cause)")
+        #expect(failure.unopened == (isClear ? nil : 1) && failure.culprit == 1, "\(cause)")
+        let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0, of: 2) }
+        let isAnswer = cause != .system(.timedOut)
+        #expect(
+          findings == [
+            .shown(isAnswer ? .answer : .admission), isClear ? .failed : .doubtful(hasAdmitted: false),
+          ], "\(cause)")
+        // A check that is no proof, and a tunnel beside others.
+        for blame in [.ours, .refusal] as [Failure.Blame] where !isClear {
+          #expect(Failure.Finding(of: failure, as: blame, at: 1, of: 2) == .nothing)
+        }
+      }
+    }
   }
 
   @Test func `tunnels at rest give back descriptors and memory, and nothing else that runs short`() {

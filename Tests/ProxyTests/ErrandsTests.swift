@@ -29,10 +29,12 @@ import Transport
         switch errand {
         case .checks(let group): "checks of \(group)"
         case .earlyCheck(let member, let subject): "member \(member) of \(subject.group.name)"
-        case .trial(let trial): "trial \(trial.unopened.map(\.name)) \(trial.opened.map(\.name))"
+        case .trial(let trial): "trial \(names(trial.unopened)) \(trial.other.map(names) ?? "")"
         }
       list.withLock { $0.append(text) }
     }
+
+    private func names(_ hops: [Upstream]) -> String { hops.map(\.name).joined(separator: ",") }
 
     func take() -> [String] {
       list.withLock { list in
@@ -101,30 +103,81 @@ import Transport
     #expect(errands.take() == ["checks of inner"])
   }
 
+  private func chain(_ names: String) -> Stop {
+    .itinerary(Itinerary(names.map { Itinerary.Position([upstream($0)]) }))
+  }
+
+  private func plan(_ chains: String...) -> Plan {
+    Plan(.group(Group(name: "g", members: (chains.map(chain) + [.direct]).map { Group.Member($0) })))
+  }
+
+  /// What an entry may do instead of opening the way to the next hop: it closes, refuses without a reason, or says nothing.
+  private static let unopened: [(Int, Failure.Phase, Failure.Cause)] = [
+    (0, .request, .closed), (1, .connect, .reply(.generalFailure)), (1, .connect, .status(.badGateway)),
+    (1, .connect, .socks4Reply(.rejected)), (1, .connect, .system(.timedOut)),
+  ]
+
   /// `s` is an entry that does not open the way to `b`, as one whose sessions a client has used up, and opens it to `c`.
-  @Test(arguments: [false, true])
-  func `ways that an entry does not open take no hop down, and lead to one trial (T32)`(isPipelined: Bool) {
+  @Test(arguments: 0..<5, [false, true])
+  func `ways that an entry does not open take no hop down, and lead to one trial (T32)`(
+    index: Int, isPipelined: Bool
+  ) {
     let (health, errands) = (Health(), Errands())
-    let chains = ["sb", "sc"].map { names in
-      Stop.itinerary(Itinerary(names.map { Itinerary.Position([upstream($0)]) }))
-    }
-    let plan = Plan(.group(Group(name: "g", members: (chains + [.direct]).map { Group.Member($0) })))
+    let plan = plan("sb", "sc")
+    let (hop, phase, cause) = Self.unopened[index]
     // The client's connections of one moment, and then another.
     let burst = (0..<5).map { _ in Journey(by: plan, for: request, health: health, begin: errands.add) }
     for journey in burst {
       #expect(journey.next()?.description == "s,b")
-      var failure = Failure(.hop(0, of: 2, name: "s"), .request, .closed)
+      var failure = Failure(.hop(hop, of: 2, name: "sb"), phase, cause)
       failure.hasRequestUnderway = isPipelined
-      journey.fail(failure)
+      #expect(journey.fail(failure))
     }
-    #expect(errands.take() == [])
+    // It also asks for what pipelining makes of the client's request: only what the trial finds counts.
+    #expect(errands.take() == ["trial s,b s,c"])
     for journey in burst {
       #expect(journey.next()?.description == "s,c")
       journey.arrive()
     }
-    // What the client's own request may have brought about is not even a reason for a trial.
-    #expect(errands.take() == (isPipelined ? [] : [#"trial ["s", "b"] ["s", "c"]"#]))
+    #expect(errands.take() == [])
     let last = Journey(by: plan, for: request, health: health, begin: errands.add)
     #expect(last.next()?.description == "s,b")
+  }
+
+  /// As `s` does that has a limit for each of its identities.
+  @Test func `what one identity meets is a reason for a trial only, also while the hop is down`() {
+    let (health, errands) = (Health(), Errands())
+    var s = Upstream(name: "s", endpoint: Endpoint(.loopback4, port: 1))
+    let b = Upstream(name: "b", endpoint: Endpoint(.loopback4, port: 1))
+    for isolation in [nil, Isolation(by: [.client])] {
+      s.isolation = isolation
+      let stops = [s, b].map { Itinerary.Position([.upstream($0)]) }
+      let failures = [Failure.Cause.reply(.connectionRefused), .reply(.generalFailure)]
+      for (number, cause) in failures.enumerated() {
+        let journey = Journey(
+          by: Plan(.itinerary(Itinerary(stops))), for: request, health: health, begin: errands.add)
+        #expect(journey.next()?.description == "s,b", "\(number)")
+        journey.fail(Failure(.hop(1, of: 2, name: "b"), .connect, cause))
+      }
+      #expect(health.standings[b].failures == 1)
+      #expect(errands.take() == (isolation == nil ? [] : ["trial s,b "]))
+    }
+  }
+
+  @Test func `a way is tried with another one through the same hop, and alone where there is none`() {
+    for (chains, expected) in [
+      (["sb"], "trial s,b "), (["sb", "s"], "trial s,b "), (["sb", "db", "bs", "sb"], "trial s,b "),
+      // Clients would go by `d`; Sockeye knows `s,c` all the same.
+      (["sb", "d", "scx"], "trial s,b s,c"), (["sb", "tsc"], "trial s,b "),
+    ] {
+      let (health, errands) = (Health(), Errands())
+      let members = (chains.map(chain) + [.direct]).map { Group.Member($0) }
+      let journey = Journey(
+        by: Plan(.group(Group(name: "g", members: members))), for: request, health: health,
+        begin: errands.add)
+      #expect(journey.next()?.description == "s,b")
+      journey.fail(Failure(.hop(1, of: 2, name: "b"), .connect, .reply(.generalFailure)))
+      #expect(errands.take() == [expected], "\(chains)")
+    }
   }
 }

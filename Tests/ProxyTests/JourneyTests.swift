@@ -44,6 +44,69 @@ import Transport
     #expect(connections("abx") == [0, 0, 0])
   }
 
+  @Test func `a dial that began before the hop served another connection takes it down no more`() {
+    for isUpkeep in [false, true] {
+      let health = Health()
+      func dial() -> Journey {
+        let journey = Journey(by: Plan(upstream("a")), for: request, health: health)
+        _ = journey.next()
+        return journey
+      }
+      let late = dial()
+      let other = isUpkeep ? Journey(upkeepOf: Chain([proxy("a")]), health: health) : dial()
+      _ = other.next()
+      if isUpkeep { other.arriveAtLastHop() } else { other.arrive() }
+      let next = dial()
+      let failure = Failure(.hop(0, of: 1, name: "a"), .connect, .system(.timedOut))
+      #expect(late.fail(failure))
+      #expect(health.standings[proxy("a")].failures == 0)
+      next.fail(failure)
+      #expect(health.standings[proxy("a")].failures == 1)
+    }
+  }
+
+  @Test func `a dial that ends without an answer does not tell when the hops before did their part`() {
+    let late = journey("a")
+    _ = late.next()
+    let other = journey("ab")
+    _ = other.next()
+    other.fail(Failure(.hop(1, of: 2, name: "b"), .connect, .system(.timedOut)))
+    late.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.timedOut)))
+    #expect(isDown("a"))
+  }
+
+  @Test func `what cannot be asked of a hop, and so is not dialled, brings no hop of the chain up`() {
+    for cause in [.beyondSOCKS4(.ipv6), .beyondHTTP, .withoutUDP, .noWay] as [Failure.Cause] {
+      let health = Health()
+      let stops = ["a", "b"].map { Itinerary.Position([.upstream(proxy($0))]) }
+      let plan = Plan(.itinerary(Itinerary(stops)))
+      for (index, failure) in [
+        Failure(.hop(0, of: 2, name: "a"), .connect, .system(.connectionRefused)),
+        Failure(.hop(1, of: 2, name: "b"), .request, cause),
+      ].enumerated() {
+        let journey = Journey(by: plan, for: request, health: health)
+        #expect(journey.next()?.description == "a,b", "\(index)")
+        journey.fail(failure)
+      }
+      #expect(health.standings[proxy("a")].failures == 1, "\(cause)")
+    }
+  }
+
+  /// One whose check fails through one of its own members, for instance.
+  @Test func `a group within a group stays up as long as one of its members is`() {
+    let inner = Stop.group(Group(name: "inner", members: "ab".map { Group.Member(upstream($0)) }))
+    let outer = Plan(
+      .group(Group(name: "outer", members: [Group.Member(inner), Group.Member(upstream("c"))])))
+    for (name, next) in [("a", "b"), ("b", "c")] {
+      let check = Journey(
+        by: Plan(inner), for: request, as: .check(again: .seconds(60), behind: 0), health: health)
+      #expect(check.next()?.description == name)
+      check.fail(Failure(.hop(0, of: 1, name: name), .request, .reply(.hostUnreachable)), as: .hop)
+      let journey = Journey(by: outer, for: request, health: health)
+      #expect(journey.next()?.description == next)
+    }
+  }
+
   @Test func `a way that leads there clears each of its hops`() {
     let trouble = journey("a", "b")
     for name in ["a", "b"] {

@@ -59,6 +59,7 @@ struct OutagesTests {
     failure(.associate, .reply(.generalFailure)), failure(.associate, .reply(.notAllowed)),
     failure(.associate, .closed), failure(.associate, .system(.timedOut)),
     failure(.associate, .reply(.generalFailure), at: 1),
+    failure(.connect, .reply(.generalFailure), at: 1), failure(.connect, .system(.timedOut), at: 1),
   ]
 
   @Test(arguments: refusals, [client, otherClient])
@@ -100,7 +101,7 @@ struct OutagesTests {
   @Test(arguments: [
     (failure(.authenticate, .credentials), false),
     (failure(.associate, .reply(.commandNotSupported)), false),
-    (failure(.connect, .reply(.generalFailure), at: 1), false),
+    (failure(.connect, .reply(.hostUnreachable), at: 1), false),
     (dead, true), (failure(.tls, .closed), true),
   ])
   func `a hop may refuse one identity and serve another`(failure: Failure, isForAll: Bool) {

@@ -59,6 +59,16 @@ import Testing
     }
   }
 
+  @Test func `of 256 clients it is remembered that their requests got no answer`() throws {
+    var standing = Standing()
+    for number in 0..<256 as Range<UInt32> { standing.doubt(of: client(number), for: try host(1), at: 1) }
+    #expect((0..<256).allSatisfy { standing.isSuspect(to: client($0), at: 2) })
+    #expect(!standing.isSuspect(to: client(256), at: 2))
+    // Clients without end take no more memory, and none is another.
+    standing.doubt(of: client(256), for: try host(1), at: 3)
+    #expect(!standing.isSuspect(to: client(0), at: 3) && standing.isSuspect(to: client(256), at: 3))
+  }
+
   @Test
   func `a member that failed its check is on trial until it has reached a destination, however it greets`() {
     for missing in [Standing.Proof.admission, .passage] {

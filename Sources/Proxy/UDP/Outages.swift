@@ -109,11 +109,12 @@ extension Failure {
     }
   }
 
-  /// The hop was reached and had admitted us: it may have refused because of what this client had asked for before,
+  /// The hop, or the one before it, had admitted us: it may have refused because of what this client had asked for before,
   /// such as too many associations.
   fileprivate var mayBeTheClients: Bool {
     switch phase {
-    case .resolve, .connect, .tls, .greet, .authenticate: false
+    case .connect: isUnopened
+    case .resolve, .tls, .greet, .authenticate: false
     case .request, .associate, .accept, .relay: !isLackOfUDP
     }
   }

@@ -66,9 +66,20 @@ final class ScriptedHop: Sendable {
     for control in controls.all { control.hangUp() }
   }
 
-  static func tunnel(_ client: Socket, to destination: String) throws {
+  /// Takes a client's request in the protocol of that scheme: what it asks for, and what says that this was reached.
+  static func accept(_ client: Socket, _ scheme: String) throws -> (destination: String, granted: [UInt8]) {
+    switch scheme {
+    case "socks5": return (try client.acceptRequest(), SOCKS.failure(0))
+    case "http":
+      return (String(try client.receiveHead().split(separator: " ")[1]), Array(HTTP.established.utf8))
+    default: return (try client.receiveSOCKS4Request().destination, [0, 90, 0, 0, 0, 0, 0, 0])
+    }
+  }
+
+  /// - Parameter granted: what says that the destination was reached; `nil`: SOCKS5's reply.
+  static func tunnel(_ client: Socket, to destination: String, granted: [UInt8]? = nil) throws {
     guard let target = try? Socket(to: destination) else { return try client.send(SOCKS.failure(5)) }
-    try client.send([5, 0, 0] + SOCKS.encoded(target.localAddress))
+    try client.send(granted ?? [5, 0, 0] + SOCKS.encoded(target.localAddress))
     Thread.detachNewThread {
       while case .bytes(let bytes)? = try? target.receive() { try? client.send(bytes) }
       client.hangUp()
