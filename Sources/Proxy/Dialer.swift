@@ -18,31 +18,73 @@ struct Connection: ~Copyable {
 
 /// Reaches destinations, directly or through a chain. What a chain cannot reach is an error, never dialled another way.
 struct Dialer: Sendable {
-  let loop: EventLoop
-  let resolver: Resolver
+  /// What all dials of one loop use. An object, since a dial copies its dialer several times.
+  final class Shared: Sendable {
+    let loop: EventLoop
+    let resolver: Resolver
+    let ownListeners: OwnListeners
+    let pipelining: Pipelining
+    let identities: Identities
+    /// Told when this machine runs short of something.
+    let shortages: Shortages?
+    /// What clients hold beside connections: sockets beyond the first of each dial, and ports.
+    let shares: Shares?
+    /// Told what becomes of each dial through a chain.
+    let ledger: Ledger?
+
+    init(
+      loop: EventLoop, resolver: Resolver, ownListeners: OwnListeners, pipelining: Pipelining,
+      identities: Identities, shortages: Shortages? = nil, shares: Shares? = nil, ledger: Ledger? = nil
+    ) {
+      self.loop = loop
+      self.resolver = resolver
+      self.ownListeners = ownListeners
+      self.pipelining = pipelining
+      self.identities = identities
+      self.shortages = shortages
+      self.shares = shares
+      self.ledger = ledger
+    }
+  }
+
+  /// Is told the steps of a dial; for `trace`.
+  final class Observer: Sendable {
+    /// Told each phase when it is over, with its hop.
+    let onPhase: @Sendable (Tracer.Step) -> Void
+    /// Told each way by a plan when it is tried.
+    let onWay: @Sendable (Way) -> Void
+    /// Told the relay of each hop: the address that it named, and the one that is used.
+    let onRelay: @Sendable (Failure.Place, _ told: Endpoint, _ used: Endpoint) -> Void
+
+    init(
+      onPhase: @escaping @Sendable (Tracer.Step) -> Void, onWay: @escaping @Sendable (Way) -> Void,
+      onRelay: @escaping @Sendable (Failure.Place, _ told: Endpoint, _ used: Endpoint) -> Void
+    ) {
+      self.onPhase = onPhase
+      self.onWay = onWay
+      self.onRelay = onRelay
+    }
+  }
+
+  let shared: Shared
   let policy: Policy
-  let ownListeners: OwnListeners
-  let pipelining: Pipelining
-  let identities: Identities
   /// The client that waits, for whom names are looked up and whose share of the tunnels at rest is used; `nil`: the
   /// program dials for itself.
   var client: Client?
-  /// Told when this machine runs short of something.
-  var shortages: Shortages?
-  /// What clients hold beside connections: sockets beyond the first of each dial, and ports.
-  var shares: Shares?
-  /// Told what becomes of each dial through a chain.
-  var ledger: Ledger?
-  /// Told each phase when it is over, with its hop; for `trace`.
-  var onPhase: @Sendable (Tracer.Step) -> Void = { _ in }
-  /// Told each way by a plan when it is tried; for `trace`.
-  var onWay: @Sendable (Way) -> Void = { _ in }
+  var observer: Observer?
   /// Chooses the ways, when a plan is dialled.
   var journey: Journey?
   /// Has tunnels to last hops that wait; `nil`: every chain is dialled from its first hop on.
   var warm: WarmChains?
-  /// Told the relay of each hop: the address that it named, and the one that is used; for `trace`.
-  var onRelay: @Sendable (Failure.Place, _ told: Endpoint, _ used: Endpoint) -> Void = { _, _, _ in }
+
+  var loop: EventLoop { shared.loop }
+  var resolver: Resolver { shared.resolver }
+  var ownListeners: OwnListeners { shared.ownListeners }
+  var pipelining: Pipelining { shared.pipelining }
+  var identities: Identities { shared.identities }
+  var shortages: Shortages? { shared.shortages }
+  var shares: Shares? { shared.shares }
+  var ledger: Ledger? { shared.ledger }
 
   /// Dials the request's destination within `budget`, as `outcome` says.
   ///
@@ -61,7 +103,7 @@ struct Dialer: Sendable {
     isPipelined: Bool = false, tlsVersion: String? = nil
   ) {
     let duration = Deadline.now.since(start)
-    onPhase(
+    observer?.onPhase(
       Tracer.Step(
         place: place, phase: phase, duration: duration, isPipelined: isPipelined, tlsVersion: tlsVersion))
     journey?.note(place, phase, duration)

@@ -269,7 +269,7 @@ extension Dialer {
   ) async throws(Failure) -> Reached {
     let first = Deadline.now
     while let way = journey.next() {
-      onWay(way)
+      observer?.onWay(way)
       let start = Deadline.now
       let dialled: Way =
         switch way {

@@ -113,15 +113,18 @@ package struct Tracer: Sendable {
     let policy = Policy(configuration)
     let notes = Mutex(Notes())
     var dialer = Dialer(
-      loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners(), pipelining: Pipelining(),
-      identities: Identities())
-    dialer.onPhase = { step in notes.withLock { $0.add(step) } }
-    dialer.onRelay = { place, told, used in
-      notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
-    }
+      shared: Dialer.Shared(
+        loop: loop, resolver: resolver, ownListeners: OwnListeners(), pipelining: Pipelining(),
+        identities: Identities()),
+      policy: policy)
+    dialer.observer = Dialer.Observer(
+      onPhase: { step in notes.withLock { $0.add(step) } },
+      onWay: { way in notes.withLock { $0 = Notes(way: way) } },
+      onRelay: { place, told, used in
+        notes.withLock { $0.add(Relay(place: place, told: told, used: used)) }
+      })
     if case .plan(let plan) = outcome {
       dialer.journey = Journey(by: plan, for: request, health: health)
-      dialer.onWay = { way in notes.withLock { $0 = Notes(way: way) } }
     }
     let budget = timeout ?? policy.timeouts.dial
     var room: Room?

@@ -14,7 +14,8 @@ final class Worker: @unchecked Sendable {
   unowned let server: Server
   /// Among the server's workers, from 0.
   private let index: Int
-  let ledger = Ledger()
+  let ledger: Ledger
+  private let dialing: Dialer.Shared
   var census = Census()
   var listeners: [OpenListener] = []
   /// Those that wait for `settle`.
@@ -44,6 +45,10 @@ final class Worker: @unchecked Sendable {
     self.index = index
     self.loop = loop
     self.resolver = resolver
+    ledger = Ledger()
+    dialing = Dialer.Shared(
+      loop: loop, resolver: resolver, ownListeners: server.ownListeners, pipelining: server.pipelining,
+      identities: server.identities, shortages: server.shortages, shares: server.shares, ledger: ledger)
   }
 
   // MARK: Life
@@ -135,10 +140,7 @@ final class Worker: @unchecked Sendable {
 
   /// Dials from this loop as `policy` says, for a client or for the program itself.
   func dialer(_ policy: Policy, for client: Client? = nil) -> Dialer {
-    Dialer(
-      loop: loop, resolver: resolver, policy: policy, ownListeners: server.ownListeners,
-      pipelining: server.pipelining, identities: server.identities, client: client,
-      shortages: server.shortages, shares: server.shares, ledger: ledger)
+    Dialer(shared: dialing, policy: policy, client: client)
   }
 
   /// Has the other loops keep their parts of a fixed number of tunnels.

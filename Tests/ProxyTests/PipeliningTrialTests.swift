@@ -16,9 +16,10 @@ struct PipeliningTrialTests {
 
   private func dialer(on loop: EventLoop) throws -> Dialer {
     Dialer(
-      loop: loop, resolver: try Resolver(SharedNames(servers: [], cacheCapacity: 1), on: loop),
-      policy: Policy(Configuration(listeners: [], table: RouteTable(.direct))),
-      ownListeners: OwnListeners(), pipelining: pipelining, identities: Identities())
+      shared: Dialer.Shared(
+        loop: loop, resolver: try Resolver(SharedNames(servers: [], cacheCapacity: 1), on: loop),
+        ownListeners: OwnListeners(), pipelining: pipelining, identities: Identities()),
+      policy: Policy(Configuration(listeners: [], table: RouteTable(.direct))))
   }
 
   private func failures(of hop: Upstream) -> Int { health.standings[hop].failures }

@@ -419,8 +419,10 @@ private final class Warm: @unchecked Sendable {
 
   private var dialer: Dialer {
     Dialer(
-      loop: loop, resolver: resolver, policy: policy, ownListeners: OwnListeners(), pipelining: pipelining,
-      identities: Identities())
+      shared: Dialer.Shared(
+        loop: loop, resolver: resolver, ownListeners: OwnListeners(), pipelining: pipelining,
+        identities: Identities()),
+      policy: policy)
   }
 
   /// As many lookups as the program may have.

@@ -17,9 +17,10 @@ struct WayTrialTests {
 
   private func dialer(on loop: EventLoop) throws -> Dialer {
     Dialer(
-      loop: loop, resolver: try Resolver(SharedNames(servers: [], cacheCapacity: 1), on: loop),
-      policy: Policy(Configuration(listeners: [], table: RouteTable(.direct))),
-      ownListeners: OwnListeners(), pipelining: Pipelining(), identities: Identities())
+      shared: Dialer.Shared(
+        loop: loop, resolver: try Resolver(SharedNames(servers: [], cacheCapacity: 1), on: loop),
+        ownListeners: OwnListeners(), pipelining: Pipelining(), identities: Identities()),
+      policy: Policy(Configuration(listeners: [], table: RouteTable(.direct))))
   }
 
   private func proxy(_ name: String, _ port: UInt16 = 1) -> Upstream {

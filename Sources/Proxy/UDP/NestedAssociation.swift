@@ -172,7 +172,7 @@ final class NestedAssociation {
     guard let relay = relayAddress(told: bound, by: host) else {
       throw Failure(hop.place, .associate, .notDialable)
     }
-    dialer.onRelay(hop.place, reply.bound, relay)
+    dialer.observer?.onRelay(hop.place, reply.bound, relay)
     return Link(hop: hop, control: ControlConnection(reached.stream), relay: relay)
   }
 
