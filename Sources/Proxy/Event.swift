@@ -41,6 +41,8 @@ package struct Event: Sendable {
     case listenerRemoved = "the listener was removed from the table"
     /// It offered no method that proves who it is, or sent no credentials.
     case noCredentials = "no user name and password were offered"
+    /// It greeted before a reload, and was asked for no password then.
+    case notLoggedIn = "the table requires a login since a reload, and the client made none"
     /// SOCKS4 has no password.
     case socks4 = "SOCKS4 has no password"
     /// The listener asks for no user, and the client offers nothing but to be one.
