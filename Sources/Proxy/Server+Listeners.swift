@@ -3,9 +3,12 @@ import Settings
 import Transport
 
 extension Server {
-  /// Why a table was not taken over: there is nobody to serve it.
-  package struct NotServing: Error, CustomStringConvertible {
-    package var description: String { "the program has not begun to serve, or is about to end" }
+  /// Why a table was not taken over: no new client would be served by it.
+  package struct NotServing: Error {}
+
+  /// - Throws: before `run` has opened the listeners, and once the server drains.
+  package func checkServing() throws(NotServing) {
+    guard !running.workers.isEmpty, !isDraining else { throw NotServing() }
   }
 
   /// A listener that is open and not yet served.
