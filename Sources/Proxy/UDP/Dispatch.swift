@@ -1,6 +1,7 @@
 import Addresses
 import DNS
 import Routing
+import Settings
 import Transport
 import Wire
 
@@ -242,7 +243,10 @@ final class Dispatch: @unchecked Sendable {
   ///
   /// A client can have any number of identities, where they depend on the destination.
   func makeRoom() -> Bool {
-    guard paths.count >= terms.policy.limits.pathsPerAssociation else { return true }
+    let limits = terms.policy.limits
+    guard paths.count >= limits.pathsPerAssociation else { return true }
+    association.worker.tell(
+      ReachedLimit(.pathsPerAssociation, of: limits), of: terms.peer, at: terms.listener)
     let open = paths.values.lazy.filter { $0.nested != nil }
     guard let oldest = open.min(by: { $0.lastUse < $1.lastUse }) else { return false }
     paths[oldest.isolated] = nil
