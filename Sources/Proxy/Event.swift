@@ -121,15 +121,15 @@ extension Event {
 
 /// What the server has to tell beside the sessions' ends.
 package enum Notice: Sendable {
-  /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
-  /// `count`: since that was last told, once a minute.
+  /// The process or the system is short of descriptors or memory, so that Sockeye turns new connections to this listener
+  /// away for now. `count`: since that was last told, once a minute.
   case turnedAway(listener: String, Errno, count: Int)
   /// As many logins were refused as `count` says, besides those whose sessions tell it; the last was this. Told once a
   /// minute for each client.
   case loginsRefused(client: SocketAddress?, user: String?, Event.LoginFailure, count: Int)
   /// Limits need more descriptors than this process may open, and are lowered.
   case limitsLowered(from: Limits, to: Limits, needed: Int, available: Int)
-  /// A limit refused this client, and `count` connections of any client since it was last told.
+  /// A limit refused this client, and `count` connections (or UDP paths) of any client since it was last told.
   case limitReached(ReachedLimit, client: String, listener: String, count: Int)
   /// All places for handshakes were taken: the oldest handshake of this client, which held `held` of them, was closed to
   /// serve another client; `count` in all were closed or refused since it was last told.

@@ -1,4 +1,5 @@
 import Addresses
+import Routing
 import Settings
 import Transport
 
@@ -25,6 +26,14 @@ extension Server {
         Worker.Door(socket: sockets[$0], number: place.number, isDealt: isDealt)
       }
     }
+  }
+
+  /// Where a listener is, for the log: with the port that the system chose, where the table says port 0.
+  func address(of listener: ListenerID) -> String {
+    let running = running
+    let places = zip(running.configuration.listeners, running.places).filter { $0.0.id == listener }
+    // The table may have removed it, or have several with port 0 that it does not tell apart.
+    return places.count == 1 ? places[0].1.address.description : listener.address
   }
 
   /// Makes the listeners those of `configuration`, and then this the one that new sessions obey. When one of the listeners

@@ -151,7 +151,8 @@ extension Worker {
 
   private func tell(_ error: Errno, at number: Int, _ policy: Policy) {
     guard let id = policy[listener: number]?.listener.id else { return }
-    let notice = { @Sendable count in Notice.turnedAway(listener: id.address, error, count: count) }
+    let address = server.address(of: id)
+    let notice = { @Sendable count in Notice.turnedAway(listener: address, error, count: count) }
     if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
   }
 
@@ -170,7 +171,7 @@ extension Worker {
   private func tell(_ notice: RefusalCounts.Notice, of client: SocketAddress?, at listener: ListenerID) {
     server.sink.record(
       .limitReached(
-        notice.reached, client: client?.address.description ?? "unix", listener: listener.address,
+        notice.reached, client: client?.address.description ?? "unix", listener: server.address(of: listener),
         count: notice.count))
   }
 }
