@@ -1,4 +1,4 @@
-/// Where a destination or a proxy lives: an address, or a name that somebody has still to resolve.
+/// Where a destination or a proxy is: an address, or a name that is not resolved yet.
 package enum Host: Hashable, Sendable {
   case address(IPAddress)
   case name(DomainName)

@@ -98,8 +98,8 @@ extension IPAddress {
   /// 255.255.255.255.
   package var isBroadcast: Bool { self == .v4(.max) }
 
-  /// Whether it can be one host's. The unspecified address would reach this very host, and nobody answers TCP at a
-  /// broadcast or multicast one.
+  /// Whether it can be the address of one host. A connection to the unspecified address reaches this host itself, and no
+  /// host answers TCP at a broadcast or multicast address.
   package var isDialable: Bool { !isUnspecified && !isBroadcast && !isMulticast }
 }
 
@@ -157,7 +157,7 @@ extension IPAddress {
     var rest = text
     var bits: UInt128 = 0
     var count = 0
-    // How many groups stand before "::".
+    // The number of groups before "::".
     var gap: Int?
     if rest.starts(with: [colon, colon]) {
       gap = 0

@@ -123,7 +123,7 @@ int64_t linux_unacknowledged(int socket) {
   int protocol, count;
   socklen_t size = sizeof protocol;
   if (getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0) return -errno;
-  // For a Unix-domain socket it would tell the memory in use.
+  // For a Unix-domain socket, SIOCOUTQ is the memory in use.
   if (protocol != IPPROTO_TCP) return 0;
   return ioctl(socket, SIOCOUTQ, &count) < 0 ? -errno : count;
 }
@@ -264,7 +264,8 @@ int linux_listen(const struct linux_address *address, int backlog, enum linux_sh
   return listener;
 }
 
-// A socket file that nobody listens on is left from an earlier run and is replaced; a living one is not.
+// Replaces a socket file at which no program listens: an earlier run has left it. Where one listens, the answer is
+// -EADDRINUSE.
 int linux_listen_unix(const char *path, int backlog, unsigned mode) {
   union local_address system = {.local = {.sun_family = AF_UNIX}};
   if (strlen(path) >= sizeof system.local.sun_path) return -ENAMETOOLONG;
@@ -279,7 +280,7 @@ int linux_listen_unix(const char *path, int backlog, unsigned mode) {
     }
     unlink(path);
   }
-  // bind(2) takes the file's mode from the socket, and the umask from that: nobody can connect before it holds.
+  // bind(2) gives the file the socket's mode, less the umask: no client can connect before the mode holds.
   if (fchmod(listener, mode) < 0) return fail(listener);
   if (bind(listener, &system.generic, sizeof system.local) < 0) return fail(listener);
   if (listen(listener, backlog) < 0) return fail(listener);
@@ -422,12 +423,12 @@ static int is_on_interface(const struct linux_address *address) {
 
 int linux_is_own_address(const struct linux_address *address) {
   if (!can_bind(address)) return 0;
-  // 0.0.0.1 and 100::1 (RFC 6666) belong to nobody: where they can be bound too, binding tells nothing. The list of
-  // interfaces comes last, since a service may be kept from asking for it (RestrictAddressFamilies of systemd).
-  struct linux_address nobody = {.family = address->family};
-  nobody.octets[0] = address->family == 6;
-  nobody.octets[address->family == 6 ? 15 : 3] = 1;
-  return can_bind(&nobody) ? is_on_interface(address) : 1;
+  // No host has 0.0.0.1 or 100::1 (RFC 6666): where they can be bound too, binding proves nothing. The list of
+  // interfaces comes last, since RestrictAddressFamilies= of systemd can forbid a service to ask for it.
+  struct linux_address unassigned = {.family = address->family};
+  unassigned.octets[0] = address->family == 6;
+  unassigned.octets[address->family == 6 ? 15 : 3] = 1;
+  return can_bind(&unassigned) ? is_on_interface(address) : 1;
 }
 
 int linux_local_address(int socket, struct linux_address *address) {

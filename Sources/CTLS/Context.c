@@ -12,7 +12,7 @@
 
 // A larger key of the peer's, in bits, is refused before it is used (CVE-2023-29409).
 #define KEY_BITS 8192
-// How many certificates may stand between the peer's own and one that is trusted.
+// The most certificates between the peer's own and a trusted one.
 #define CHAIN_LENGTH 16
 
 static bool is_pinned(const struct tls_context *context, X509 *certificate) {

@@ -295,7 +295,7 @@ struct tls_answer tls_session_write(struct tls_session *session, const uint8_t *
 }
 
 static struct tls_answer say_end(struct tls_session *session) {
-  // A message of the handshake that came after it, and is not over: the end must not stand within it.
+  // A message of the handshake that came after it is not complete: close_notify must not be sent within it.
   if (SSL_in_init(session->openssl)) {
     struct tls_answer handshake = handshake_within_turn(session);
     if (handshake.outcome != TLS_DONE) return handshake;

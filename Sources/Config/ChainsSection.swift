@@ -29,7 +29,7 @@ extension TableReader {
       nesting: nesting)
   }
 
-  /// A strict chain, as a list or a single name; one that is named is nested one deeper than what stands in it.
+  /// A strict chain, as a list or a single name. A named chain is nested one level deeper than its positions.
   func resolve(positions node: Node, named name: String? = nil, nesting: Int = 1) -> ResolvedStop {
     resolve(positions: node, named: name, mode: .strict, length: nil, warm: nil, in: node, nesting: nesting)
   }
@@ -103,7 +103,7 @@ extension TableReader {
         return nil
       }
       guard let any = fields["any"] else {
-        error(node, "a position needs 'any', what may stand there (write it like \(Self.positionExample))")
+        error(node, "a position needs 'any', the list of its choices (write it like \(Self.positionExample))")
         return nil
       }
       if let optional = fields["optional"] {
@@ -126,7 +126,7 @@ extension TableReader {
           choice,
           "'\(stop)' may go direct, and a chain passes hops (take 'direct' out of it, or write it alone)")
       } else if !met.insert(stop).inserted {
-        error(choice, "'\(stop)' stands twice in this position (remove one)")
+        error(choice, "'\(stop)' is listed twice in this position (remove one)")
       } else {
         stops.append(stop)
       }
@@ -135,7 +135,7 @@ extension TableReader {
       ? nil : Itinerary.Position(stops, isOptional: isOptional)
   }
 
-  /// Chains in a chain are the hops they stand for, and what they say of themselves.
+  /// Replaces a chain within a chain by its hops, and takes over its `warm`.
   private static func unfolded(
     _ position: Itinerary.Position, in mode: Itinerary.Mode
   ) -> (positions: [Itinerary.Position], warm: Warmth?) {
@@ -145,7 +145,7 @@ extension TableReader {
     return (inner.positions, inner.warm)
   }
 
-  /// Reports fixed hops that stand twice, or that the one before cannot reach; false if there are any.
+  /// Reports fixed hops that are listed twice, or that the hop before cannot reach; false if there are any.
   private func refuseFaults(
     _ positions: [(node: Node, value: Itinerary.Position)], in mode: Itinerary.Mode
   ) -> Bool {
@@ -158,7 +158,7 @@ extension TableReader {
         continue
       }
       if !seen.insert(hop.name).inserted {
-        error(node, "'\(hop.name)' stands twice in this chain (a hop is passed once: remove one)")
+        error(node, "'\(hop.name)' is listed twice in this chain (a hop is passed once: remove one)")
         isValid = false
       }
       if mode == .strict, !position.isOptional, let fault = last?.fault(reaching: hop) {

@@ -68,7 +68,7 @@ extension TableReader {
       if met.insert(stop).inserted {
         stops.append(stop)
       } else {
-        error(node, "'\(stop)' stands twice in this group (remove one)")
+        error(node, "'\(stop)' is listed twice in this group (remove one)")
       }
     }
     return stops.isEmpty || stops.count != nodes.count ? nil : (stops, deepest, size)

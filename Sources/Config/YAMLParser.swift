@@ -3,6 +3,9 @@ import CYAML
 /// libyaml's parser over bytes that outlive it, one event at a time.
 ///
 /// The parser lives on the heap, since libyaml keeps a pointer to it inside itself.
+///
+/// `@safe` holds because the parser cannot be copied and is freed in `deinit` only, each event is deleted once and after its
+/// last use, and the caller of `init`, which is unsafe, keeps the bytes where they are.
 @safe struct YAMLParser: ~Copyable {
   enum Event {
     case documentStart

@@ -45,8 +45,12 @@ extension Resolver {
   }
 
   private func run(_ search: Search, for client: Client?, searchesAlways: Bool) async {
-    await shared.waitForFiles()
-    let names = shared.names(for: search.name, searchesAlways: searchesAlways, at: .now) ?? [search.name]
+    var found: [DomainName]?
+    while found == nil, !Task.isCancelled {
+      await shared.waitForFiles(on: loop)
+      found = shared.names(for: search.name, searchesAlways: searchesAlways, at: .now)
+    }
+    let names = found ?? []
     for name in names {
       let lookup = lookup(absolute: name, for: client)
       while true {

@@ -122,8 +122,9 @@ package final class Resolver: Sendable {
     // It may have been given up before it began.
     guard own.open[query.question] === query else { return }
     var knowledge = shared.knowledge(of: query.question, at: .now)
-    while case .outdated(let reading) = knowledge {
-      await reading.value
+    while case .outdated(let check) = knowledge {
+      await loop.wait(for: check)
+      guard own.open[query.question] === query else { return }
       knowledge = shared.knowledge(of: query.question, at: .now)
     }
     if case .answered(let answer, let server) = knowledge {

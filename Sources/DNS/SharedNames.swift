@@ -5,8 +5,9 @@ import Transport
 /// What the resolvers of all loops share: /etc/hosts, resolv.conf(5), and the answers that are still true. So a name has
 /// the same addresses for every connection, whichever loop serves it.
 ///
-/// Once a second at most, a question looks whether the files have changed. They are read again by a thread that does
-/// nothing else, once for all loops, and who asks meanwhile waits for that.
+/// Once a second at most, a question has a thread that does nothing else look whether the files have changed, and read
+/// them then: once for all loops. Questions wait for that, for two seconds at most: a file system that hangs stops no loop,
+/// and no name for longer.
 package final class SharedNames: Sendable {
   private struct State {
     var cache: AnswerCache
@@ -15,9 +16,16 @@ package final class SharedNames: Sendable {
     /// How often the configuration has changed.
     var generation = 0
     var versions: Versions?
-    var nextCheck = Deadline(nanoseconds: 0)
-    /// Reads the files.
-    var reading: Task<Void, Never>?
+    /// `never` while a check is under way.
+    var nextCheck = Deadline.never
+    var check: Check?
+  }
+
+  /// Looks whether the files have changed, and reads them then.
+  struct Check {
+    let task: Task<Void, Never>
+    /// Questions wait until then at most.
+    let end: Deadline
   }
 
   private struct Versions: Equatable {
@@ -25,8 +33,8 @@ package final class SharedNames: Sendable {
     var configuration: SystemFile.Version?
   }
 
-  /// How long a change may go unseen.
-  private static let checkInterval = Duration.seconds(1)
+  /// How long a question waits for the files: as long as for a name server.
+  private static let patience = Duration.seconds(2)
   /// However long a zone says.
   static let longestLifetime = Duration.seconds(3600)
   /// For a failure that says nothing of the name (RFC 9520 §3.2 asks for at least a second).
@@ -36,8 +44,10 @@ package final class SharedNames: Sendable {
   /// `nil` when the servers were given: then nothing of it holds.
   private let configurationFile: SystemFile?
   private let state: Mutex<State>
-  /// Reads the files: a file system may take its time.
-  private let reader: EventLoop
+  /// How long a change may go unseen.
+  private let checkInterval: Duration
+  /// Looks at the files, and reads them: a file system may take its time.
+  let reader: EventLoop
 
   /// Reads /etc/hosts and, when no `servers` are given, /etc/resolv.conf.
   ///
@@ -52,8 +62,10 @@ package final class SharedNames: Sendable {
 
   /// - Parameter configuration: `nil` for that of the file.
   init(
-    _ configuration: ResolverConfiguration?, cacheCapacity: Int, hostsPath: String, configurationPath: String
+    _ configuration: ResolverConfiguration?, cacheCapacity: Int, hostsPath: String, configurationPath: String,
+    checkInterval: Duration = .seconds(1)
   ) throws(Errno) {
+    self.checkInterval = checkInterval
     reader = try EventLoop(carriesDatagrams: false)
     hostsFile = SystemFile(path: hostsPath)
     configurationFile = configuration == nil ? SystemFile(path: configurationPath) : nil
@@ -61,9 +73,8 @@ package final class SharedNames: Sendable {
       State(
         cache: AnswerCache(capacity: Family.allCases.count * cacheCapacity),
         configuration: configuration ?? ResolverConfiguration(parsing: [], hostName: "")))
-    let versions = versions(after: nil)
-    state.withLock { $0.versions = versions }
-    read(versions, replacing: nil)
+    read(versions(after: nil), replacing: nil)
+    state.withLock { $0.nextCheck = .after(checkInterval) }
   }
 
   deinit { reader.stop() }
@@ -80,14 +91,13 @@ package final class SharedNames: Sendable {
     /// The answer, and the name server it came from; `nil` when /etc/hosts has it.
     case answered(Question.Answer, by: SocketAddress?)
     case unknown
-    /// The files have changed. Ask again when they were read, which is when the task ends.
-    case outdated(Task<Void, Never>)
+    /// The files may have changed. Ask again when the check has ended, or its time is over.
+    case outdated(Check)
   }
 
   func knowledge(of question: Question, at now: Deadline) -> Knowledge {
     state.withLock { state in
-      check(&state, at: now)
-      if let reading = state.reading { return .outdated(reading) }
+      if let check = check(&state, at: now) { return .outdated(check) }
       if let answer = state.hosts.answer(to: question) { return .answered(answer, by: nil) }
       guard let known = state.cache.answer(to: question, at: now) else { return .unknown }
       return .answered(known.answer, by: known.server)
@@ -100,23 +110,22 @@ package final class SharedNames: Sendable {
   }
 
   /// The absolute names that `name` may mean, in the order in which they are to be tried: `search` and `ndots` of
-  /// resolv.conf(5). `nil` when a file has changed, and was not read yet.
+  /// resolv.conf(5). `nil` while the files are checked.
   ///
   /// `localhost` and a name in /etc/hosts mean themselves only. As in glibc, the domains are for name servers' names.
   ///
   /// - Parameter searchesAlways: whether a name with a dot in it may be meant in a domain of `search`.
   func names(for name: DomainName, searchesAlways: Bool, at now: Deadline) -> [DomainName]? {
     state.withLock { state in
-      check(&state, at: now)
-      guard state.reading == nil else { return nil }
+      guard check(&state, at: now) == nil else { return nil }
       if state.hosts.answer(to: .addresses(of: name, .v4)) != nil { return [name] }
       return state.configuration.names(for: name, searchesAlways: searchesAlways)
     }
   }
 
-  /// Returns when the files were read, if they are being read.
-  func waitForFiles() async {
-    await state.withLock(\.reading)?.value
+  /// Returns when the files have been checked, if they are being checked and the time for that is not over.
+  func waitForFiles(on loop: EventLoop) async {
+    if let check = state.withLock(\.check) { await loop.wait(for: check) }
   }
 
   /// Keeps an answer for as long as its zone and RFC 2308 say, for all loops.
@@ -150,15 +159,29 @@ package final class SharedNames: Sendable {
       configuration: configurationFile?.version(after: last?.configuration))
   }
 
-  private func check(_ state: inout State, at now: Deadline) {
-    guard now >= state.nextCheck else { return }
-    state.nextCheck = now + Self.checkInterval
-    let versions = versions(after: state.versions)
+  /// Begins a check if it is time for one, and none is under way.
+  ///
+  /// - Returns: what a question is to wait for.
+  private func check(_ state: inout State, at now: Deadline) -> Check? {
+    if state.check == nil, now >= state.nextCheck {
+      state.nextCheck = .never
+      let task = Task(executorPreference: reader) { [self] in checkNow() }
+      state.check = Check(task: task, end: now + Self.patience)
+    }
+    guard let check = state.check, now < check.end else { return nil }
+    return check
+  }
+
+  private func checkNow() {
+    let old = state.withLock(\.versions)
     // A change while the files are read is found by the next check.
-    guard state.reading == nil, versions != state.versions else { return }
-    let old = state.versions
-    state.versions = versions
-    state.reading = Task(executorPreference: reader) { [self] in read(versions, replacing: old) }
+    let versions = versions(after: old)
+    if versions != old { read(versions, replacing: old) }
+    state.withLock { state in
+      state.check = nil
+      // Unless `checkFiles` asks for another one.
+      if state.nextCheck == .never { state.nextCheck = .after(checkInterval) }
+    }
   }
 
   /// What cannot be read stays as it was, and is tried again at the next check.
@@ -169,7 +192,7 @@ package final class SharedNames: Sendable {
       ResolverConfiguration(parsing: $0, hostName: hostName)
     }
     state.withLock { state in
-      state.reading = nil
+      state.versions = versions
       if let hosts { state.hosts = hosts } else if isHosts { state.versions?.hosts = old?.hosts }
       guard let configuration else {
         if configurationFile != nil { state.versions?.configuration = old?.configuration }
@@ -180,6 +203,18 @@ package final class SharedNames: Sendable {
       state.configuration = configuration
       state.generation += 1
       state.cache.removeAll()
+    }
+  }
+}
+
+extension EventLoop {
+  /// Returns when the check has ended, or its time is over.
+  func wait(for check: SharedNames.Check) async {
+    _ = await wait(for: [], until: check.end) { wait in
+      Task(executorPreference: self) {
+        await check.task.value
+        self.wake(wait)
+      }
     }
   }
 }

@@ -41,6 +41,7 @@ package struct PasswordHash: Hashable, Sendable {
     return try unsafe withUnsafeTemporaryAllocation(
       byteCount: size, alignment: MemoryLayout<crypt_data>.alignment
     ) { scratch throws(NotComputed) in
+      // libcrypt is given the size of the scratch memory, and its answer lies within that until this closure ends.
       unsafe scratch.initializeMemory(as: UInt8.self, repeating: 0)
       // A local copy with the NUL that C expects.
       let phrase = (password + [0]).map { CChar(bitPattern: $0) }

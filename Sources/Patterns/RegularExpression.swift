@@ -6,6 +6,9 @@ import CPCRE2
 ///
 /// PCRE2's interpreter and not its JIT compiler: the JIT ignores the depth and heap limits, and it needs memory that
 /// is both writable and executable, which a hardened service does not have.
+///
+/// `@safe` holds because `code` and `limits` are freed in `deinit` only, the match data belongs to one call, and each text is
+/// passed with its own length.
 @safe package final class RegularExpression: Sendable {
   /// Why a text is not a regular expression.
   package struct Violation: Error, Hashable, Sendable {

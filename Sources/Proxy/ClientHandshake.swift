@@ -15,6 +15,8 @@ struct ClientHandshake {
   let deadline: Deadline
   /// Who the client says it is, admitted or not.
   var claimedUser: String?
+  /// A password has proven who it is.
+  var hasLoggedIn = false
   /// Bytes received and not yet read as a message.
   var input: [UInt8] = []
 
@@ -61,6 +63,10 @@ struct ClientHandshake {
     let greeting: SOCKS5.Greeting = try await receive(client) { _ in [] }
     let user = try await authenticate(client, methods: greeting.methods)
     let message: SOCKS5.Request = try await receive(client) { SOCKS5.Reply($0.reply).bytes }
+    // A reload may have come since the greeting.
+    guard hasLoggedIn || listener.authentication != .required else {
+      throw Refusal(ending: .unauthenticated(.notLoggedIn), answer: SOCKS5.Reply(.notAllowed).bytes)
+    }
     return Request(spoken: .socks5, message: message, user: user, early: input)
   }
 
@@ -89,10 +95,10 @@ struct ClientHandshake {
   /// One message says it all. It proves nothing, so that it cannot be served where proof is required.
   private mutating func runSOCKS4(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
     let rejection = SOCKS4.Reply(.rejected).bytes
+    let message: SOCKS4.Request = try await receive(client) { _ in rejection }
     guard listener.authentication != .required else {
       throw Refusal(ending: .unauthenticated(.socks4), answer: rejection)
     }
-    let message: SOCKS4.Request = try await receive(client) { _ in rejection }
     let command: SOCKS5.Command
     switch message.command {
     case .connect: command = .connect

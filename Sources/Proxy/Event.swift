@@ -41,6 +41,8 @@ package struct Event: Sendable {
     case listenerRemoved = "the listener was removed from the table"
     /// It offered no method that proves who it is, or sent no credentials.
     case noCredentials = "no user name and password were offered"
+    /// It greeted before a reload, and was asked for no password then.
+    case notLoggedIn = "the table requires a login since a reload, and the client made none"
     /// SOCKS4 has no password.
     case socks4 = "SOCKS4 has no password"
     /// The listener asks for no user, and the client offers nothing but to be one.
@@ -119,15 +121,15 @@ extension Event {
 
 /// What the server has to tell beside the sessions' ends.
 package enum Notice: Sendable {
-  /// The process is out of descriptors, so that newcomers to this listener are turned away for now.
-  /// `count`: since that was last told, once a minute.
+  /// The process or the system is short of descriptors or memory, so that Sockeye turns new connections to this listener
+  /// away for now. `count`: since that was last told, once a minute.
   case turnedAway(listener: String, Errno, count: Int)
   /// As many logins were refused as `count` says, besides those whose sessions tell it; the last was this. Told once a
   /// minute for each client.
   case loginsRefused(client: SocketAddress?, user: String?, Event.LoginFailure, count: Int)
   /// Limits need more descriptors than this process may open, and are lowered.
   case limitsLowered(from: Limits, to: Limits, needed: Int, available: Int)
-  /// A limit refused this client. `count`: connections of any client since that was last told, once a minute.
+  /// A limit refused this client. `count`: connections (or UDP paths) of any client since that was last told, once a minute.
   case limitReached(ReachedLimit, client: String, listener: String, count: Int)
   /// All places for handshakes, or those of this client, were taken: the oldest handshake of this client, which held `held`
   /// of them, was closed to serve a newer one. `count`: handshakes closed for this limit since that was last told, once a

@@ -99,7 +99,7 @@ package struct Failure: Error, Hashable, Sendable {
   /// the hop or the network do, it did in this phase. Of an HTTP hop that refuses a login: it was asked for the client's
   /// destination.
   var hasRequestUnderway = false
-  /// The hop has carried datagrams before: that it says it carries none (07) is no more than a refusal.
+  /// The hop carries datagrams, or did less than 10 minutes ago: that it says it carries none (07) is no more than a refusal.
   var hasCarriedUDP = false
   /// What was looked up when the phase is `resolve`.
   package var inquiry: Inquiry?

@@ -1,11 +1,15 @@
 import Addresses
+import Routing
 import Settings
 import Transport
 
 extension Server {
-  /// Why a table was not taken over: there is nobody to serve it.
-  package struct NotServing: Error, CustomStringConvertible {
-    package var description: String { "the program has not begun to serve, or is about to end" }
+  /// Why a table was not taken over: no new client would be served by it.
+  package struct NotServing: Error {}
+
+  /// - Throws: before `run` has opened the listeners, and once the server drains.
+  package func checkServing() throws(NotServing) {
+    guard !running.workers.isEmpty, !isDraining else { throw NotServing() }
   }
 
   /// A listener that is open and not yet served.
@@ -22,6 +26,14 @@ extension Server {
         Worker.Door(socket: sockets[$0], number: place.number, isDealt: isDealt)
       }
     }
+  }
+
+  /// Where a listener is, for the log: with the port that the system chose, where the table says port 0.
+  func address(of listener: ListenerID) -> String {
+    let running = running
+    let places = zip(running.configuration.listeners, running.places).filter { $0.0.id == listener }
+    // The table may have removed it, or have several with port 0 that it does not tell apart.
+    return places.count == 1 ? places[0].1.address.description : listener.address
   }
 
   /// Makes the listeners those of `configuration`, and then this the one that new sessions obey. When one of the listeners

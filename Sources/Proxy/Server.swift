@@ -140,11 +140,12 @@ package final class Server: Sendable {
   ///
   /// To be called by one thread at a time, and by none of a worker's loop: it blocks for as long as these are busy.
   ///
-  /// - Throws: why a listener could not be opened; then nothing has changed.
+  /// - Throws: why a listener could not be opened; then nothing has changed. `NotServing` when the server drains, or has begun
+  ///   to meanwhile: then no listener of the table is served.
   package func reload(_ configuration: Configuration) throws -> Reload {
     var configuration = configuration
+    try checkServing()
     let running = running
-    guard !running.workers.isEmpty, !isDraining else { throw NotServing() }
     var unchanged: [String] = []
     if configuration.nameServers != running.configuration.nameServers { unchanged.append("dns") }
     if configuration.log != running.configuration.log { unchanged.append("log") }
@@ -153,6 +154,7 @@ package final class Server: Sendable {
     configuration.log = running.configuration.log
     configuration.control = running.configuration.control
     let (opened, closed) = try change(to: configuration, on: running.workers)
+    try checkServing()
     names.checkFiles()
     let upstreams = configuration.upstreams
     health.keep(upstreams, configuration.groups)

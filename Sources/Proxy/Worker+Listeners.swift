@@ -150,7 +150,8 @@ extension Worker {
 
   private func tell(_ error: Errno, at number: Int, _ policy: Policy) {
     guard let id = policy[listener: number]?.listener.id else { return }
-    let notice = { @Sendable count in Notice.turnedAway(listener: id.address, error, count: count) }
+    let address = server.address(of: id)
+    let notice = { @Sendable count in Notice.turnedAway(listener: address, error, count: count) }
     if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
   }
 
@@ -162,8 +163,8 @@ extension Worker {
 
   private func log(_ reached: ReachedLimit, of client: SocketAddress?, at listener: ListenerID) {
     let client = client?.address.description ?? "unix"
-    let notice = { @Sendable count in
-      Notice.limitReached(reached, client: client, listener: listener.address, count: count)
+    let notice = { @Sendable [unowned server] count in
+      Notice.limitReached(reached, client: client, listener: server.address(of: listener), count: count)
     }
     if isNews(.limit(reached.limit), notice: notice) { server.sink.record(notice(1)) }
   }

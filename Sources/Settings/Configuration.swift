@@ -66,7 +66,8 @@ package struct Limits: Hashable, Sendable {
   package var handshakes = 1024
   /// UDP associations; those of one client count among its connections.
   package var associations = 1024
-  /// How many destinations one association remembers: the one unused for longest makes room.
+  /// How many destinations one association remembers, and how many paths through chains it has: the one unused for longest
+  /// makes room.
   package var pathsPerAssociation = 512
   // These are no keys of the table. Descriptors decide about them.
   /// Sockets beside the two of a connection: of UDP associations and their paths, and attempts to connect beyond a dial's

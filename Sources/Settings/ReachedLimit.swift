@@ -1,4 +1,4 @@
-/// A limit that had no room for a connection.
+/// A limit that had no room for a connection, or for a UDP path.
 package enum Limit: String, Hashable, Sendable, CaseIterable {
   /// `limits.connections`.
   case connections
@@ -14,6 +14,8 @@ package enum Limit: String, Hashable, Sendable, CaseIterable {
   case associations
   /// A quarter of `limits.associations`: what one client may have.
   case clientAssociations = "client_associations"
+  /// `limits.paths_per_association`: the paths through chains that one association may have.
+  case pathsPerAssociation = "paths_per_association"
   /// Sockets beside the two of a connection (`Limits.sockets`).
   case sockets
   /// A quarter of these: what one client may have.
@@ -64,6 +66,7 @@ extension Limits {
     case .clientHandshakes: max(1, handshakes / 4)
     case .associations: associations
     case .clientAssociations: Self.share(of: associations)
+    case .pathsPerAssociation: pathsPerAssociation
     case .sockets: sockets
     case .clientSockets: Self.share(of: sockets)
     // No limits of the table: `isForeign`.

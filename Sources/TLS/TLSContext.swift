@@ -4,6 +4,8 @@ import CTLS
 /// What is demanded of a peer, and shown to it: read and checked once, then shared by all connections to it.
 ///
 /// Two are equal when they were made of the same.
+///
+/// `@safe` holds because `context` is freed in `deinit` only, and every array is passed with its own length.
 @safe package final class TLSContext: Sendable {
   /// Which certificates a peer may have.
   package enum Trust: Hashable, Sendable {

@@ -4,6 +4,9 @@ import CTLS
 /// One connection's TLS, on the client's side, over a non-blocking socket or inside another session.
 ///
 /// Nothing here waits: each operation goes as far as it gets, and says what it awaits. To be used by one thread at a time.
+///
+/// `@safe` holds because `session` is freed in `deinit` only, and the context and the session below it live as long as it does.
+/// No buffer is kept: OpenSSL reads and writes within the bounds that each call gives.
 @safe package final class TLSSession {
   /// What has to happen before an operation is tried again.
   package enum Awaited: Hashable, Sendable {

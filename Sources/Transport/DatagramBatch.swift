@@ -5,6 +5,9 @@ import CLinux
 ///
 /// There is one per loop (`EventLoop.datagrams`). What it holds is valid until the task suspends, or receives again.
 /// Each datagram stands behind free room, so that headers are taken off and put on without moving what they wrap.
+///
+/// `@safe` holds because every function checks the index of a datagram, and that what is taken off or put on leaves its
+/// octets within its slot. The kernel is given a length that the slot has room for.
 @safe package final class DatagramBatch {
   /// How many datagrams are received at once.
   package static let capacity = Int(LINUX_DATAGRAM_BATCH)

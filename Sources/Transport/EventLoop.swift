@@ -24,7 +24,8 @@ package final class EventLoop: TaskExecutor {
   /// What only the loop's own thread touches. Whatever is large is reserved when the loop starts: later it might not be
   /// had.
   ///
-  /// `@unchecked` holds because every access from outside `run` passes through `own`, which asserts the thread.
+  /// `@unchecked` holds because every access from outside `run` passes through `own`, which asserts the thread. `@safe`
+  /// holds because it frees its own memory when the loop is freed, and each pointer to that is taken by an unsafe expression.
   @safe private final class ThreadState: @unchecked Sendable {
     var jobs: [UnownedJob] = []
     var waits = Waits()

@@ -1,6 +1,9 @@
 import CLinux
 
 /// Memory of a fixed size, aligned to pages. A page takes room when it is first touched.
+///
+/// `@safe` holds because the value cannot be copied, and the memory is released in `deinit` only. To use `start` or `bytes` is
+/// unsafe: the user keeps within the bounds, and outlives neither.
 @safe struct ReservedMemory: ~Copyable {
   let start: UnsafeMutableRawPointer
   private let byteCount: Int

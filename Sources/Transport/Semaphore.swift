@@ -3,10 +3,11 @@ import Glibc
 /// A semaphore whose count begins at 0 (sem_init(3)). It takes no descriptor.
 ///
 /// `@unchecked` holds because the semaphore is made to be used by several threads, and stays at its address.
-@safe final class Semaphore: @unchecked Sendable {
+@safe package final class Semaphore: @unchecked Sendable {
   private let semaphore: UnsafeMutablePointer<sem_t>
 
-  init() {
+  /// Creates one whose count is 0.
+  package init() {
     unsafe semaphore = .allocate(capacity: 1)
     unsafe sem_init(semaphore, 0, 0)
   }
@@ -17,12 +18,12 @@ import Glibc
   }
 
   /// Lets one `wait` return.
-  func post() {
+  package func post() {
     unsafe sem_post(semaphore)
   }
 
   /// Blocks the calling thread until `post` was called.
-  func wait() {
+  package func wait() {
     // It comes back early when a signal handler has run.
     while unsafe sem_wait(semaphore) < 0 {}
   }

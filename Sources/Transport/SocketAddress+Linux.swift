@@ -50,6 +50,9 @@ extension IPAddress {
 
 extension linux_address {
   /// Some of the octets as a number in host order.
+  ///
+  /// Safe where `offset` and the size of `Word` are within the 16 octets, as in every call: 4 at 0, or 8 at 0 and at 8. It may be
+  /// unaligned.
   fileprivate func word<Word: FixedWidthInteger & BitwiseCopyable>(_: Word.Type, at offset: Int) -> Word {
     unsafe withUnsafeBytes(of: octets) {
       Word(bigEndian: unsafe $0.loadUnaligned(fromByteOffset: offset, as: Word.self))

@@ -28,7 +28,10 @@ struct EventLog: EventSink {
     switch notice {
     case .turnedAway(let listener, let error, let count):
       let connections = count == 1 ? "a connection" : "\(count) connections, the last"
-      say(.warning, "turned away \(connections) to \(listener): \(error) (more are told once a minute)")
+      say(
+        .warning,
+        "turned away \(connections) to \(listener): \(error):"
+          + " \(error.advice), or lower limits.connections (more are told once a minute)")
     case .loginsRefused(let client, let user, let reason, let count):
       let logins = count == 1 ? "another login was refused" : "\(count) more logins were refused, the last"
       let name = user.map { " as '\($0)'" } ?? ""
@@ -36,17 +39,15 @@ struct EventLog: EventSink {
     case .limitsLowered(let wanted, let limits, let needed, let available):
       say(.warning, limits.lowered(from: wanted, needed: needed, available: available))
     case .limitReached(let reached, let client, let listener, let count):
-      let refused = count == 1 ? "a connection was refused" : "\(count) connections were refused"
       say(
         .warning,
-        "limit reached: \(reached): \(refused), the last of \(client) at \(listener)"
-          + " (more are counted in 'status', and told once a minute)")
+        "limit reached: \(reached): \(reached.limit.effect(on: count)), the last of \(client) at \(listener)"
+          + " (\(reached.limit.advice); more are counted in 'status', and told once a minute)")
     case .handshakeClosed(let reached, let client, let held, let count):
-      let closed = count == 1 ? "a handshake was closed" : "\(count) handshakes were closed"
       say(
         .warning,
-        "limit reached: \(reached): \(closed) for newer ones, the last the oldest of \(held) of \(client)"
-          + " (more are counted in 'status', and told once a minute)")
+        "limit reached: \(reached): \(reached.limit.effect(on: count)), the last the oldest of \(held) of \(client)"
+          + " (\(reached.limit.advice); more are counted in 'status', and told once a minute)")
     case .pathFailed(let outcome, let failure):
       write(
         .warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure, outcome.chain))])

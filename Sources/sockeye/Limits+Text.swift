@@ -12,3 +12,34 @@ extension Limits {
       + " 'ulimit -Hn' in a shell"
   }
 }
+
+extension Limit {
+  /// What it did to as many connections, or to UDP paths.
+  func effect(on count: Int) -> String {
+    switch self {
+    case .handshakes, .clientHandshakes:
+      count == 1 ? "a handshake was closed for newer ones" : "\(count) handshakes were closed for newer ones"
+    case .pathsPerAssociation:
+      count == 1 ? "a UDP path was closed or not opened" : "\(count) UDP paths were closed or not opened"
+    default:
+      count == 1 ? "a connection was refused" : "\(count) connections were refused"
+    }
+  }
+
+  /// What to change so that clients may have more.
+  var advice: String {
+    switch self {
+    case .connections, .localClient: "raise limits.connections, or LimitNOFILE= where descriptors lower it"
+    case .perClient: "raise limits.per_client"
+    case .handshakes, .clientHandshakes: "raise limits.handshakes, or LimitNOFILE= where descriptors lower it"
+    case .associations, .clientAssociations:
+      "raise limits.associations, or LimitNOFILE= where descriptors lower it"
+    case .sockets, .clientSockets:
+      "raise limits.associations, each of which adds 4, or LimitNOFILE= where descriptors lower it"
+    case .pathsPerAssociation: "raise limits.paths_per_association"
+    case .clientUDPPorts: "widen the listener's udp.ports"
+    case .clientBindPorts: "widen the listener's bind.ports"
+    case .clientDials: "widen net.ipv4.ip_local_port_range (sysctl)"
+    }
+  }
+}

@@ -28,16 +28,21 @@ final class ServedTable: Sendable {
   @discardableResult
   func reload(_ server: Server, _ log: EventLog) -> ControlAnswer {
     reading.withLock { _ in
-      let (configuration, diagnostics) = load()
-      var said = diagnostics.map { ($0.severity == .error ? Log.Level.error : .warning, $0.description) }
+      var said: [(Log.Level, String)] = []
       var news: [String] = []
       do {
+        try server.checkServing()
+        let (configuration, diagnostics) = load()
+        said = diagnostics.map { ($0.severity == .error ? .error : .warning, $0.description) }
         guard let configuration else { throw NotRead() }
         let reload = try server.reload(configuration)
         said += reload.unchanged.map { (.warning, "'\($0)' differs from what runs: restart to change it") }
         news =
           reload.closed.map { "no longer listening on \($0)" } + reload.opened.map { "listening on \($0)" }
         news.append("reloaded \(path)")
+      } catch is Server.NotServing {
+        let reason = "the program has not begun to serve, or is ending"
+        said.append((.warning, "the reload of \(path) was refused: \(reason)"))
       } catch {
         if !(error is NotRead) { said.append((.error, Server.complaint(error))) }
         said.append((.error, "\(path) was not reloaded: the table that runs stays"))

@@ -19,7 +19,8 @@ extension Failure.Cause {
 }
 
 extension Errno {
-  fileprivate var advice: String {
+  /// What to do about a shortage of this machine.
+  var advice: String {
     switch self {
     case .addressNotAvailable, .wouldBlock:
       "widen net.ipv4.ip_local_port_range or set net.ipv4.tcp_tw_reuse=1 (sysctl), or open fewer connections"

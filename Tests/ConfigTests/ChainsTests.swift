@@ -31,21 +31,21 @@ import Testing
     chains: {c: [a, a]}
     default: direct
     """,
-    "2:17: error: 'a' stands twice in this chain (a hop is passed once: remove one)"),
+    "2:17: error: 'a' is listed twice in this chain (a hop is passed once: remove one)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
     chains: {c: [a], d: [c, a]}
     default: direct
     """,
-    "2:25: error: 'a' stands twice in this chain (a hop is passed once: remove one)"),
+    "2:25: error: 'a' is listed twice in this chain (a hop is passed once: remove one)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
     chains: {c: [a, b], d: [b, c]}
     default: direct
     """,
-    "2:28: error: 'b' stands twice in this chain (a hop is passed once: remove one)"),
+    "2:28: error: 'b' is listed twice in this chain (a hop is passed once: remove one)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
@@ -130,14 +130,14 @@ import Testing
     "6:44: error: '2-1' is not a number of hops or a range (write it like 2 or 2-3)",
     "7:44: error: '0-2' is out of range: the chain has 2 positions (write 1 to 2)",
     "8:44: error: 'some' is not a number of hops or a range (write it like 2 or 2-3)",
-    "9:8: error: a position needs 'any', what may stand there (write it like {any: [de, nl], optional: true})",
+    "9:8: error: a position needs 'any', the list of its choices (write it like {any: [de, nl], optional: true})",
     "9:32: error: the list is empty: expected a list of upstreams, groups and chains, in travel order "
       + "(write it like [office, tor])",
-    "9:47: error: 'a' stands twice in this position (remove one)",
+    "9:47: error: 'a' is listed twice in this position (remove one)",
     "9:71: error: 'maybe' is not 'true' or 'false' (write it like true)",
-    "9:79: error: a position needs 'any', what may stand there (write it like {any: [de, nl], optional: true})",
+    "9:79: error: a position needs 'any', the list of its choices (write it like {any: [de, nl], optional: true})",
     "9:80: error: a position has no key 'one' (it may have 'any', 'optional')",
-    "10:18: error: 'a' stands twice in this chain (a hop is passed once: remove one)"),
+    "10:18: error: 'a' is listed twice in this chain (a hop is passed once: remove one)"),
   Case(
     """
     upstreams: {a: "socks5://h:1", b: "socks5://h:2"}
@@ -153,7 +153,7 @@ import Testing
     routes: {via: [a, a]}
     default: direct
     """,
-    "2:19: error: 'a' stands twice in this chain (a hop is passed once: remove one)"),
+    "2:19: error: 'a' is listed twice in this chain (a hop is passed once: remove one)"),
   Case(
     """
     upstreams:

@@ -37,7 +37,7 @@ import Testing
     "3:7: error: a group needs its 'members' (write {members: [de, nl]})",
     "4:7: error: expected a group, not a list (write it like {members: [de, nl]})",
     "5:17: error: the list is empty: expected a list of upstreams, groups and chains (write it like [de, nl])",
-    "6:21: error: 'a' stands twice in this group (remove one)",
+    "6:21: error: 'a' is listed twice in this group (remove one)",
     "6:24: error: there is no upstream, group or chain named 'c' (add it under 'upstreams')",
     "7:21: error: 'reject' cannot be a member of a group (remove it, or write a route)",
     "7:40: error: 'fast' is not 'failover', 'round-robin', 'random', 'fastest', 'least-connections' or 'sticky' "

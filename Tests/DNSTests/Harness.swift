@@ -35,7 +35,8 @@ func withResolver(
   configuration.ndots = ndots
   configuration.extends = extends
   let names = try SharedNames(
-    configuration, cacheCapacity: 100, hostsPath: hosts, configurationPath: "/dev/null")
+    configuration, cacheCapacity: 100, hostsPath: hosts, configurationPath: "/dev/null",
+    checkInterval: .seconds(3600))
   try await withResolver(of: names, on: loop, patience: patience, body)
 }
 
@@ -44,8 +45,8 @@ func known(_ name: String, to names: SharedNames) async throws -> SharedNames.Kn
   let question = Question.addresses(of: try DomainName(name), .v4)
   while true {
     let knowledge = names.knowledge(of: question, at: .now)
-    guard case .outdated(let reading) = knowledge else { return knowledge }
-    await reading.value
+    guard case .outdated(let check) = knowledge else { return knowledge }
+    await check.task.value
   }
 }
 

@@ -79,11 +79,11 @@ import Transport
     let question = Question.addresses(of: try DomainName("one.test"), .v4)
     _ = names.knowledge(of: question, at: .now)
     try file.replace(with: "192.0.2.2 one.test\n")
-    guard case .outdated(let reading) = names.knowledge(of: question, at: .after(.seconds(2))) else {
+    guard case .outdated(let check) = names.knowledge(of: question, at: .after(.seconds(2))) else {
       Issue.record("the change was not seen")
       return
     }
-    await reading.value
+    await check.task.value
     #expect(try await found(names) == addresses("192.0.2.2"))
   }
 
@@ -99,11 +99,39 @@ import Transport
       return
     }
     // Unless it was read by now.
-    if case .outdated(let other) = names.knowledge(of: question, at: .now) { #expect(one == other) }
+    if case .outdated(let other) = names.knowledge(of: question, at: .now) { #expect(one.task == other.task) }
+    await one.task.value
     try await withResolver(of: names, on: try EventLoop()) { resolver, _ in
       let found = try await resolver.answers("one.test")
       #expect(found.v4 == .success(addresses("192.0.2.2")))
     }
+  }
+
+  @Test
+  func `a file system that hangs is waited for by no loop, and by no question for longer than two seconds`()
+    async throws
+  {
+    let file = try TestFile("192.0.2.1 one.test\n")
+    let names = try sharedNames(file)
+    let question = Question.addresses(of: try DomainName("one.test"), .v4)
+    let hanging = Semaphore()
+    Task(executorPreference: names.reader) { hanging.wait() }
+    names.checkFiles()
+    let start = Deadline.now
+    guard case .outdated(let check) = names.knowledge(of: question, at: start) else {
+      Issue.record("the file was looked at by the thread that asks")
+      return hanging.post()
+    }
+    #expect(check.end == start + .seconds(2))
+    try file.replace(with: "192.0.2.2 one.test\n")
+    guard case .answered(let answer, _) = names.knowledge(of: question, at: check.end) else {
+      Issue.record("the question still waits")
+      return hanging.post()
+    }
+    #expect(answer == .success(.addresses(addresses("192.0.2.1"))))
+    hanging.post()
+    await check.task.value
+    #expect(try await found(names) == addresses("192.0.2.2"))
   }
 
   @Test func `what the file names is not asked for, in the other family either`() async throws {

@@ -238,7 +238,7 @@ struct IsolationTests {
   func `an association has no more identities at a time than destinations`(isPlan: Bool) throws {
     let hop = try Self.hop()
     let echoes = try (0..<6).map { _ in try DatagramServer.echo() }
-    let sockeye = try Sockeye(
+    let controlled = try ControlledSockeye(
       """
       upstreams: {a: {url: "socks5://\(hop.address)", isolate: port}}
       groups: {exits: {members: [a]}}
@@ -247,6 +247,7 @@ struct IsolationTests {
       default: \(isPlan ? "exits" : "a")
 
       """)
+    let sockeye = controlled.sockeye
     let association = try Association(through: sockeye.address)
     for (number, echo) in echoes.enumerated() {
       try association.expectEcho("hello", from: echo.address)
@@ -258,6 +259,10 @@ struct IsolationTests {
     }
     // Whoever made room comes back as who he was.
     try association.expectEcho("again", from: echoes[0].address)
+    try sockeye.process.line(
+      containing: "limit reached: paths_per_association 2: a UDP path was closed or not opened, "
+        + "the last of 127.0.0.1 at \(sockeye.address) (raise limits.paths_per_association; ")
+    #expect(try controlled.refusals("paths_per_association") == echoes.count - 1)
     _ = try sockeye.closing(association)
     try hop.process.lines.wait(for: "all ends") { lines in
       lines.count { $0.contains(" udp client=") } == echoes.count + 1 ? () : nil

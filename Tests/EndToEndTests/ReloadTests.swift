@@ -93,6 +93,52 @@ struct ReloadTests {
       containing: "end=\"not authenticated: the listener was removed from the table\"")
   }
 
+  @Test func `without a login no request is served where a reload has added users`()
+    throws
+  {
+    let target = try Server.echo()
+    let (open, labelled) = ("127.0.0.1:\(FreePort.take())", "127.0.0.1:\(FreePort.take())")
+    let controlled = try ControlledSockeye(
+      """
+      listen:
+        - "\(open)"
+        - {address: "\(labelled)", auth: optional}
+      default: direct
+
+      """)
+    let (nameless, named, old) = (
+      try Socket(to: open), try Socket(to: labelled), try Socket(to: open)
+    )
+    try nameless.send(SOCKS.noAuthentication)
+    #expect(try nameless.receive(exactly: 2) == [5, 0])
+    try named.send([5, 1, 2] + SOCKS.credentials("alice", "anything"))
+    #expect(try named.receive(exactly: 4) == [5, 2, 1, 0])
+    try old.send(4)
+    let tunnel = try Socket(to: open)
+    #expect(try tunnel.requestConnect(to: target.address).code == 0)
+    try controlled.write(
+      """
+      listen:
+        - {address: "\(open)", users: {alice: secret}}
+        - {address: "\(labelled)", users: {alice: secret}}
+      default: direct
+
+      """)
+    #expect(try controlled.ask("reload").status == 0)
+    for client in [nameless, named] {
+      try client.send(SOCKS.connect(to: target.address))
+      #expect(try client.receiveReply().code == 2)
+      #expect(try client.receiveToEnd() == ([], .end))
+    }
+    try old.send([1, 0, 80, 127, 0, 0, 1, 0])
+    #expect(try old.receiveToEnd().bytes == [0, 0x5B, 0, 0, 0, 0, 0, 0])
+    try controlled.sockeye.process.line(
+      containing: "end=\"not authenticated: the table requires a login since a reload, and")
+    #expect(target.accepted.all.count == 1)
+    try tunnel.send("old")
+    #expect(try tunnel.receive(exactly: 3) == Array("old".utf8))
+  }
+
   // MARK: Listeners
 
   private func isRefused(_ address: String) throws -> Bool {

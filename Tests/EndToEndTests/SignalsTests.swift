@@ -70,6 +70,23 @@ struct SignalsTests {
     #expect(try sockeye.process.wait().status == 0)
   }
 
+  @Test func `a reload while it drains reads nothing, and says so`() throws {
+    let target = try Server.echo()
+    let sockeye = try Sockeye("timeouts: {drain: 600s}\ndefault: direct\n")
+    let client = try Socket(to: sockeye.address)
+    #expect(try client.requestConnect(to: target.address).code == 0)
+    sockeye.signal(SIGTERM)
+    try eventually("new connections are refused") { (try? Socket(to: sockeye.address)) == nil }
+    try sockeye.reload("listen: [127.0.0.1:0, 127.0.0.2:0]\ndefault: nowhere\n")
+    try sockeye.process.line(
+      containing: "table.yaml was refused: the program has not begun to serve, or is ending")
+    client.finish()
+    let exit = try sockeye.process.wait()
+    #expect(exit.status == 0)
+    #expect(!exit.errors.contains { $0.contains("error") || $0.contains("reloaded") }, "\(exit)")
+    #expect(exit.errors.count { $0.contains("listening on") } == 1, "\(exit)")
+  }
+
   @Test func `it ends while a large table is read anew`() throws {
     let sockeye = try Sockeye("default: direct\n")
     let routes = (0..<200_000).map { "- {host: h\($0).example, via: reject}\n" }.joined()

@@ -48,6 +48,58 @@ struct UDPGroupsTests {
     #expect(!hop.destinations.all.contains(other.address))
   }
 
+  @Test(arguments: [false, true])
+  func `once a connection has reached a proxy that was down, no new association goes direct`(
+    isOpenedBefore: Bool
+  ) throws {
+    let (echo, target) = (try DatagramServer.echo(), try Server.echo())
+    let port = FreePort.take()
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://127.0.0.1:\(port)"}
+      groups: {exits: {members: [a, direct]}}
+      \(isOpenedBefore ? "" : "routes: [{port: 9, via: direct}]")
+      default: exits
+
+      """)
+    try Association(through: sockeye.address).expectEcho("directly", from: echo.address)
+    let hop = try ScriptedHop(on: "127.0.0.1:\(port)")
+    try eventually("a connection reaches the proxy") {
+      _ = try Socket(to: sockeye.address).requestConnect(to: target.address)
+      return !hop.connections.all.isEmpty
+    }
+    try Association(through: sockeye.address).expectEcho("hello", from: echo.address)
+    #expect(hop.destinations.all == [echo.address])
+  }
+
+  @Test(arguments: [
+    "default: exits", "routes: [{port: 9, via: direct}]\ndefault: exits",
+    "routes: [{network: udp, via: a, udp: direct}]\ndefault: reject",
+  ])
+  func `that a proxy carries no UDP sends only those associations direct which it told so`(rules: String)
+    throws
+  {
+    let echo = try DatagramServer.echo()
+    let asked = Recorder<Int>()
+    var script = ScriptedHop.Script()
+    script.answer = { client, relay in
+      asked.record(0)
+      try client.send(asked.all.count == 1 ? SOCKS.failure(7) : [5, 0, 0] + SOCKS.encoded(relay))
+    }
+    let hop = try ScriptedHop(script)
+    let sockeye = try Sockeye(
+      """
+      upstreams: {a: "socks5://\(hop.address)"}
+      groups: {exits: {members: [a, direct]}}
+      \(rules)
+
+      """)
+    try Association(through: sockeye.address).expectEcho("directly", from: echo.address)
+    #expect(hop.destinations.all == [])
+    try Association(through: sockeye.address).expectEcho("hello", from: echo.address)
+    #expect(hop.destinations.all == [echo.address])
+  }
+
   // The proxy is up, and may have refused what this client asked for.
   @Test(arguments: [(1, false), (2, false), (7, true)] as [(UInt8, Bool)], [false, true])
   func `datagrams go direct where a proxy carries none, and not where it refused one association`(

@@ -34,4 +34,23 @@ struct DrainTests {
       #expect(tunnel.loop === test.loop)
     }
   }
+
+  @Test func `a reload during which the server begins to drain says so, and no listener that it opened`()
+    async throws
+  {
+    try await withServer({ _ in RouteTable(.direct) }) { test in
+      let target = try TCPListener(on: SocketAddress(.loopback4, port: 0), loop: test.loop)
+      // Without a tunnel the server would end at once.
+      let tunnel = try await test.connect(to: try #require(target.localAddress))
+      var next = test.configuration
+      next.listeners.append(
+        Listener(address: .tcp(SocketAddress(.loopback4, port: 0)), id: ListenerID(address: "new")))
+      // More than any process may open.
+      next.limits.connections = 1 << 40
+      test.record.react { test.server.drain() }
+      #expect(throws: Server.NotServing.self) { try test.server.reload(next) }
+      #expect(throws: Server.NotServing.self) { try test.server.reload(test.configuration) }
+      #expect(tunnel.loop === test.loop)
+    }
+  }
 }

@@ -36,7 +36,7 @@ struct OutagesTests {
     outages.note(failure, of: Self.chain, as: Self.chain, by: Self.client)
     #expect(outages.failure(of: Self.chain, as: Self.chain) == failure)
     #expect(outages.failure(of: Self.other, as: Self.other) == nil)
-    outages.clear(Self.chain, as: Self.chain)
+    outages.enter(Self.chain, as: Self.chain)
     #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
   }
 
@@ -72,13 +72,20 @@ struct OutagesTests {
   }
 
   @Test
-  func `that a hop carries no UDP is a refusal once it has carried some, until the table has another hop`() {
+  func
+    `that a hop carries no UDP is a refusal while it carries some and for 10 minutes, unless the table has another hop`()
+  {
     let outages = Outages()
     var lack = Self.failure(.associate, .reply(.commandNotSupported))
+    let (soon, later) = (Deadline.after(.seconds(300)), Deadline.after(.seconds(3600)))
     #expect(!outages.hasCarried(at: lack.place, of: Self.chain))
     #expect(lack.isLackOfUDP)
-    outages.clear(Self.chain, as: Self.identity("alice"))
-    #expect(outages.hasCarried(at: lack.place, of: Self.chain))
+    for name in ["alice", "bob"] { outages.enter(Self.chain, as: Self.identity(name)) }
+    outages.leave(Self.chain)
+    #expect(outages.hasCarried(at: lack.place, of: Self.chain, now: later))
+    outages.leave(Self.chain)
+    #expect(outages.hasCarried(at: lack.place, of: Self.chain, now: soon))
+    #expect(!outages.hasCarried(at: lack.place, of: Self.chain, now: later))
     #expect(!outages.hasCarried(at: lack.place, of: Self.other))
     lack.hasCarriedUDP = true
     #expect(!lack.isLackOfUDP)
@@ -93,7 +100,7 @@ struct OutagesTests {
   @Test func `one that gets through takes away what another has met`() {
     let outages = Outages()
     outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: Self.client)
-    outages.clear(Self.chain, as: Self.chain)
+    outages.enter(Self.chain, as: Self.chain)
     outages.note(Self.refusals[0], of: Self.chain, as: Self.chain, by: Self.otherClient)
     #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
   }

@@ -13,12 +13,19 @@ final class Record: EventSink {
   private let (events, eventTold) = AsyncStream<Event>.makeStream()
   private let (failures, failureTold) = AsyncStream<Failure>.makeStream()
   private let failureCounter = Mutex(0)
+  private let reaction = Mutex<(@Sendable () -> Void)?>(nil)
 
   func record(_ event: Event) {
     eventTold.yield(event)
   }
 
+  /// Does `reaction`, on the server's thread, when limits are lowered: in the middle of a change of the table.
+  func react(_ reaction: @escaping @Sendable () -> Void) {
+    self.reaction.withLock { $0 = reaction }
+  }
+
   func record(_ notice: Notice) {
+    if case .limitsLowered = notice { reaction.withLock { $0 }?() }
     guard case .pathFailed(_, let failure) = notice else { return }
     failureCounter.withLock { $0 += 1 }
     failureTold.yield(failure)

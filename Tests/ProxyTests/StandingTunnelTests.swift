@@ -14,7 +14,7 @@ import Transport
       let target = try TCPListener(on: SocketAddress(.loopback4, port: 0), loop: server.loop)
       let client = try await server.connect(to: try #require(target.localAddress))
       let far = try await target.next(on: server.loop)
-      weak var replaced = server.server.policy
+      weak let replaced = server.server.policy
       #expect(replaced != nil)
       _ = try server.server.reload(server.configuration)
       // What it carries shows that its opening is over.

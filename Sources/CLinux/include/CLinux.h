@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-// An IP address and port without the sockaddr zoo. `family` is 4 or 6; 0 stands for any other family.
+// An IP address and port without the sockaddr zoo. `family` is 4 or 6, or 0 for any other family.
 struct linux_address {
   uint8_t family;
   uint16_t port;
@@ -29,7 +29,7 @@ struct linux_datagram {
 // How many datagrams one call moves at most.
 #define LINUX_DATAGRAM_BATCH 32
 
-// Who else may listen on the same address: nobody, those who join later, or this one joins others.
+// Which other listeners the same address may have: none, listeners that join later, or those that this one joins.
 enum linux_sharing { LINUX_ALONE, LINUX_SHARED, LINUX_JOINS };
 
 // What makes a descriptor unfit to be accepted from.

@@ -1,7 +1,6 @@
 import Passwords
 import Settings
 import Synchronization
-import Transport
 
 /// Who may use a listener: its users, and how a name and a password are compared with theirs.
 final class Authenticator: Sendable {
@@ -17,6 +16,8 @@ final class Authenticator: Sendable {
   /// is computed for the first.
   private let proofs = Mutex<[[UInt8]: PasswordProof]>([:])
   private let prover: PasswordProver
+  /// Of the whole process.
+  private static let memory = HashMemory()
 
   /// - Parameter previous: that of the same listener in the table before. The proofs of users whose hash is the same are
   ///   taken over from it.
@@ -87,13 +88,8 @@ final class Authenticator: Sendable {
       return .computed(proof.map { Claim(self, username, $0) }) { [self] in
         // While this login waited, another one may have proven the password.
         if isProven(username, proof) { return nil }
-        guard OwnProcess.hasMemory(besides: hash.memory) else { return .outOfMemory }
-        let matches: Bool
-        do {
-          matches = try hash.matches(password)
-        } catch {
-          return .outOfMemory
-        }
+        let computed = Self.memory.compute(taking: hash.memory) { try? hash.matches(password) }
+        guard case .some(.some(let matches)) = computed else { return .outOfMemory }
         guard known != nil else { return .unknownUser }
         guard matches else { return .wrongPassword }
         if let proof { proofs.withLock { $0[username] = proof } }

@@ -16,7 +16,10 @@ extension ClientHandshake {
   ) async throws(Refusal) {
     // For the log.
     claimedUser = username.isEmpty ? nil : String(decoding: username, as: UTF8.self)
-    guard let failure = try await judge(username, password, stream, owesRequest) else { return }
+    guard let failure = try await judge(username, password, stream, owesRequest) else {
+      hasLoggedIn = true
+      return
+    }
     try? await stream.loop.sleep(until: .after(Self.refusalDelay))
     throw Refusal(ending: .unauthenticated(failure), answer: denial)
   }

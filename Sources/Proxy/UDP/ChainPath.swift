@@ -24,11 +24,12 @@ final class ChainPath: @unchecked Sendable {
   private(set) var hasAnswered = false
   var lastUse = Deadline.now
   private unowned let association: Association
-  /// Whoever chose the chain, if it was chosen: told what comes of it.
+  /// That by which a plan has chosen the chain.
   private let journey: Journey?
   /// For all that it takes to open it.
   private let budget: Duration
   private let ledger: Ledger
+  private let outages: Outages
   /// It counts among what goes through its hops.
   private var isCounted = false
   private var refusals = 0
@@ -48,13 +49,19 @@ final class ChainPath: @unchecked Sendable {
     self.journey = journey
     self.association = association
     ledger = association.worker.ledger
+    outages = association.worker.server.outages
     budget = route?.timeout ?? association.terms.policy.timeouts.dial
   }
 
   deinit { leave() }
 
+  /// A plan has chosen the chain: `Health` hears what comes of it.
+  var isChosen: Bool { journey != nil }
+
   private func leave() {
-    if isCounted { ledger.leave(chain) }
+    guard isCounted else { return }
+    ledger.leave(chain)
+    outages.leave(chain)
     isCounted = false
   }
 
@@ -69,13 +76,13 @@ final class ChainPath: @unchecked Sendable {
     } catch {
       seat = nil
       var failure = error
-      failure.hasCarriedUDP = association.worker.server.outages.hasCarried(at: failure.place, of: chain)
+      failure.hasCarriedUDP = outages.hasCarried(at: failure.place, of: chain)
       journey?.fail(failure)
       ledger.note(failure, of: chain)
       throw failure
     }
     journey?.arrive()
-    association.worker.server.outages.clear(chain, as: isolated)
+    outages.enter(chain, as: isolated)
     ledger.note(nil, of: chain)
     ledger.enter(chain)
     isCounted = true

@@ -49,11 +49,17 @@ extension Dispatch {
     return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
   }
 
-  /// Why a chain is not to be tried just now, by anybody or by this association.
+  /// Why a chain is not to be tried just now.
+  ///
+  /// It may lead to `direct`. So a failure that others met holds only as long as `Health`, which hears of every connection,
+  /// leaves the hop alone; and that a hop carries no UDP, the hop tells this association itself.
   private func trouble(of chain: Chain, as isolated: Chain) -> Failure? {
-    if let failure = server.outages.failure(of: chain, as: isolated) { return failure }
-    guard let rest = rests.use(isolated), rest > loop.now else { return nil }
-    return Failure(.hop(0, of: chain.hops.count, name: chain.hops[0].name), .relay, .noWay)
+    if let rest = rest(of: isolated) { return rest.failure }
+    guard let failure = server.outages.failure(of: chain, as: isolated), !failure.isLackOfUDP else {
+      return nil
+    }
+    let isUpToHealth = failure.blame(in: chain) == .hop
+    return !isUpToHealth || server.health.pauseEnd(of: chain) > loop.now ? failure : nil
   }
 
   private func choose(_ choice: Choice, for plan: Plan) {
@@ -69,8 +75,8 @@ extension Dispatch {
         return choose(.direct(journey), for: plan)
       }
       let isolated = server.identities.isolate(chain, for: anywhere)
-      if let failure = server.outages.failure(of: chain, as: isolated) {
-        journey.skip(failure)
+      if let trouble = trouble(of: chain, as: isolated) {
+        journey.skip(trouble)
         continue
       }
       let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)

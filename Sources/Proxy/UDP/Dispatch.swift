@@ -1,6 +1,7 @@
 import Addresses
 import DNS
 import Routing
+import Settings
 import Transport
 import Wire
 
@@ -16,14 +17,20 @@ final class Dispatch: @unchecked Sendable {
   private var flows: RecencyMap<Endpoint, Flow>
   /// By what is dialled: each identity has paths of its own.
   var paths: [Chain: ChainPath] = [:]
-  /// Until when this association opens no path through a chain, by what is dialled.
-  var rests: RecencyMap<Chain, Deadline>
+  /// Why, and until when, this association opens no path through a chain, by what is dialled.
+  private var rests: RecencyMap<Chain, Rest>
   /// What was chosen for a plan that leads all destinations the same way, for as long as it lasts.
   var chosen: [Plan: Choice] = [:]
   let direct: DirectPath
   private var bytesWaiting = 0
   /// By which the datagrams staged in the loop's batch leave.
   private var stagedOutlet: Outlet?
+
+  /// What became of this association's own path through a chain.
+  struct Rest {
+    let failure: Failure
+    let end: Deadline
+  }
 
   /// How many bytes may wait for names and paths.
   private static let waitingLimit = 256 * 1024
@@ -192,14 +199,19 @@ final class Dispatch: @unchecked Sendable {
   ) -> Flow.Decision {
     let isolated = server.identities.isolate(chain, for: request)
     if let path = paths[isolated] { return decide(request, by: path) }
-    if let failure = server.outages.failure(of: chain, as: isolated) ?? Failure(lackOfUDPOf: .chain(chain)) {
+    let rest = rest(of: isolated)
+    // What a hop told others of UDP may be true no more: before datagrams go another way, it tells this association.
+    if let alternative, let lack = Failure(lackOfUDPOf: .chain(chain)) ?? rest?.failure, lack.isLackOfUDP {
+      report(lack, of: .chain(chain))
+      return decide(request, alternative, by: route, alternative: nil)
+    }
+    if let failure = server.outages.failure(of: chain, as: isolated) ?? Failure(lackOfUDPOf: .chain(chain)),
+      alternative == nil || !failure.isLackOfUDP
+    {
       report(failure, of: .chain(chain))
-      if failure.isLackOfUDP, let alternative {
-        return decide(request, alternative, by: route, alternative: nil)
-      }
       return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
     }
-    if let rest = rests.use(isolated), rest > loop.now { return .nowhere(.noPath, until: rest) }
+    if let rest { return .nowhere(.noPath, until: rest.end) }
     guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
     let path = ChainPath(chain, as: isolated, by: route, of: association)
     add(path)
@@ -242,7 +254,10 @@ final class Dispatch: @unchecked Sendable {
   ///
   /// A client can have any number of identities, where they depend on the destination.
   func makeRoom() -> Bool {
-    guard paths.count >= terms.policy.limits.pathsPerAssociation else { return true }
+    let limits = terms.policy.limits
+    guard paths.count >= limits.pathsPerAssociation else { return true }
+    association.worker.tell(
+      ReachedLimit(.pathsPerAssociation, of: limits), of: terms.peer, at: terms.listener)
     let open = paths.values.lazy.filter { $0.nested != nil }
     guard let oldest = open.min(by: { $0.lastUse < $1.lastUse }) else { return false }
     paths[oldest.isolated] = nil
@@ -271,8 +286,16 @@ final class Dispatch: @unchecked Sendable {
     report(failure, of: .chain(path.chain))
   }
 
+  /// Why this association's own path through a chain failed, as long as it does not open it again.
+  func rest(of isolated: Chain) -> Rest? {
+    guard let rest = rests.use(isolated), rest.end > loop.now else { return nil }
+    return rest
+  }
+
   /// Keeps this association from opening the path again for 30 s if it could not be opened, and for 1 s if it ended
   /// without an answer: a datagram can make a hop end it. What `Outages` makes of it concerns other clients too.
+  ///
+  /// Where a plan chose the chain and a hop is down, it is 1 s: then `Health` decides when the hop is tried again.
   private func rest(_ path: ChainPath, after failure: Failure) {
     server.shortages.note(failure.cause, towards: path.chain.hops[0].endpoint)
     guard !path.hasAnswered else { return }
@@ -280,11 +303,13 @@ final class Dispatch: @unchecked Sendable {
     if isOutage {
       server.outages.note(failure, of: path.chain, as: path.isolated, by: terms.client)
     }
-    let end = loop.now + (isOutage ? Outages.duration : Self.failureLifetime)
+    let isUpToHealth = path.isChosen && failure.blame(in: path.chain) == .hop
+    let end = loop.now + (isOutage && !isUpToHealth ? Outages.duration : Self.failureLifetime)
+    let rest = Rest(failure: failure, end: end)
     if rests.use(path.isolated) == nil {
-      _ = rests.insert(end, for: path.isolated)
+      _ = rests.insert(rest, for: path.isolated)
     } else {
-      rests.replace(with: end, for: path.isolated)
+      rests.replace(with: rest, for: path.isolated)
     }
   }
 

@@ -9,9 +9,14 @@ import Transport
 /// datagram. A chain is kept as it is dialled: with the credentials of one identity (`isolate`), since a hop may refuse
 /// one identity and serve another. What one client can bring about holds for that client's association only
 /// (`Dispatch.rests`); for all clients it holds when it has happened to two.
+///
+/// An entry keeps clients from a chain. It sends none another way: what happened to one association a while ago is no
+/// reason for another one to go `direct`.
 final class Outages: Sendable {
   /// How long a chain is left alone.
   static let duration = Duration.seconds(30)
+  /// How long a hop counts as one that carries datagrams, after the last path through it was open: 10 minutes.
+  private static let carriage = Duration.seconds(600)
   /// Identities are made by clients: beyond this number, failures are not remembered.
   private static let capacity = 1024
 
@@ -22,10 +27,16 @@ final class Outages: Sendable {
     let witness: Client?
   }
 
+  private struct Carrier {
+    /// The paths that are open through the upstream.
+    var paths = 0
+    /// When one was opened or closed last.
+    var latest: Deadline?
+  }
+
   private struct State {
     var outages: [Chain: Outage] = [:]
-    /// Upstreams through which a path was once open.
-    var carriers = UpstreamRecords { _ in false }
+    var carriers = UpstreamRecords { _ in Carrier() }
     /// Until when a failure of the outcome is not written to the log again.
     var silences: [Outcome: Deadline] = [:]
   }
@@ -65,25 +76,40 @@ final class Outages: Sendable {
     }
   }
 
-  /// A path was opened: what was remembered of the chain no longer holds.
-  func clear(_ chain: Chain, as isolated: Chain) {
+  /// Notes that a path was opened: what was remembered of the chain no longer holds.
+  func enter(_ chain: Chain, as isolated: Chain) {
     state.withLock { state in
       state.outages[chain] = nil
       state.outages[isolated] = nil
-      for hop in chain.hops { state.carriers.update(hop) { $0 = true } }
+      for hop in chain.hops {
+        state.carriers.update(hop) { $0 = Carrier(paths: $0.paths + 1, latest: .now) }
+      }
     }
   }
 
-  /// Whether a path was once open through the hop at that place of a chain. What it says of UDP later is what it says to
-  /// one client, who may have asked it for too much.
-  func hasCarried(at place: Failure.Place, of chain: Chain) -> Bool {
-    guard let index = place.hopIndex, chain.hops.indices.contains(index) else { return false }
-    return state.withLock { $0.carriers[chain.hops[index]] }
+  /// Notes that a path that was opened has been closed.
+  func leave(_ chain: Chain) {
+    state.withLock { state in
+      for hop in chain.hops {
+        // Two reloads, there and back, may have forgotten a path that is closed now.
+        state.carriers.update(hop) { $0 = Carrier(paths: max(0, $0.paths - 1), latest: .now) }
+      }
+    }
   }
 
-  /// Forgets which upstreams carried datagrams, but for those of a table that holds from now on.
+  /// Whether the hop at that place of a chain carries datagrams, as far as paths tell: one is open through it, or was less
+  /// than 10 minutes ago. If it says that it carries none, it says so to one client, who may have asked it for too much.
+  func hasCarried(at place: Failure.Place, of chain: Chain, now: Deadline = .now) -> Bool {
+    guard let index = place.hopIndex, chain.hops.indices.contains(index) else { return false }
+    let carrier = state.withLock { $0.carriers[chain.hops[index]] }
+    guard carrier.paths == 0, let latest = carrier.latest else { return carrier.paths > 0 }
+    return now < latest + Self.carriage
+  }
+
+  /// Forgets which upstreams carried datagrams, but for those of a table that holds from now on, and those that paths still
+  /// pass.
   func keep(_ upstreams: [Upstream]) {
-    state.withLock { $0.carriers.keep(upstreams) }
+    state.withLock { $0.carriers.keep(upstreams) { $0.paths > 0 } }
   }
 
   /// Returns true if a failure of the outcome is to be written to the log: once in 30 s, for all identities together.

@@ -35,12 +35,16 @@ struct RecencyMap<Key: Hashable, Value> {
   }
 
   /// Gives a key another value than it has.
+  ///
+  /// - Precondition: the key has one.
   mutating func replace(with value: Value, for key: Key) {
     guard let place = places[key] else { preconditionFailure("only what is there is replaced") }
     entries[place].value = value
   }
 
-  /// Adds a value for a key that has none, and returns the one that made room for it.
+  /// Adds a value for a key, and returns the one that made room for it.
+  ///
+  /// - Precondition: the key has no value.
   mutating func insert(_ value: Value, for key: Key) -> Value? {
     precondition(places[key] == nil)
     guard entries.count == capacity else {
