@@ -6,7 +6,8 @@ import Wire
 
 /// The inbound side of RFC 1928, of SOCKS4 and of HTTP: from the client's first octet to its request.
 struct ClientHandshake {
-  private let accepted: Listener
+  /// The listener in the table under which the client connected.
+  private let accepted: Policy.Entry
   /// The listener in the newest table; `nil` when this has it no more.
   let newest: @Sendable () -> Policy.Entry?
   let hashes: HashThreads
@@ -21,10 +22,11 @@ struct ClientHandshake {
   var input: [UInt8] = []
 
   init(
-    listener: Listener, newest: @escaping @Sendable () -> Policy.Entry?, hashes: HashThreads, client: Client,
+    accepted: Policy.Entry, newest: @escaping @Sendable () -> Policy.Entry?, hashes: HashThreads,
+    client: Client,
     deadline: Deadline
   ) {
-    accepted = listener
+    self.accepted = accepted
     self.newest = newest
     self.hashes = hashes
     self.client = client
@@ -33,7 +35,7 @@ struct ClientHandshake {
 
   /// The listener as the newest table has it, so that a client that connected before a reload is admitted by the table
   /// behind it. Once a table has it no more, as it was.
-  var listener: Listener { newest()?.listener ?? accepted }
+  var entry: Policy.Entry { newest() ?? accepted }
 
   /// What the client wants, and who it is.
   struct Request {
@@ -64,7 +66,7 @@ struct ClientHandshake {
     let user = try await authenticate(client, methods: greeting.methods)
     let message: SOCKS5.Request = try await receive(client) { SOCKS5.Reply($0.reply).bytes }
     // A reload may have come since the greeting.
-    guard hasLoggedIn || listener.authentication != .required else {
+    guard hasLoggedIn || entry.listener.authentication != .required else {
       throw Refusal(ending: .unauthenticated(.notLoggedIn), answer: SOCKS5.Reply(.notAllowed).bytes)
     }
     return Request(spoken: .socks5, message: message, user: user, early: input)
@@ -83,9 +85,9 @@ struct ClientHandshake {
     guard isOpen else { throw Refusal(ending: .noRequest(.closed), answer: []) }
     let opening = Opening(firstOctet: input[0])
     switch opening {
-    case .socks5 where listener.protocols.contains(.socks5): return .socks5
-    case .socks4 where listener.protocols.contains(.socks4): return .socks4
-    case .http where listener.protocols.contains(.http): return .http
+    case .socks5 where entry.listener.protocols.contains(.socks5): return .socks5
+    case .socks4 where entry.listener.protocols.contains(.socks4): return .socks4
+    case .http where entry.listener.protocols.contains(.http): return .http
     default: throw Refusal(ending: .noRequest(.violation(.version(input[0]))), answer: opening.refusal)
     }
   }
@@ -96,7 +98,7 @@ struct ClientHandshake {
   private mutating func runSOCKS4(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
     let rejection = SOCKS4.Reply(.rejected).bytes
     let message: SOCKS4.Request = try await receive(client) { _ in rejection }
-    guard listener.authentication != .required else {
+    guard entry.listener.authentication != .required else {
       throw Refusal(ending: .unauthenticated(.socks4), answer: rejection)
     }
     let command: SOCKS5.Command
@@ -106,7 +108,7 @@ struct ClientHandshake {
     default: throw Refusal(ending: .unsupported("SOCKS4 \(message.command)"), answer: rejection)
     }
     let user =
-      listener.authentication == .optional && !message.userID.isEmpty
+      entry.listener.authentication == .optional && !message.userID.isEmpty
       ? String(decoding: message.userID, as: UTF8.self) : nil
     return Request(
       spoken: .socks4, message: SOCKS5.Request(command, to: message.destination), user: user, early: input)
@@ -120,7 +122,7 @@ struct ClientHandshake {
   ) async throws(Refusal) -> String? {
     let method = choose(from: methods)
     guard method != .noneAcceptable else {
-      let reason: Event.LoginFailure = listener.authentication == .required ? .noCredentials : .noMethod
+      let reason: Event.LoginFailure = entry.listener.authentication == .required ? .noCredentials : .noMethod
       throw Refusal(ending: .unauthenticated(reason), answer: SOCKS5.MethodSelection(method).bytes)
     }
     try await send(SOCKS5.MethodSelection(method).bytes, client)
@@ -128,7 +130,7 @@ struct ClientHandshake {
 
     let denial = SOCKS5.UsernamePasswordStatus.failure.bytes
     let claim: SOCKS5.UsernamePassword = try await receive(client) { _ in denial }
-    if listener.authentication == .required {
+    if entry.listener.authentication == .required {
       try await logIn(claim.username, claim.password, client, owesRequest: true, orAnswer: denial)
     }
     try await send(SOCKS5.UsernamePasswordStatus.success.bytes, client)
@@ -138,7 +140,7 @@ struct ClientHandshake {
   /// Only ever one of those offered; with `required`, never "no authentication".
   private func choose(from methods: [SOCKS5.Method]) -> SOCKS5.Method {
     let acceptable: [SOCKS5.Method] =
-      switch listener.authentication {
+      switch entry.listener.authentication {
       case .required: [.usernamePassword]
       case .optional: [.usernamePassword, .noAuthentication]
       case .none: [.noAuthentication]

@@ -179,7 +179,7 @@ final class Session: @unchecked Sendable {
   private func hear(_ client: borrowing TCPStream) async throws(Refusal) -> ClientHandshake.Request {
     defer { worker.server.occupancy.endHandshake(&place) }
     var handshake = ClientHandshake(
-      listener: listener,
+      accepted: entry,
       newest: { [server = worker.server, listenerNumber] in server.policy[listener: listenerNumber] },
       hashes: worker.server.hashes, client: place.client, deadline: handshakeDeadline)
     defer { user = user ?? handshake.claimedUser }

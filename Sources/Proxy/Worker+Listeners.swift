@@ -108,16 +108,16 @@ extension Worker {
       listeners[place].policy = current
     }
     let policy = listeners[place].policy
-    guard let listener = policy[listener: number]?.listener, listener.admits(connection.peer?.address) else {
+    guard let entry = policy[listener: number], entry.listener.clients.admit(connection.peer?.address) else {
       return connection.close()
     }
-    let entry = server.occupancy.enter(connection.client, limits: policy.limits)
-    if let displaced = entry.displaced {
+    let occupied = server.occupancy.enter(connection.client, limits: policy.limits)
+    if let displaced = occupied.displaced {
       displaced.connection?.giveUpHandshake(for: displaced.reached.limit)
       log(displaced)
     }
-    if let refusal = entry.refusal { log(refusal, of: connection.peer, at: listener.id) }
-    guard case .admitted(let seat) = entry.admission else { return connection.close() }
+    if let refusal = occupied.refusal { log(refusal, of: connection.peer, at: entry.listener.id) }
+    guard case .admitted(let seat) = occupied.admission else { return connection.close() }
     let worker = listeners[place].isDealt ? nextWorker() : self
     guard worker !== self else { return take(connection, at: number, policy, seat) }
     Task(executorPreference: worker.loop) {
@@ -178,10 +178,10 @@ extension Worker {
   }
 }
 
-extension Listener {
-  /// Whether a client at that address may connect at all.
-  fileprivate func admits(_ client: IPAddress?) -> Bool {
-    guard !clients.isEmpty, let client else { return true }
-    return clients.contains { $0.contains(client) }
+extension [Prefix] {
+  /// Whether a client at that address may connect at all, where these are a listener's `clients`.
+  fileprivate func admit(_ client: IPAddress?) -> Bool {
+    guard !isEmpty, let client else { return true }
+    return contains { $0.contains(client) }
   }
 }
