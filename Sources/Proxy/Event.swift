@@ -71,7 +71,7 @@ package struct Event: Sendable {
     /// The client could not say who it is.
     case unauthenticated(LoginFailure)
     /// The client sent no request: it spoke something else, left, or took too long.
-    case noRequest(Failure.Cause)
+    indirect case noRequest(Failure.Cause)
     /// The client did not wait for its destination to be reached, or the client of a BIND for its peer.
     case left
     /// The program was asked to stop.

@@ -56,7 +56,7 @@ final class Occupancy: Sendable {
       own.refusals += 1
       all.refusals += 1
       clients[client] = own
-      let place = Place(client: client, refusal: refusal, handshake: nil)
+      let place = Place(client: client, refusal: refusal.limit, handshake: nil)
       return Entry(admission: .admitted(place), refusal: refusal)
     }
 
@@ -100,11 +100,11 @@ final class Occupancy: Sendable {
   struct Place {
     let client: Client
     /// Why the request is refused, once it was heard; `nil`: it is served.
-    let refusal: ReachedLimit?
-    /// What `Handshakes` knows its handshake by.
-    fileprivate let handshake: Int?
+    let refusal: Limit?
     fileprivate(set) var isHandshaking = true
     fileprivate(set) var hasEnded = false
+    /// What `Handshakes` knows its handshake by. 32 bits, since each tunnel holds a place.
+    fileprivate let handshake: Int32?
   }
 
   enum Admission {
@@ -150,7 +150,8 @@ final class Occupancy: Sendable {
       counts.all.connections += 1
       let handshake = counts.handshakes.begin(of: client, &own.holder)
       counts.clients[client] = own
-      let place = Place(client: client, refusal: nil, handshake: handshake)
+      // There are no more than `limits.handshakes` and those that were closed for newer ones.
+      let place = Place(client: client, refusal: nil, handshake: Int32(clamping: handshake))
       return Entry(admission: .admitted(place), displaced: displaced)
     }
   }
@@ -160,7 +161,7 @@ final class Occupancy: Sendable {
   /// - Returns: the limit for which it has lost the place already.
   func attach(_ connection: any Handshaking, to place: Place) -> Limit? {
     guard let handshake = place.handshake else { return nil }
-    return counts.withLock { $0.handshakes.attach(connection, to: handshake) }
+    return counts.withLock { $0.handshakes.attach(connection, to: Int(handshake)) }
   }
 
   /// The request was heard, or will not come.
@@ -168,7 +169,7 @@ final class Occupancy: Sendable {
     guard place.isHandshaking else { return }
     place.isHandshaking = false
     guard let handshake = place.handshake else { return }
-    counts.withLock { $0.handshakes.end(handshake) }
+    counts.withLock { $0.handshakes.end(Int(handshake)) }
   }
 
   /// The client has ended its direction while its destination is dialled: the connection goes on without counting against

@@ -10,7 +10,6 @@ import Wire
 /// `@unchecked` holds because its tasks run on the worker's loop: its variables are touched by one thread.
 final class Session: @unchecked Sendable {
   private var client: TCPStream?
-  /// The listener's number.
   private let listenerNumber: Int
   /// What the listener is called in the log.
   private let listenerName: String
@@ -21,9 +20,16 @@ final class Session: @unchecked Sendable {
   let worker: Worker
   private let start = Deadline.now
   let peer: SocketAddress?
+  // What takes an octet stands together, since each tunnel keeps it.
   /// What the client speaks, once its first octet has told.
   private var spoken = Listener.InboundProtocol.socks5
   private var command = Event.Command.connect
+  private var stage = Census.Stage.handshake
+  var isWarm = false
+  /// Its place was given to another client before the request was heard.
+  private var displacedFor: Limit?
+  /// The client is gone.
+  private var isAbandoned = false
   private var user: String?
   private var destination: Endpoint?
   /// What is dialled instead, when the route says so.
@@ -33,16 +39,10 @@ final class Session: @unchecked Sendable {
   /// By which ways a plan was followed. It lasts as long as the session, since it counts among what goes through its hops.
   var journey: Journey?
   var dialTime = Duration.zero
-  var isWarm = false
   private var ending = Event.Ending.finished
-  private var stage = Census.Stage.handshake
   /// The task that hears the request and reaches what the client asked for, while it does: it is cancelled when that is
   /// awaited no more.
   private var opening: RunningTask?
-  /// Its place was given to another client before the request was heard.
-  private var displacedFor: Limit?
-  /// The client is gone.
-  private var isAbandoned = false
   /// Once there is one, it is to be run.
   private(set) var service: Service?
 
@@ -196,7 +196,9 @@ final class Session: @unchecked Sendable {
     user = request.user
     // A client that associates gives a hint of where it will send from, and no destination.
     destination = command == .udp ? nil : request.message.destination
-    if let reached = place.refusal { throw refusal(.overLimit(reached), .generalFailure) }
+    if let limit = place.refusal {
+      throw refusal(.overLimit(ReachedLimit(limit, of: policy.limits)), .generalFailure)
+    }
     return request
   }
 

@@ -16,7 +16,7 @@ struct OccupancyTests {
       guard case .admitted(var place) = occupancy.enter(client, limits: limits).admission else {
         return (count, nil)
       }
-      if let refusal = place.refusal { return (count, refusal.limit) }
+      if let refusal = place.refusal { return (count, refusal) }
       occupancy.endHandshake(&place)
     }
     return (0, nil)
