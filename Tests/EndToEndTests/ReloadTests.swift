@@ -130,7 +130,7 @@ struct ReloadTests {
       #expect(try client.receiveReply().code == 2)
       #expect(try client.receiveToEnd() == ([], .end))
     }
-    try old.send([1, 0, 80, 127, 0, 0, 1, 0])
+    try old.send([1] + SOCKS.bigEndian(target.port) + [127, 0, 0, 1, 0])
     #expect(try old.receiveToEnd().bytes == [0, 0x5B, 0, 0, 0, 0, 0, 0])
     try controlled.sockeye.process.line(
       containing: "end=\"not authenticated: the table requires a login since a reload, and")

@@ -77,6 +77,36 @@ struct AssociationTests {
     }
   }
 
+  @Test func `a hop is known to carry datagrams while a path through it is open, and not for ever`()
+    async throws
+  {
+    let (hops, offer) = AsyncStream<TestHop>.makeStream()
+    try await withServer { loop in
+      let hop = try TestHop(on: loop)
+      offer.yield(hop)
+      return Self.table(hop.chain)
+    } _: { server in
+      let hop = try #require(await hops.first { _ in true })
+      guard case .chain(let chain) = hop.chain else { throw CancellationError() }
+      func isCarrier(after duration: Duration) -> Bool {
+        server.server.outages.hasCarried(
+          at: .hop(0, of: 1, name: "hop0"), of: chain, now: .after(duration))
+      }
+      let client = try await TestAssociation(server)
+      try client.send("hello", to: Self.there)
+      let relay = try Peer(on: server.loop)
+      let control = try await hop.nextRequest(on: server.loop)
+      try await control.grant(relay.address)
+      _ = try await relay.receive()
+      #expect(isCarrier(after: .seconds(3600)))
+      client.close()
+      _ = try await server.record.nextEvent()
+      #expect(isCarrier(after: .zero))
+      #expect(!isCarrier(after: .seconds(3600)))
+      control.close()
+    }
+  }
+
   @Test(arguments: [.generalFailure, .notAllowed, nil] as [SOCKS5.ReplyCode?])
   func `a hop that refuses one client's association is asked for the next client's`(
     code: SOCKS5.ReplyCode?
