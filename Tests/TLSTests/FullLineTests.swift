@@ -103,6 +103,95 @@ import Testing
     #expect(!call.server.hasFailed)
   }
 
+  // OpenSSL reads nothing as long as it has a message of the handshake to write, as the answer to new keys is.
+  @Test(arguments: [false, true])
+  func `without room for the answer to new keys, reading goes on`(isNested: Bool) throws {
+    let call = try Call()
+    let inner = isNested ? try InnerCall(call) : nil
+    let (client, server) = (inner?.client ?? call.client, inner?.server ?? call.server)
+    /// Brings across what the server has to say.
+    func say() {
+      if inner != nil { call.server.write(server.give()) }
+      call.line.give(call.server.give())
+    }
+    /// What the server hears.
+    func hear() -> [UInt8] {
+      call.server.take(call.line.taken())
+      if inner != nil { server.take(call.server.read()) }
+      return server.read()
+    }
+    _ = try client.read()
+    server.updateKeys()
+    say()
+    #expect(try client.read() == nil)
+    // Full up to the last octet, with nothing of TLS.
+    var filling = 0
+    while Glibc.send(call.line.near, [0], 1, Int32(MSG_DONTWAIT)) == 1 { filling += 1 }
+    for number in 1...3 as ClosedRange<UInt8> {
+      #expect(try client.write([9]) == .awaits(.writable))
+      server.write([number])
+      say()
+      #expect(try client.read() == [number])
+      #expect(try client.read() == nil)
+      #expect(client.readingAwaits == .readable)
+    }
+    #expect(call.line.taken(atMost: filling).count == filling)
+    #expect(try client.write([9]) == .moved(1))
+    #expect(hear() == [9])
+    server.updateKeys()
+    say()
+    #expect(try client.read() == nil)
+    #expect(try client.write([8]) == .moved(1))
+    #expect(hear() == [8])
+    #expect(client.end() == .moved(0))
+    #expect(hear() == [])
+    #expect(server.hasEnded)
+    #expect(!server.hasFailed && !call.server.hasFailed)
+  }
+
+  // OpenSSL fails when it has to answer while it holds the rest of a record.
+  @Test(arguments: [1, 2, 3])
+  func `new keys may be asked for again and again while a write is held up`(times: Int) throws {
+    let call = try Call()
+    _ = try call.client.read()
+    let chunk = pattern(16_384)
+    var written: [UInt8] = []
+    while case .moved(let count) = try call.client.write(chunk) {
+      try #require(count == chunk.count)
+      written += chunk
+    }
+    for number in 1...5 as ClosedRange<UInt8> {
+      for _ in 0..<times { call.server.updateKeys() }
+      call.server.write([number])
+      call.line.give(call.server.give())
+      #expect(try call.client.read() == [number])
+      #expect(try call.client.write(chunk) == .awaits(.writable))
+    }
+    var heard: [UInt8] = []
+    for _ in 0..<64 where heard.count < written.count { heard += drain(call) }
+    #expect(try call.client.write(chunk) == .moved(chunk.count))
+    for _ in 0..<64 where heard.count < written.count + chunk.count { heard += drain(call) }
+    #expect(heard == written + chunk)
+    #expect(!call.server.hasFailed)
+  }
+
+  @Test func `a peer that asks for new keys and reads nothing is not read from without end`() throws {
+    let call = try Call()
+    _ = try call.client.read()
+    while case .moved = try call.client.write(pattern(16_384)) {}
+    var count = 0
+    while count < 10_000 {
+      for _ in 0..<2 { call.server.updateKeys() }
+      call.server.write([1])
+      call.line.give(call.server.give())
+      guard try call.client.read() == [1] else { break }
+      count += 1
+    }
+    // 32 KiB, of 27 octets each.
+    #expect((100..<1300).contains(count), "\(count)")
+    #expect(call.client.readingAwaits == .writable)
+  }
+
   // A message of the handshake that has come in part: nothing may be said before it is whole.
   @Test func `a write that has to read first says so`() throws {
     let call = try Call.withLongTickets()
