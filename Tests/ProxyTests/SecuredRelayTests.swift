@@ -8,7 +8,7 @@ import Testing
 @testable import Transport
 
 /// A tunnel whose upstream is reached over TLS, as it is relayed.
-@Suite(.timeLimit(.minutes(2))) struct SecuredRelayTests {
+@Suite(.timeLimit(.minutes(10))) struct SecuredRelayTests {
   /// A client, the relay, and the peer behind the TLS.
   private final class Tunnel: @unchecked Sendable {
     private(set) var client: SharedStream?

@@ -10,7 +10,7 @@ import Wire
 @testable import Proxy
 
 /// Conversations with hops whose tunnels are made before anybody asks for them.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct WarmChainsTests {
   private static let there = Endpoint(.v4(0xc633_6407), port: 443)
 
