@@ -116,6 +116,7 @@ struct TrialsTests {
     let target = try Server.silent()
     let failures = Locked(0)
     let answered = Recorder<String>()
+    let (isConfirming, isConfirmed) = (Gate(), Gate())
     let hop = try Server { client in
       let destination = try client.acceptRequest()
       let mustFail = failures.withLock { failures in
@@ -123,6 +124,10 @@ struct TrialsTests {
         return failures > 0
       }
       guard !mustFail else { return }
+      if answered.all.count == 2 {
+        isConfirming.open()
+        try isConfirmed.wait()
+      }
       answered.record(destination)
       try ScriptedHop.tunnel(client, to: destination)
     }
@@ -140,6 +145,9 @@ struct TrialsTests {
     // The client's request and the early check.
     failures.withLock { $0 = 2 }
     #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
+    try isConfirming.wait()
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
+    isConfirmed.open()
     try answered.wait(forCount: 3)
     #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
   }
