@@ -150,8 +150,8 @@ struct PipeliningTrialTests: VisitingHops {
       """
       upstreams:
         e: socks5://\(entry.address)
-        h: {url: "socks5://\(honest.address)", timeout: 1s}
-        f: {url: "socks5://\(forgetful.address)", timeout: 1s}
+        h: {url: "socks5://\(honest.address)", timeout: 3s}
+        f: {url: "socks5://\(forgetful.address)", timeout: 3s}
       groups:
         exits: {members: [h, f], strategy: round-robin, check: {to: "\(target.address)", every: 50ms, timeout: 5s}}
       default: [e, exits]
@@ -181,8 +181,8 @@ struct PipeliningTrialTests: VisitingHops {
     let controlled = try ControlledSockeye(
       """
       upstreams:
-        m: {url: "socks5://\(micro.address)", timeout: 1s}
-        e: {url: "socks5://\(exit.address)", timeout: 1s}
+        m: {url: "socks5://\(micro.address)", timeout: 3s}
+        e: {url: "socks5://\(exit.address)", timeout: 3s}
       groups: {exits: {members: [e], check: {to: "\(target.address)", every: 50ms, timeout: 5s}}}
       default: [m, exits]
 
