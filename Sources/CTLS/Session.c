@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,10 @@
 #define TURN_OF_MESSAGE 1024
 // How many of them may come in a row without an octet of data. A server sends two tickets, and few send ten.
 #define MESSAGES 32
+// With so many octets owed, no record is added: then OpenSSL waits for room, and reads nothing. A record of TLS 1.3 has up to
+// 16,645 with its head (RFC 8446 §5.2), and an answer to new keys has 27.
+#define OWED (32 * 1024)
+
 struct tls_session {
   SSL *openssl;
   struct tls_session *lower;
@@ -34,6 +39,12 @@ struct tls_session {
   bool is_drained;
   bool is_at_end;
   bool has_said_end;
+  bool is_established;
+  // Octets of the last write that are in records already, while some of these are owed.
+  size_t accepted;
+  // What the socket did not take of records that OpenSSL has written: it goes out before anything else.
+  uint8_t *owed;
+  size_t owed_count;
 };
 
 // MARK: - What is below a session
@@ -85,6 +96,40 @@ static struct tls_answer write_below(struct tls_session *session, const char *by
   return answer_of_call(result, TLS_AWAITS_OUTPUT);
 }
 
+static struct tls_answer write_owed(struct tls_session *session) {
+  while (session->owed_count > 0) {
+    struct tls_answer sent = write_below(session, (const char *)session->owed, (int)session->owed_count);
+    if (sent.outcome != TLS_DONE) return sent;
+    session->owed_count -= (size_t)sent.value;
+    memmove(session->owed, session->owed + sent.value, session->owed_count);
+  }
+  free(session->owed);
+  session->owed = NULL;
+  return answer(TLS_DONE, 0);
+}
+
+static struct tls_answer owe(struct tls_session *session, const char *bytes, size_t count) {
+  uint8_t *owed = realloc(session->owed, session->owed_count + count);
+  if (!owed) return answer(TLS_SYSTEM, ENOMEM);
+  memcpy(owed + session->owed_count, bytes, count);
+  session->owed = owed;
+  session->owed_count += count;
+  return answer(TLS_DONE, (int64_t)count);
+}
+
+// OpenSSL gets rid of each record at once, whatever the socket takes. As long as it has to write its answer to new keys, it
+// reads nothing, and the peer may read nothing before it has written. And if it is asked for new keys twice while it holds
+// the rest of a record, it fails (SSL_R_BAD_LENGTH).
+static struct tls_answer write_or_owe(struct tls_session *session, const char *bytes, int count) {
+  struct tls_answer sent = write_owed(session);
+  if (sent.outcome == TLS_DONE) sent = write_below(session, bytes, count);
+  if (!session->is_established || session->owed_count > OWED) return sent;
+  int64_t taken = sent.outcome == TLS_DONE ? sent.value : 0;
+  if (taken == count || has_failed(sent)) return sent;
+  struct tls_answer rest = owe(session, bytes + taken, (size_t)(count - taken));
+  return rest.outcome == TLS_DONE ? answer(TLS_DONE, count) : rest;
+}
+
 // The queue of errors is the thread's, not the session's: OpenSSL may have put an error there before it writes the
 // alert that tells the peer, and a lower session empties it. So it is put back.
 static int finish(BIO *bio, struct tls_session *session, struct tls_answer below, unsigned long error) {
@@ -117,7 +162,7 @@ static int bio_write(BIO *bio, const char *bytes, int count) {
   struct tls_session *session = BIO_get_data(bio);
   unsigned long error = ERR_peek_error();
   BIO_clear_retry_flags(bio);
-  return finish(bio, session, write_below(session, bytes, count), error);
+  return finish(bio, session, write_or_owe(session, bytes, count), error);
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer) {
@@ -184,6 +229,7 @@ struct tls_session *tls_session_create(const struct tls_context *context, int so
 void tls_session_free(struct tls_session *session) {
   if (!session) return;
   SSL_free(session->openssl);
+  free(session->owed);
   free(session);
 }
 
@@ -232,7 +278,9 @@ static struct tls_answer answer_of_failure(struct tls_session *session, int resu
 static struct tls_answer handshake_within_turn(struct tls_session *session) {
   ERR_clear_error();
   int result = SSL_do_handshake(session->openssl);
-  return result == 1 ? answer(TLS_DONE, 0) : answer_of_failure(session, result);
+  if (result != 1) return answer_of_failure(session, result);
+  session->is_established = true;
+  return answer(TLS_DONE, 0);
 }
 
 struct tls_answer tls_session_handshake(struct tls_session *session) {
@@ -276,15 +324,17 @@ static struct tls_answer write_within_turn(struct tls_session *session, const ui
   if (has_failed(session->over)) return session->over;
   size_t total = 0;
   while (total < count) {
-    size_t taken = 0;
-    ERR_clear_error();
-    int result = SSL_write_ex(session->openssl, bytes + total, count - total, &taken);
-    if (result == 1) {
-      total += taken;
-      continue;
+    struct tls_answer sent = write_owed(session);
+    if (sent.outcome == TLS_DONE && session->accepted == 0) {
+      ERR_clear_error();
+      int result = SSL_write_ex(session->openssl, bytes + total, count - total, &session->accepted);
+      if (result == 1) continue;
+      session->accepted = 0;
+      sent = answer_of_failure(session, result);
     }
-    if (total > 0) break;
-    return answer_of_failure(session, result);
+    if (sent.outcome != TLS_DONE) return total > 0 ? answer(TLS_DONE, (int64_t)total) : sent;
+    total += session->accepted;
+    session->accepted = 0;
   }
   return answer(TLS_DONE, (int64_t)total);
 }
@@ -308,10 +358,13 @@ static struct tls_answer say_end(struct tls_session *session) {
 struct tls_answer tls_session_end(struct tls_session *session) {
   begin_turn(session);
   for (; session; session = session->lower) {
-    if (session->has_said_end) continue;
-    struct tls_answer said = say_end(session);
-    if (is_blocked(said)) return said;
-    session->has_said_end = true;
+    if (!session->has_said_end) {
+      struct tls_answer said = say_end(session);
+      if (is_blocked(said)) return said;
+      session->has_said_end = true;
+    }
+    struct tls_answer sent = write_owed(session);
+    if (is_blocked(sent)) return sent;
   }
   return answer(TLS_DONE, 0);
 }

@@ -23,14 +23,14 @@ func withResolver(
 
 /// Runs `body` on a loop of its own, with a resolver and what ends it.
 func withResolver(
-  asking server: SocketAddress, search: [String] = [], ndots: Int = 1, extends: Bool = false,
+  asking servers: SocketAddress..., search: [String] = [], ndots: Int = 1, extends: Bool = false,
   hosts: String = "/dev/null",
   patience: Duration = .seconds(600),
   _ body: @escaping @Sendable (Resolver, _ end: @Sendable () -> Void) async throws -> Void
 ) async throws {
   let loop = try EventLoop()
   defer { loop.stop() }
-  var configuration = ResolverConfiguration(servers: [server])
+  var configuration = ResolverConfiguration(servers: servers)
   configuration.search = try search.map { try DomainName($0) }
   configuration.ndots = ndots
   configuration.extends = extends

@@ -77,9 +77,13 @@ import Transport
     let file = try TestFile("192.0.2.1 one.test\n")
     let names = try sharedNames(file)
     let question = Question.addresses(of: try DomainName("one.test"), .v4)
-    _ = names.knowledge(of: question, at: .now)
+    let start = Deadline.now
+    _ = names.knowledge(of: question, at: start)
     try file.replace(with: "192.0.2.2 one.test\n")
-    guard case .outdated(let check) = names.knowledge(of: question, at: .after(.seconds(2))) else {
+    if case .outdated = names.knowledge(of: question, at: start + .milliseconds(999)) {
+      Issue.record("the file was looked at again within a second")
+    }
+    guard case .outdated(let check) = names.knowledge(of: question, at: start + .seconds(1)) else {
       Issue.record("the change was not seen")
       return
     }

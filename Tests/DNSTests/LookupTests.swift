@@ -46,7 +46,8 @@ import Transport
       (.success(.addresses([.loopback4])), .seconds(36_000), 3600),
       (.failure(.notFound), .seconds(36_000), 3600),
       (.failure(.serverFailure), nil, 1), (.failure(.timedOut), .seconds(60), 1),
-      (.failure(.overloaded(limit: 4096)), nil, 0),
+      (.failure(.unreachable), nil, 1), (.failure(.malformed), nil, 1),
+      (.failure(.overloaded(limit: 4096)), nil, 0), (.failure(.shortage(.tooManyOpenFiles)), nil, 0),
       (.failure(.cancelled), nil, 0), (.failure(.noData), nil, 0),
     ] as [(Question.Answer, Duration?, Int64)])
   func `an answer is kept for an hour at most, and a failure of a server for a second`(

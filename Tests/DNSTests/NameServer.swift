@@ -19,8 +19,12 @@ final class NameServer: Sendable {
     case silence
     /// Silent for so many datagrams of each type, then answers.
     case answersAfter(Int, [IPAddress])
+    /// Silent for questions of this type; to others the addresses.
+    case silentFor(type: UInt16, [IPAddress])
     /// Over UDP only the question with TC set; over TCP the addresses.
     case truncated([IPAddress])
+    /// The question with TC set, over UDP and over TCP.
+    case alwaysTruncated
     /// Over UDP the addresses if the question has room for them, else TC; over TCP the addresses.
     case fitting([IPAddress])
     /// This to a question with EDNS(0); the addresses to one without.
@@ -56,6 +60,7 @@ final class NameServer: Sendable {
   private let script: [String: Behaviour]
   private let received = Mutex<[Asked]>([])
   private let receivedPorts = Mutex<[UInt16]>([])
+  private let receivedIDs = Mutex<[UInt16]>([])
   private let stopPipe: (read: Int32, write: Int32)
 
   init(_ script: [String: Behaviour]) {
@@ -81,6 +86,9 @@ final class NameServer: Sendable {
 
   /// The port from which each datagram came.
   var ports: [UInt16] { receivedPorts.withLock { $0 } }
+
+  /// The ID of each question.
+  var ids: [UInt16] { receivedIDs.withLock { $0 } }
 
   func count(of name: String) -> Int { asked.count { $0.name == name } }
 
@@ -155,6 +163,7 @@ extension NameServer {
     }
     report.yield(asked)
     let id = Array(query[..<2])
+    receivedIDs.withLock { $0.append(UInt16(id[0]) << 8 | UInt16(id[1])) }
     let question = Array(query[12..<(place + 5)])
     func truth(_ addresses: [IPAddress], ttl: UInt32 = 3600) -> [UInt8] {
       message(id, question, answers: addresses.compactMap { record(for: $0, type: type, ttl: ttl) })
@@ -181,9 +190,11 @@ extension NameServer {
       return [message(id, question, code: code, authorities: [authority])]
     case .code(let code): return [message(id, question, code: code)]
     case .silence: return []
+    case .silentFor(let silent, let addresses): return type == silent ? [] : [truth(addresses)]
     case .answersAfter(let silent, let addresses): return earlier < silent ? [] : [truth(addresses)]
     case .truncated(let addresses):
       return [overTCP ? truth(addresses) : message(id, question, truncated: true)]
+    case .alwaysTruncated: return [message(id, question, truncated: true)]
     case .fitting(let addresses):
       let whole = truth(addresses)
       return [overTCP || whole.count <= extent ?? 512 ? whole : message(id, question, truncated: true)]
@@ -272,7 +283,7 @@ private func socketsOnOnePort() -> (datagrams: Int32, listener: Int32, port: UIn
 }
 
 /// The port it is bound to, which is a free one for 0; `nil` when it is taken.
-private func bindToLoopback(_ descriptor: Int32, port: UInt16) -> UInt16? {
+func bindToLoopback(_ descriptor: Int32, port: UInt16) -> UInt16? {
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian

@@ -63,6 +63,46 @@ import Transport
     }
   }
 
+  @Test func `of the questions that nobody awaits any more, the 64 newest go on`() async throws {
+    try await withSilence { resolver, _ in
+      // A lookup is two questions.
+      for index in 0..<100 { _ = resolver.lookup(try DomainName("n\(index).test"), for: Self.client) }
+      #expect(resolver.openCount == Resolver.unawaitedLimit)
+      let kept = resolver.lookup(try DomainName("n68.test"), for: Self.client)
+      #expect(resolver.openCount == Resolver.unawaitedLimit)
+      let ended = resolver.lookup(try DomainName("n67.test"), for: Self.client)
+      #expect(resolver.openCount == Resolver.unawaitedLimit + 2)
+      withExtendedLifetime((kept, ended)) {}
+    }
+  }
+
+  @Test func `a question that is awaited again is not given up`() async throws {
+    try await withSilence { resolver, _ in
+      let name = try DomainName("n0.test")
+      _ = resolver.lookup(name, for: Self.client)
+      let again = resolver.lookup(name, for: Self.client)
+      for index in 1..<100 { _ = resolver.lookup(try DomainName("n\(index).test"), for: Self.client) }
+      #expect(again.failure == nil)
+      #expect(resolver.openCount == Resolver.unawaitedLimit + 2)
+    }
+  }
+
+  @Test func `a question that was answered when nobody awaited it makes no room once more`() async throws {
+    let found = NameServer.Behaviour.addresses(addresses("192.0.2.1", "2001:db8::1"), ttl: 3600)
+    let script = ["good.test": found, "n0.test": .silence, "n1.test": .silence]
+    try await withResolver(script) { resolver, _ in
+      resolver.limit(to: 4)
+      _ = resolver.lookup(try DomainName("good.test"), for: Self.client)
+      while resolver.openCount > 0 { try await resolver.loop.sleep(until: .after(.milliseconds(1))) }
+      let lookups = try (0..<2).map { index in
+        resolver.lookup(try DomainName("n\(index).test"), for: Self.others[index])
+      }
+      #expect(lookups.allSatisfy { $0.failure == nil })
+      let next = resolver.lookup(try DomainName("next.test"), for: Self.others[2])
+      #expect(next.failure == .overloaded(limit: 4))
+    }
+  }
+
   @Test func `a question that nobody awaits any more is still answered, for the cache`() async throws {
     let both = addresses("192.0.2.1", "2001:db8::1")
     let script = ["good.test": NameServer.Behaviour.addresses(both, ttl: 3600)]

@@ -43,6 +43,22 @@ import Testing
     }
   }
 
+  @Test func `an answer is true for no longer than the first of its records to end`() throws {
+    let records = [60, 10, 30].map { [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, $0, 0, 4, 192, 0, 2, $0] as [UInt8] }
+    #expect(try response(answers: records).lifetime == .seconds(10))
+  }
+
+  @Test func `of a chain of aliases 16 are followed`() throws {
+    func chain(_ count: UInt8) -> [[UInt8]] {
+      // z.test, a, b…: each is an alias of the next, and the last has the address.
+      func owner(_ index: UInt8) -> [UInt8] { index == 0 ? [0xc0, 12] : [1, 0x60 + index, 0] }
+      let aliases = (0..<count).map { owner($0) + [0, 5, 0, 1, 0, 0, 0, 60, 0, 3, 1, 0x61 + $0, 0] }
+      return aliases + [owner(count) + Self.address]
+    }
+    #expect(try response(answers: chain(16)).answer == Self.found)
+    #expect(try response(answers: chain(17)).answer == .failure(.noData))
+  }
+
   @Test func `a name that does not exist has no address, whatever stands beside that`() throws {
     #expect(
       try response(code: 3, answers: [[0xc0, 12] + Self.address]).answer == .failure(.notFound))

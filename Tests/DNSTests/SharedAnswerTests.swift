@@ -45,6 +45,20 @@ private let both = addresses("192.0.2.1", "2001:db8::1")
     }
   }
 
+  @Test func `room for one name is room for its addresses of both families`() async throws {
+    let server = NameServer(["good.test": .addresses(both, ttl: 3600)])
+    defer { server.stop() }
+    let names = try SharedNames(
+      ResolverConfiguration(servers: [server.address]), cacheCapacity: 1, hostsPath: "/dev/null",
+      configurationPath: "/dev/null")
+    let loop = try EventLoop()
+    defer { loop.stop() }
+    try await withResolver(of: names, on: loop) { resolver, _ in
+      for _ in 0..<3 { _ = try await resolver.answers("good.test") }
+      #expect(server.count(of: "good.test") == 2)
+    }
+  }
+
   @Test func `a kept answer is there at once`() async throws {
     try await withResolver(["kept.test": .addresses(both, ttl: 3600)]) { resolver, _ in
       _ = try await resolver.answers("kept.test")

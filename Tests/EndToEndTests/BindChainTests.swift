@@ -13,7 +13,7 @@ struct BindChainTests {
   }
 
   private func sockeye(_ hops: [String], _ more: String = "") throws -> Sockeye {
-    let upstreams = hops.enumerated().map { "  hop\($0): {url: \"\($1)\", timeout: 2s}\n" }.joined()
+    let upstreams = hops.enumerated().map { "  hop\($0): {url: \"\($1)\", timeout: 10s}\n" }.joined()
     let chain = hops.indices.map { "hop\($0)" }.joined(separator: ", ")
     return try Sockeye("upstreams:\n\(upstreams)\(more)default: [\(chain)]\n")
   }

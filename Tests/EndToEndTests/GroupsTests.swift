@@ -119,7 +119,7 @@ struct GroupsTests {
         a: {url: "socks5://\(phase == "connect" ? full.address : mute.address)", timeout: 300ms}
         b: socks5://\(good.address)
       groups: {exits: {members: [a, b]}}
-      timeouts: {dial: 2s}
+      timeouts: {dial: 5s}
       default: exits
 
       """)

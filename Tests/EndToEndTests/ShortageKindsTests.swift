@@ -42,35 +42,34 @@ struct ShortageKindsTests {
       kind == .datagram || kind == .datagramToName ? try Association(through: sockeye.address) : nil
     try sockeye.process.leaveDescriptors(kind == .path ? 2 : 0)
 
-    func request(_ command: UInt8, _ destination: String) throws -> UInt8 {
-      try client.request(SOCKS.request(command: command, to: destination)).code
+    let (deed, lack) = deedAndLack(of: kind)
+    switch deed {
+    case .request(let command, let destination):
+      #expect(try client.request(SOCKS.request(command: command, to: destination)).code == 1)
+    case .datagram(let destination):
+      try association?.send("lost", to: destination)
     }
-    let said: String
-    switch kind {
-    case .bind:
-      #expect(try request(2, "127.0.0.1:9") == 1)
-      said = "no descriptor is left towards 127.0.0.1:9"
-    case .association:
-      #expect(try request(3, "0.0.0.0:0") == 1)
-      said = "no descriptor is left towards 127.0.0.1:"
-    case .datagram:
-      try association?.send("lost", to: target.address)
-      said = "no descriptor is left towards \(target.address)"
-    case .datagramToName:
-      try association?.send("lost", to: "good.test:\(target.port)")
-      said = "no descriptor is left to ask a name server for good.test"
-    case .path:
-      #expect(try request(3, "0.0.0.0:0") == 1)
-      said = "no descriptor is left towards \(hop.address)"
-    case .resolve:
-      #expect(try request(0xF0, "good.test:0") == 1)
-      said = "no descriptor is left to ask a name server for good.test"
-    case .resolvePTR:
-      #expect(try request(0xF1, "192.0.2.1:0") == 1)
-      said = "no descriptor is left to ask a name server for 192.0.2.1"
-    }
-    let line = try sockeye.process.line(containing: said)
+    let line = try sockeye.process.line(containing: "no descriptor is left \(lack)")
     #expect(line.contains(": raise the limit of open files (LimitNOFILE= in systemd"), "\(line)")
+  }
+
+  private enum Deed {
+    case request(command: UInt8, to: String)
+    case datagram(to: String)
+  }
+
+  /// What a client does, and what a descriptor is missing for then.
+  private func deedAndLack(of kind: Kind) -> (Deed, String) {
+    switch kind {
+    case .bind: (.request(command: 2, to: "127.0.0.1:9"), "towards 127.0.0.1:9")
+    case .association: (.request(command: 3, to: "0.0.0.0:0"), "towards 127.0.0.1:")
+    case .datagram: (.datagram(to: target.address), "towards \(target.address)")
+    case .datagramToName:
+      (.datagram(to: "good.test:\(target.port)"), "to ask a name server for good.test")
+    case .path: (.request(command: 3, to: "0.0.0.0:0"), "towards \(hop.address)")
+    case .resolve: (.request(command: 0xF0, to: "good.test:0"), "to ask a name server for good.test")
+    case .resolvePTR: (.request(command: 0xF1, to: "192.0.2.1:0"), "to ask a name server for 192.0.2.1")
+    }
   }
 }
 

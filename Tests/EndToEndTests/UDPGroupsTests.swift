@@ -3,6 +3,19 @@ import Testing
 /// Datagrams that may take several ways.
 @Suite(.blocking)
 struct UDPGroupsTests {
+  /// Takes the proxy, and goes direct without it. An association that may take several ways has none opened before its first
+  /// datagram: one more way leads to the port `direct`, unless a way is to be opened before.
+  private func proxyOrDirect(_ proxy: String, _ isOpenedBefore: Bool, direct port: UInt16) throws -> Sockeye {
+    try Sockeye(
+      """
+      upstreams: {a: "socks5://\(proxy)"}
+      groups: {exits: {members: [a, direct]}}
+      \(isOpenedBefore ? "" : "routes: [{port: \(port), via: direct}]")
+      default: exits
+
+      """)
+  }
+
   @Test(arguments: [false, true])
   func `datagrams take the member that carries them`(isOpenedBefore: Bool) throws {
     let dead = try DeadPort()
@@ -29,14 +42,7 @@ struct UDPGroupsTests {
   func `an association that took direct keeps to it when the proxy is back`(isOpenedBefore: Bool) throws {
     let (one, other) = (try DatagramServer.echo(), try DatagramServer.echo())
     let port = FreePort.take()
-    let sockeye = try Sockeye(
-      """
-      upstreams: {a: "socks5://127.0.0.1:\(port)"}
-      groups: {exits: {members: [a, direct]}}
-      \(isOpenedBefore ? "" : "routes: [{port: 9, via: direct}]")
-      default: exits
-
-      """)
+    let sockeye = try proxyOrDirect("127.0.0.1:\(port)", isOpenedBefore, direct: 9)
     let old = try Association(through: sockeye.address)
     try old.expectEcho("hello", from: one.address)
     let hop = try ScriptedHop(on: "127.0.0.1:\(port)")
@@ -110,14 +116,7 @@ struct UDPGroupsTests {
     var script = ScriptedHop.Script()
     script.answer = { client, _ in try client.send(SOCKS.failure(refusal.code)) }
     let hop = try ScriptedHop(script)
-    let sockeye = try Sockeye(
-      """
-      upstreams: {a: "socks5://\(hop.address)"}
-      groups: {exits: {members: [a, direct]}}
-      \(isOpenedBefore ? "" : "routes: [{port: \(other.port), via: direct}]")
-      default: exits
-
-      """)
+    let sockeye = try proxyOrDirect(hop.address, isOpenedBefore, direct: other.port)
     guard refusal.isDirect || !isOpenedBefore else {
       #expect(try Socket(to: sockeye.address).requestAssociation().code == (refusal.code == 2 ? 2 : 1))
       return
@@ -143,14 +142,7 @@ struct UDPGroupsTests {
       try client.send(asked.all.count == 2 ? SOCKS.failure(7) : [5, 0, 0] + SOCKS.encoded(relay))
     }
     let hop = try ScriptedHop(script)
-    let sockeye = try Sockeye(
-      """
-      upstreams: {a: "socks5://\(hop.address)"}
-      groups: {exits: {members: [a, direct]}}
-      \(isOpenedBefore ? "" : "routes: [{port: \(other.port), via: direct}]")
-      default: exits
-
-      """)
+    let sockeye = try proxyOrDirect(hop.address, isOpenedBefore, direct: other.port)
     try Association(through: sockeye.address).expectEcho("hello", from: target.address)
     if isOpenedBefore {
       #expect(try Socket(to: sockeye.address).requestAssociation().code == 7)

@@ -145,7 +145,7 @@ struct WarmChainsTests {
     let hop = try ScriptedHop()
     let controlled = try ControlledSockeye(
       """
-      upstreams: {hop: {url: "socks5://\(hop.address)", pipeline: no, timeout: 300ms}}
+      upstreams: {hop: {url: "socks5://\(hop.address)", pipeline: no, timeout: 2s}}
       chains: {path: {hops: [hop], warm: 1}}
       timeouts: {dial: 10m}
       default: path

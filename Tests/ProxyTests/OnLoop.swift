@@ -3,7 +3,7 @@ import Testing
 import Transport
 
 /// No test waits that long for what will happen.
-let patience = Duration.seconds(60)
+let patience = Duration.seconds(300)
 
 /// Runs `body`, and the child tasks it starts, on a loop of its own.
 func onLoop<Result: Sendable>(

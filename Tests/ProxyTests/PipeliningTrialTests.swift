@@ -9,7 +9,7 @@ import Wire
 @testable import Proxy
 
 /// What Sockeye's own trials make of the hops of a chain that does not let them pass.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct PipeliningTrialTests {
   private let health = Health()
   private let pipelining = Pipelining()

@@ -6,7 +6,7 @@ import Transport
 @testable import Proxy
 
 /// What a tunnel keeps of the table by which it was opened.
-@Suite(.timeLimit(.minutes(1))) struct StandingTunnelTests {
+@Suite(.timeLimit(.minutes(10))) struct StandingTunnelTests {
   @Test func `a tunnel keeps no table that a reload has replaced`() async throws {
     try await withServer { _ in
       RouteTable(.direct)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Transport
 
-@Suite(.timeLimit(.minutes(1))) struct DatagramBatchTests {
+@Suite(.timeLimit(.minutes(10))) struct DatagramBatchTests {
   private static let loopbacks: [IPAddress] = [.loopback4, .loopback6]
   private static let sizes = [0, 1, 64, 1_200, 1_473, 4_096, 9_000, 65_000, 65_506, 65_507]
 

@@ -19,7 +19,7 @@ private func becomeUser(_ number: Int) {
   _ = unsafeBitCast(call, to: Call.self)(setresuid, -1, number, -1)
 }
 
-@Suite(.timeLimit(.minutes(1))) struct PipeTests {
+@Suite(.timeLimit(.minutes(10))) struct PipeTests {
   // pipe(7), pipe-user-pages-soft. It does not hold for root, so that a thread becomes another user for a while.
   @Test func `beyond the user's share of pages there is no pipe`() async throws {
     let error: Errno? = await withCheckedContinuation { continuation in

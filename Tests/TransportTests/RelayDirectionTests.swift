@@ -3,7 +3,7 @@ import Testing
 
 @testable import Transport
 
-@Suite(.timeLimit(.minutes(1))) struct RelayDirectionTests {
+@Suite(.timeLimit(.minutes(10))) struct RelayDirectionTests {
   /// A client, the two streams that a relay holds, and a server.
   private struct Tunnel {
     var client: SharedStream?

@@ -6,7 +6,7 @@ import Testing
 
 private let anyPort = SocketAddress(.loopback4, port: 0)
 
-@Suite(.timeLimit(.minutes(1))) struct TCPListenerTests {
+@Suite(.timeLimit(.minutes(10))) struct TCPListenerTests {
   @Test func `two loops listen on one port, and both get connections`() async throws {
     let loops = try (0..<2).map { _ in try EventLoop() }
     defer { for loop in loops { loop.stop() } }

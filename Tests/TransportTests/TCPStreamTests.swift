@@ -4,7 +4,7 @@ import Testing
 
 @testable import Transport
 
-@Suite(.timeLimit(.minutes(1))) struct TCPStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct TCPStreamTests {
   @Test func `where nobody listens, a connection is refused`() async throws {
     try await onLoop { loop in
       let address = try freeAddress(on: loop)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Transport
 
-@Suite(.timeLimit(.minutes(1))) struct UDPSocketTests {
+@Suite(.timeLimit(.minutes(10))) struct UDPSocketTests {
   private static let loopbacks: [IPAddress] = [.loopback4, .loopback6]
 
   @Test(arguments: loopbacks)

@@ -1,0 +1,204 @@
+import Addresses
+import Testing
+
+@testable import Routing
+
+/// Which way a connection takes when others have failed, or are on trial.
+@Suite struct NextWayTests: Selecting {
+  @Test func `what failed a connection is not tried again the same way`() throws {
+    let entries = Itinerary.Position(try upstreams("ab"))
+    let exits = Itinerary.Position(try upstreams("xy"))
+    let plan = Plan(.itinerary(Itinerary([entries, exits])))
+    var standings = Standings()
+    var generator = SplitMix(state: 1)
+    var detours = Detours()
+    var tried: [String] = []
+    while let selection = standings.choose(
+      by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)
+    {
+      guard case .chain(let chain) = selection.way else { break }
+      tried.append(chain.description)
+      // The last hop is never reached.
+      detours.add(chain.hops, isOut: true)
+    }
+    #expect(tried == ["a,x", "a,y", "b,x", "b,y"])
+  }
+
+  @Test func `a hop that failed a connection is passed last, whatever leads to it`() throws {
+    let roads = ["ax", "bx", "c"].map { names in
+      Stop.itinerary(Itinerary((try? upstreams(names))?.map { Itinerary.Position([$0]) } ?? []))
+    }
+    let plan = Plan(.group(Group(name: "g", members: roads.map { Group.Member($0) })))
+    var standings = Standings()
+    var generator = SplitMix(state: 1)
+    var detours = Detours()
+    var tried: [String] = []
+    while let selection = standings.choose(
+      by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)
+    {
+      guard case .chain(let chain) = selection.way else { break }
+      tried.append(chain.description)
+      detours.add(chain.hops, isOut: true)
+    }
+    #expect(tried == ["a,x", "c", "b,x"])
+  }
+
+  @Test func `a chain of many groups that exclude each other ends`() throws {
+    let stops = Stop.group(try group("abcdefghij", .failover))
+    let plan = Plan(.itinerary(Itinerary((0..<11).map { _ in Itinerary.Position([stops]) })))
+    var standings = Standings()
+    #expect(try ways(1, by: plan, &standings) == ["none"])
+  }
+
+  @Test func `datagrams take only what carries them`() throws {
+    let members = [try upstream("a", udp: .no), try upstream("b")].map { Group.Member(.upstream($0)) }
+    let plan = Plan(.group(Group(name: "g", members: members)))
+    var standings = Standings()
+    let datagram = try Request("example.com", .udp)
+    #expect(plan.mayCarryUDP)
+    #expect(try ways(1, by: plan, &standings, request: { _ in datagram }) == ["b"])
+    #expect(try ways(1, by: plan, &standings) == ["a"])
+  }
+
+  @Test func `nobody goes direct for a proxy that is up, whatever it did to this connection`() throws {
+    let stops = try upstreams("ab")
+    for strategy in [Group.Strategy.failover, .roundRobin, .random, .fastest, .leastConnections] {
+      for members in [stops + [.direct], [stops[0], .direct, stops[1]], [.direct] + stops] {
+        let plan = Plan(
+          .group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: strategy)))
+        for isDown in [false, true] {
+          var standings = Standings()
+          var generator = SplitMix(state: 3)
+          var detours = Detours()
+          detours.add(Self.hops(of: stops[0]), isOut: isDown)
+          let way = standings.choose(
+            by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)?.way
+            .description
+          let mayGoDirect = isDown && members[1] != stops[1] || isDown && strategy != .failover
+          #expect(
+            way == "b" || way == "direct" && mayGoDirect, "\(strategy) \(members) \(isDown) \(way ?? "")")
+          // The other one is no way out either.
+          detours.add(Self.hops(of: stops[1]), isOut: isDown)
+          let last = standings.choose(
+            by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &generator)?.way
+            .description
+          #expect(last == (isDown ? "direct" : nil))
+        }
+      }
+    }
+  }
+
+  private static func hops(of stop: Stop) -> [Upstream] { stop.upstreams }
+
+  @Test func `fastest takes direct only while no proxy is up, from the first connection on`() throws {
+    let stops = try upstreams("ab")
+    let inner = Stop.group(
+      Group(name: "inner", members: [Group.Member(.direct), Group.Member(stops[1])]))
+    for members in [[Stop.direct] + stops, [stops[0], .direct], [inner, stops[0]], [stops[0], inner]] {
+      let plan = Plan(.group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: .fastest)))
+      var standings = Standings()
+      var generator = SplitMix(state: 5)
+      for number in 0..<2000 {
+        let way = standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way
+        let name = try #require(way).description
+        #expect(name != "direct", "connection \(number)")
+        // The first ones are on their way for long.
+        standings.update(name) { $0.connections += 1 }
+        if number > 50 { standings.update(name) { $0.measure(name == "a" ? 9e9 : 1e6) } }
+      }
+      for name in ["a", "b"] { standings.update(name) { $0.fail(at: 1, jitter: 0) } }
+      #expect(
+        standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way == .direct)
+    }
+    // What cannot carry datagrams is not in their way.
+    let deaf = Stop.upstream(try upstream("d", udp: .no))
+    let plan = Plan(
+      .group(Group(name: "g", members: [Group.Member(deaf), Group.Member(.direct)], strategy: .fastest)))
+    var standings = Standings()
+    let datagram = try Request("x.test", .udp)
+    #expect(try ways(1, by: plan, &standings, request: { _ in datagram }) == ["direct"])
+  }
+
+  @Test func `a client whose requests a proxy did not answer takes another proxy, and others do not`() throws
+  {
+    let plan = Plan(
+      .group(
+        Group(
+          name: "g", members: try upstreams("ab").map { Group.Member($0) } + [Group.Member(.direct)])))
+    var standings = Standings()
+    let (client, other) = (IPAddress.v4(0x0a00_0001), IPAddress.v4(0x0a00_0002))
+    for number in 0..<3 {
+      let host = Host.name(try DomainName("h\(number).test"))
+      standings.update("a") { $0.doubt(of: Client(at: client), for: host, at: 1) }
+    }
+    let request: (IPAddress?) throws -> Request = { try Request("x.test", client: $0) }
+    #expect(try ways(2, by: plan, &standings, request: { _ in try request(client) }) == ["b", "b"])
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(other) }) == ["a"])
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(nil) }) == ["a"])
+    // Doubt leads to other proxies, and not around them.
+    standings.update("b") { $0.fail(at: Self.second, jitter: 0) }
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(client) }) == ["a"])
+    standings.update("a") { $0.show(.answer) }
+    standings.update("b") { $0.show(.passage) }
+    #expect(try ways(1, by: plan, &standings, request: { _ in try request(client) }) == ["a"])
+  }
+
+  @Test func `with a check, fastest goes by the whole way that the check measured`() throws {
+    let members = try upstreams("abc").map { Group.Member($0) }
+    let check = { (port: UInt16) in
+      Group.Check(to: Endpoint(.loopback4, port: port), every: .seconds(30), timeout: .seconds(5))
+    }
+    let group = Group(name: "g", members: members, strategy: .fastest, check: check(80))
+    var standings = Standings()
+    // The nearest proxy has the longest way.
+    for (name, latency) in [("a", 1e6), ("b", 20e6), ("c", 30e6)] {
+      standings.update(name) { $0.measure(latency) }
+    }
+    for (member, time) in zip(members, [400e6, 50e6]) {
+      standings.measure(time, to: member.stop, of: group)
+    }
+    #expect(try counts(ways(200, by: Plan(.group(group)), &standings)) == ["b": 200])
+    standings.measure(10e6, to: members[2].stop, of: group)
+    #expect(try counts(ways(200, by: Plan(.group(group)), &standings)) == ["c": 200])
+    // The times of another check are not this one's.
+    let changed = Group(name: "g", members: members, strategy: .fastest, check: check(443))
+    #expect(try counts(ways(200, by: Plan(.group(changed)), &standings))["a", default: 0] > 150)
+  }
+
+  // MARK: Trials
+
+  @Test func `after its pause one connection tries it, and others wait for what comes of that`() throws {
+    let plan = Plan(.group(try group("ab", .failover)))
+    var standings = failing("a")
+    let later = Self.second * 3
+    #expect(try ways(3, by: plan, &standings, at: later) == ["a", "b", "b"])
+    standings.update("a") { $0.show(.passage) }
+    #expect(try ways(2, by: plan, &standings, at: later) == ["a", "a"])
+  }
+
+  @Test func `a connection that gives its trial up lets the next one try, and ends no other's trial`() throws
+  {
+    let (alone, plan) = (Plan(.group(try group("a", .failover))), Plan(.group(try group("ab", .failover))))
+    var standings = failing("a")
+    var now = Self.second * 3
+    func choose(_ plan: Plan, _ standings: inout Standings) throws -> Selection {
+      var generator = SplitMix(state: 7)
+      now += 1
+      let selection = standings.choose(
+        by: plan, for: try Request("example.com"), at: now, using: &generator)
+      return try #require(selection)
+    }
+    let first = try choose(plan, &standings)
+    #expect(first.way.description == "a" && first.isTrial && first.trials.count == 1)
+    // For this one nothing else is left. Its end is not the end of the trial.
+    let other = try choose(alone, &standings)
+    #expect(other.way.description == "a" && other.isTrial && other.trials.isEmpty)
+    standings.end(other.trials)
+    #expect(try choose(plan, &standings).way.description == "b")
+    standings.end(first.trials)
+    #expect(try choose(plan, &standings).way.description == "a")
+    // Nor does a trial end that has begun since.
+    standings.end(first.trials)
+    #expect(try choose(plan, &standings).way.description == "b")
+  }
+}
