@@ -24,10 +24,11 @@ final class ChainPath: @unchecked Sendable {
   private(set) var hasAnswered = false
   var lastUse = Deadline.now
   private unowned let association: Association
-  /// Whoever chose the chain, if it was chosen: told what comes of it.
-  private let journey: Journey?
-  /// For all that it takes to open it.
-  private let budget: Duration
+  /// What chose the chain, if it was chosen: it is told what comes of it, and counts the path among what goes through
+  /// the chain's hops. `nil` after the path has ended: flows keep the path for longer.
+  private var journey: Journey?
+  /// For all that it takes to open it, and to open another in its place when it fails.
+  let budget: Duration
   private let ledger: Ledger
   /// It counts among what goes through its hops.
   private var isCounted = false
@@ -56,6 +57,7 @@ final class ChainPath: @unchecked Sendable {
   private func leave() {
     if isCounted { ledger.leave(chain) }
     isCounted = false
+    journey = nil
   }
 
   /// Opens it, within the time for a whole dial.
