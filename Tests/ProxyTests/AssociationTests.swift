@@ -160,6 +160,38 @@ struct AssociationTests {
   /// An address in 127.1.0.0/16.
   private func place(_ number: Int) -> Endpoint { Endpoint(.v4(0x7f01_0000 + UInt32(number)), port: 9) }
 
+  @Test(arguments: [false, true])
+  func `a group without a way is searched once a second, however many destinations a client sends to`(
+    hasAlternative: Bool
+  ) async throws {
+    let (groups, offer) = AsyncStream<Members>.makeStream()
+    try await withServer { loop in
+      try self.table(offer, 2, .roundRobin, udp: hasAlternative ? .direct : nil, on: loop)
+    } _: { server in
+      let members = try #require(await groups.first { _ in true })
+      let association = try await TestAssociation(server)
+      let peer = try Peer(on: server.loop)
+      try association.send("first", to: self.place(0))
+      for (hop, _) in members {
+        let asked = try await hop.nextRequest(on: server.loop)
+        try await asked.refuse(.commandNotSupported)
+        asked.close()
+      }
+      for _ in 0..<3 { _ = try await server.record.nextFailure() }
+      /// Each search takes two turns: one for each member that it comes to.
+      func turns() -> Int { server.server.health.standings.turns["exits", default: 0] }
+      let before = turns()
+      for number in 1...200 { try association.send("lost", to: self.place(number)) }
+      try association.send("last", to: peer.address)
+      #expect(try await peer.receive().bytes == Array("last".utf8))
+      #expect(turns() - before < 200)
+      association.close()
+      let datagrams = try #require(try await server.record.nextEvent().datagrams)
+      #expect(datagrams.drops[.noPath] == (hasAlternative ? 0 : 201))
+      #expect(datagrams.up == (hasAlternative ? 202 : 1))
+    }
+  }
+
   @Test func `a path that has ended counts no longer among the connections of its hops`() async throws {
     let (groups, offer) = AsyncStream<Members>.makeStream()
     try await withServer { loop in
