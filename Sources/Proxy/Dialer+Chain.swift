@@ -226,7 +226,8 @@ extension Dialer {
           if isPipelined { doubt(hop.isGreeted ? hop.index : hop.index - 1, of: reached.chain) }
         }
         if now >= patience {
-          guard isHeard, let more = journey?.morePatience(at: now) else { throw error }
+          // Datagrams have no destination yet that could be slow.
+          guard isHeard, phase != .associate, let more = journey?.morePatience(at: now) else { throw error }
           patience = more
         }
       }

@@ -60,14 +60,18 @@ final class ChainPath: @unchecked Sendable {
     journey = nil
   }
 
-  /// Opens it, within the time for a whole dial.
-  func open() async throws(Failure) {
+  /// Opens it, within the time for a whole dial. Where a plan has other ways, it takes its share of that.
+  ///
+  /// - Parameter end: when the time for all ways of the plan is over; `nil`: it begins now.
+  func open(until end: Deadline? = nil) async throws(Failure) {
     var dialer = association.worker.dialer(association.terms.policy, for: association.terms.client)
     dialer.journey = journey
     dialer.warm = association.worker.warm
     do throws(Failure) {
       seat = try takeSeat()
-      nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
+      let end = end ?? .after(budget)
+      let deadline = journey?.share(until: end) ?? end
+      nested = try await NestedAssociation.open(isolated, by: dialer, budget: deadline.since(.now))
     } catch {
       seat = nil
       var failure = error

@@ -31,9 +31,10 @@ extension Dispatch {
       return decide(request, nowhere, by: route, alternative: alternative)
     case .path, .nowhere, nil: break
     }
+    let end = loop.now + Self.failureLifetime
     let journey = association.worker.journey(by: plan, for: request)
-    while let way = journey.next() {
     var concernsAll = true
+    while let way = journey.next() {
       guard case .chain(let chain) = way else {
         choose(.direct(journey), for: plan)
         return decideDirectly(request)
@@ -44,8 +45,8 @@ extension Dispatch {
         return decide(request, by: path)
       }
       if let trouble = trouble(of: chain, as: isolated) {
-        journey.skip(trouble)
         if chain.isIsolatedByDestination, self.trouble(of: chain, as: chain) == nil { concernsAll = false }
+        journey.skip(trouble)
         continue
       }
       guard makeRoom() else {
@@ -88,9 +89,11 @@ extension Dispatch {
     if !plan.dependsOnDestination { chosen[plan] = choice }
   }
 
-  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
+  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it. All ways share the
+  /// time for a dial.
   func open(_ plan: Plan, by route: Route?) async throws(Failure) {
     let journey = association.worker.journey(by: plan, for: anywhere)
+    let start = Deadline.now
     while let way = journey.next() {
       // Nothing has to be opened for it.
       guard case .chain(let chain) = way else {
@@ -103,10 +106,11 @@ extension Dispatch {
       }
       let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
       do {
-        try await open(path)
+        try await open(path, until: start + path.budget)
         return choose(.path(path), for: plan)
       } catch {
         guard !error.isFinal else { throw error }
+        guard (start + path.budget).leavesTimeToDial(since: start) else { break }
       }
     }
     throw journey.conclude()
