@@ -37,7 +37,7 @@ package final class SharedNames: Sendable {
   private let configurationFile: SystemFile?
   private let state: Mutex<State>
   /// Reads the files: a file system may take its time.
-  private let reader: EventLoop
+  let reader: EventLoop
 
   /// Reads /etc/hosts and, when no `servers` are given, /etc/resolv.conf.
   ///
