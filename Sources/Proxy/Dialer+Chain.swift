@@ -226,7 +226,8 @@ extension Dialer {
           journey?.noteSilence()
         }
         if now >= patience {
-          guard let more = journey?.morePatience(at: now) else { throw error }
+          // Datagrams have no destination yet that could be slow.
+          guard phase != .associate, let more = journey?.morePatience(at: now) else { throw error }
           patience = more
         }
       }

@@ -10,6 +10,17 @@ enum Errand: Sendable {
   case trial(WayTrial)
 }
 
+extension Server {
+  /// How many members of a group are checked at the same time. Groups have parts of `limits.checks` that follow their
+  /// numbers of members, so that a round takes about as long in each.
+  func checkPlaces(for group: Group) -> Int {
+    let configuration = running.configuration
+    let members = group.members.count
+    let all = configuration.groups.reduce(0) { $1.check == nil ? $0 : $0 + $1.members.count }
+    return max(1, min(members, configuration.limits.checks * members / max(all, members)))
+  }
+}
+
 extension Worker {
   /// Follows a plan from this loop, which runs the journey's errands too.
   func journey(by plan: Plan, for request: Request) -> Journey {
@@ -31,6 +42,7 @@ extension Worker {
     GroupChecks(
       name: group, loop: loop, health: server.health,
       makeDialer: { [self] in dialer(server.policy) },
+      places: { [self] in server.checkPlaces(for: $0) },
       isDraining: { [self] in server.isDraining },
       begin: { [self] in begin($0) })
   }

@@ -89,8 +89,11 @@ package struct Event: Sendable {
   package var rewritten: Endpoint?
   /// The deciding route's label; `nil` before there was a verdict.
   package var route: String?
+  /// What the route, or the default, leads to, unless that is a plan.
   package var outcome: Outcome?
-  /// When the outcome is a plan: the way that was taken, if one was, and those that failed before.
+  /// The plan's name, otherwise.
+  package var plan: String?
+  /// Of a plan: the way that was taken, if one was, and those that failed before.
   package var way: Way?
   package var attempts: [Journey.Attempt] = []
   /// Bytes the destination, and the client, have taken.

@@ -11,6 +11,8 @@ struct GroupChecks: Sendable {
   let health: Health
   /// Of the moment: a reload may have changed the policy.
   let makeDialer: @Sendable () -> Dialer
+  /// How many members of a group are checked at the same time.
+  let places: @Sendable (Group) -> Int
   let isDraining: @Sendable () -> Bool
   /// Runs a task beside the checks.
   let begin: @Sendable (@escaping @Sendable () async -> Void) -> Void
@@ -21,28 +23,62 @@ struct GroupChecks: Sendable {
   /// From an early check that failed to the one that confirms it.
   private static let confirmationDelay = Duration.seconds(1)
 
+  /// Whether pipelining is tried through members that have passed a check. `@unchecked` holds because tasks of one loop use
+  /// it.
+  private final class Trials: @unchecked Sendable {
+    var areRunning = false
+  }
+
   func run() async {
+    let trials = Trials()
     while !isDraining(),
       let subject = health.subject(
         name, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
       let check = subject.group.check
     {
-      await round(of: subject, check)
+      await round(of: subject, check, before: trials)
       // Not all groups, and not all instances, at the same time.
       let interval = check.interval * Double.random(in: 0.9..<Self.longestInterval)
       guard (try? await loop.sleep(until: .after(interval))) != nil else { return }
     }
   }
 
-  private func round(of subject: Health.Subject, _ check: Group.Check) async {
-    await withDiscardingTaskGroup { tasks in
-      for (index, member) in subject.group.members.enumerated() where member.stop != .direct {
-        tasks.addTask(executorPreference: loop) {
-          guard await !passes(member.stop, of: subject, check) else { return }
-          health.noteFailedCheck(of: index, in: name)
-        }
-      }
+  /// Each check holds a descriptor, as each trial does. The next round does not wait for trials.
+  private func round(of subject: Health.Subject, _ check: Group.Check, before trials: Trials) async {
+    let members = subject.group.members.indices.filter { subject.group.members[$0].stop != .direct }
+    let places = places(subject.group)
+    let findings = await each(of: members, atATime: places) { index in
+      let finding = await self.check(subject.group.members[index].stop, of: subject, check)
+      if !finding.hasPassed { health.noteFailedCheck(of: index, in: name) }
+      return finding
     }
+    let chains = findings.compactMap(\.chain)
+    guard !chains.isEmpty, !trials.areRunning else { return }
+    trials.areRunning = true
+    begin {
+      _ = await each(of: chains, atATime: places) { await tryPipelining(of: $0) }
+      trials.areRunning = false
+    }
+  }
+
+  /// Returns what `body` makes of each element, so many at a time, in the order in which they were finished.
+  private func each<Element: Sendable, Value: Sendable>(
+    of elements: [Element], atATime count: Int, _ body: @escaping @Sendable (Element) async -> Value
+  ) async -> [Value] {
+    await withTaskGroup(of: Value.self) { tasks in
+      var results: [Value] = []
+      for (place, element) in elements.enumerated() {
+        if place >= count, let result = await tasks.next() { results.append(result) }
+        guard !Task.isCancelled else { break }
+        tasks.addTask(executorPreference: loop) { await body(element) }
+      }
+      for await result in tasks { results.append(result) }
+      return results
+    }
+  }
+
+  private func tryPipelining(of chain: Chain) async {
+    await makeDialer().tryPipelining(of: chain, noting: health)
   }
 
   /// Checks one member between the rounds. It is down when it fails twice, with a pause in between: what a client did to
@@ -52,30 +88,41 @@ struct GroupChecks: Sendable {
   func checkEarly(_ index: Int, of subject: Health.Subject) async {
     guard let check = subject.group.check else { return }
     let member = subject.group.members[index].stop
-    var hasPassed = await passes(member, of: subject, check, isProof: false)
-    if !hasPassed {
+    var finding = await self.check(member, of: subject, check, isProof: false)
+    if !finding.hasPassed {
       guard (try? await loop.sleep(until: .after(Self.confirmationDelay))) != nil else { return }
-      hasPassed = await passes(member, of: subject, check)
+      finding = await self.check(member, of: subject, check)
     }
-    health.endEarlyCheck(of: index, in: name, hasPassed: hasPassed)
+    if let chain = finding.chain { begin { await tryPipelining(of: chain) } }
+    health.endEarlyCheck(of: index, in: name, hasPassed: finding.hasPassed)
+  }
+
+  private enum Finding {
+    /// `nil`: the member leads through no chain now.
+    case passed(Chain?)
+    case failed
+
+    var hasPassed: Bool { if case .passed = self { true } else { false } }
+    var chain: Chain? { if case .passed(let chain) = self { chain } else { nil } }
   }
 
   /// Checks one member.
   ///
   /// - Parameter isProof: whether the member is down if it fails.
-  private func passes(
+  private func check(
     _ member: Stop, of subject: Health.Subject, _ check: Group.Check, isProof: Bool = true
-  ) async -> Bool {
+  ) async -> Finding {
     let request = Request(to: check.destination)
     let positions =
       subject.before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([member])]
     // A member that is a choice itself is checked by the way that it would take now.
     let plan = Plan(.itinerary(Itinerary(positions)))
-    // No pause ends before the next check has.
-    let again = check.interval * Self.longestInterval + check.timeout * 2
+    // No pause ends before the next check has, which may be the first of this round and the last of the next.
+    let (members, places) = (subject.group.members.count, places(subject.group))
+    let again = check.interval * Self.longestInterval + check.timeout * (1 + (members + places - 1) / places)
     let journey = Journey(
       by: plan, for: request, as: .check(again: again, behind: subject.before.count), health: health)
-    guard case .chain(let chain)? = journey.next() else { return true }
+    guard case .chain(let chain)? = journey.next() else { return .passed(nil) }
     var dialer = makeDialer()
     dialer.journey = journey
     let start = Deadline.now
@@ -83,12 +130,10 @@ struct GroupChecks: Sendable {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
       health.noteCheck(of: member, in: subject.group, took: Deadline.now.since(start))
       journey.arrive()
-      // The next round does not wait for it.
-      begin { await makeDialer().tryPipelining(of: chain, noting: health) }
-      return true
+      return .passed(chain)
     } catch {
       journey.fail(error, as: isProof ? error.blame(inCheckOf: chain, behind: subject.before.count) : .ours)
-      return false
+      return .failed
     }
   }
 }

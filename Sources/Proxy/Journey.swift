@@ -29,6 +29,8 @@ package final class Journey: @unchecked Sendable {
   private let health: Health
   private let begin: (Errand) -> Void
   private var detours = Detours()
+  /// Ways that were known to lead nowhere, and so took no time.
+  private var skips = 0
   private var latencies: [Double?] = []
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
@@ -101,7 +103,7 @@ package final class Journey: @unchecked Sendable {
   /// Of many, the first few get more than their share: hops that hang are rarer than hops that refuse.
   func share(until deadline: Deadline) -> Deadline {
     end = deadline
-    let left = max(1, min(plan.breadth, Self.shares) - attempts.count)
+    let left = max(1, min(plan.breadth - skips, Self.shares) - (attempts.count - skips))
     guard left > 1, deadline != .never else { return deadline }
     let now = Deadline.now
     return now + deadline.since(now) / left
@@ -196,6 +198,7 @@ package final class Journey: @unchecked Sendable {
   func skip(_ failure: Failure) {
     guard let way, case .chain(let chain) = way else { return }
     attempts.append(Attempt(way: way, failure: failure))
+    skips += 1
     let isDown = failure.blame(in: chain) == .hop
     detours.add(
       chain.hops, isOut: isDown || failure.isLackOfUDP,

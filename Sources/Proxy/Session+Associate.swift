@@ -60,8 +60,7 @@ extension Session {
       throw refusal(.failed(lack), SOCKS5.ReplyCode(lack))
     }
     guard let only = prospects.onlyChain else { return nil }
-    route = only.route?.label ?? "default"
-    outcome = only.outcome
+    note(only.outcome, by: only.route)
     return only
   }
 

@@ -34,10 +34,17 @@ final class Session: @unchecked Sendable {
   private var destination: Endpoint?
   /// What is dialled instead, when the route says so.
   var rewritten: Endpoint?
-  var route: String?
-  var outcome: Outcome?
-  /// By which ways a plan was followed. It lasts as long as the session, since it counts among what goes through its hops.
+  private var route: String?
+  /// What the route leads to, unless that is a plan, of which a tunnel keeps no more than the name: it has the proxies of
+  /// all its ways.
+  private var outcome: Outcome?
+  private var plan: String?
+  /// By which ways the plan is followed, until there is a tunnel.
   var journey: Journey?
+  /// What a tunnel keeps of its journey: the way that was taken, which counts among the connections of its hops, and those
+  /// that failed.
+  private var way: Way?
+  private var attempts: [Journey.Attempt] = []
   var dialTime = Duration.zero
   private var ending = Event.Ending.finished
   /// The task that hears the request and reaches what the client asked for, while it does: it is cancelled when that is
@@ -109,6 +116,7 @@ final class Session: @unchecked Sendable {
           client: client, upstream: tunnel.connection.stream, fromClient: tunnel.fromClient,
           fromUpstream: tunnel.connection.early, idle: tunnel.idle, halfClosed: policy.timeouts.halfClosed))
       obeyed = nil
+      endJourney()
       advance(to: .tunnel)
       if let chain { worker.ledger.enter(chain) }
     case .association(let association):
@@ -119,15 +127,24 @@ final class Session: @unchecked Sendable {
     }
   }
 
+  private func endJourney() {
+    guard let journey else { return }
+    (way, attempts) = (journey.way, journey.attempts)
+    if let way { worker.server.health.count(way, by: 1) }
+    self.journey = nil
+  }
+
   /// Closes, and tells how it went.
   func end() {
     worker.server.occupancy.leave(place)
     worker.census.leave(listenerNumber, in: stage)
     if case .tunnel? = service, let chain { worker.ledger.leave(chain) }
+    if let way { worker.server.health.count(way, by: -1) }
     var event = Event(
       listener: listenerName, client: peer, command: command, user: user, destination: destination,
-      rewritten: rewritten, route: route, outcome: outcome, way: journey?.way,
-      attempts: journey?.attempts ?? [], dial: dialTime, isWarm: isWarm, time: Deadline.now.since(start),
+      rewritten: rewritten, route: route, outcome: outcome, plan: plan, way: way ?? journey?.way,
+      attempts: journey?.attempts ?? attempts, dial: dialTime, isWarm: isWarm,
+      time: Deadline.now.since(start),
       ending: ending)
     service?.tell(&event)
     // What a dial has run short of was told with its endpoint, and is told once.
@@ -151,11 +168,9 @@ final class Session: @unchecked Sendable {
 
   /// The hops that its tunnel passes, if it passes any.
   private var chain: Chain? {
-    if let journey {
-      if case .chain(let chain)? = journey.way { chain } else { nil }
-    } else {
-      if case .chain(let chain)? = outcome { chain } else { nil }
-    }
+    if case .chain(let chain)? = outcome { return chain }
+    if case .chain(let chain)? = way { return chain }
+    return nil
   }
 
   /// What a request has led to, and what is still missing of a service: the client's end.
@@ -231,14 +246,19 @@ final class Session: @unchecked Sendable {
   /// The verdict, if it lets the request pass.
   func route(_ request: Request, _ client: borrowing TCPStream) async throws(Refusal) -> Verdict {
     let verdict = policy.table.verdict(for: request)
-    route = verdict.route?.label ?? "default"
-    outcome = verdict.outcome
+    note(verdict.outcome, by: verdict.route)
     rewritten = verdict.rewritten
     switch verdict.outcome {
     case .direct, .chain, .plan: return verdict
     case .reject: throw refusal(.rejected, .notAllowed)
     case .drop: throw await drop(client)
     }
+  }
+
+  /// Notes for the log what decides.
+  func note(_ outcome: Outcome, by route: Route?) {
+    self.route = route?.label ?? "default"
+    if case .plan(let plan) = outcome { self.plan = plan.description } else { self.outcome = outcome }
   }
 
   /// Holds a client without an answer, for as long as it has to say what it wants.

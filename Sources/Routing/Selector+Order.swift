@@ -1,18 +1,44 @@
 extension Selector {
-  /// The indices of a group's members, in the order in which to try them.
-  mutating func order(_ group: Group) -> [Int] {
+  /// Members of one grade, by their indices, in the order in which to try them.
+  struct Order {
+    private let indices: [Int]
+    /// Chooses one after the other, since most choices end with the first; `nil`: they are in order.
+    private var draw: WeightedDraw?
+    private var place = 0
+
+    fileprivate init(_ indices: [Int], draw: WeightedDraw? = nil) {
+      self.indices = indices
+      self.draw = draw
+    }
+
+    mutating func next(using generator: inout Generator) -> Int? {
+      if draw != nil { return draw?.next(using: &generator).map { indices[$0] } }
+      guard place < indices.count else { return nil }
+      defer { place += 1 }
+      return indices[place]
+    }
+  }
+
+  /// A group's members that may be passed, the best first.
+  mutating func orders(_ group: Group) -> [Order] {
     let graded = group.members.indices.map { ($0, grade(group.members[$0].stop)) }
-    return Grade.allCases.flatMap { grade in
+    return Grade.allCases.prefix { $0 <= allowance }.map { grade in
       arrange(graded.filter { $0.1 == grade }.map(\.0), of: group)
     }
   }
 
-  private mutating func arrange(_ indices: [Int], of group: Group) -> [Int] {
-    guard indices.count > 1 else { return indices }
+  private mutating func arrange(_ indices: [Int], of group: Group) -> Order {
+    guard indices.count > 1 else { return Order(indices) }
+    if group.strategy == .random {
+      return Order(indices, draw: WeightedDraw(indices.map { group.members[$0].weight }))
+    }
+    return Order(sorted(indices, of: group))
+  }
+
+  private mutating func sorted(_ indices: [Int], of group: Group) -> [Int] {
     switch group.strategy {
-    case .failover: return indices
+    case .failover, .random: return indices
     case .roundRobin: return rotated(indices, of: group)
-    case .random: return shuffled(indices, of: group)
     case .fastest:
       // Checks measure all members again and again, and all of the way.
       if let times = standings.times(of: group) {
@@ -34,21 +60,6 @@ extension Selector {
   private func rotated(_ indices: [Int], of group: Group) -> [Int] {
     let start = standings.turns[group.name, default: 0] % indices.count
     return Array(indices[start...] + indices[..<start])
-  }
-
-  /// Each place by a draw in which the weights of those that are left count.
-  private mutating func shuffled(_ indices: [Int], of group: Group) -> [Int] {
-    var left = indices
-    var order: [Int] = []
-    while !left.isEmpty {
-      var draw = Int.random(in: 0..<left.reduce(0) { $0 + group.members[$1].weight }, using: &generator)
-      let place = left.firstIndex { index in
-        draw -= group.members[index].weight
-        return draw < 0
-      }
-      order.append(left.remove(at: place ?? 0))
-    }
-    return order
   }
 
   private static func ascending(_ indices: [Int], by measure: (Int) -> Double) -> [Int] {

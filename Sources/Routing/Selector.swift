@@ -101,11 +101,13 @@ struct Selector<Generator: RandomNumberGenerator> {
       avoidsDirect = outer
     }
     let place = visits.count - 1
-    for index in order(group) {
-      visits[place].member = index
-      let member = group.members[index].stop
-      avoidsDirect = outer || member.mayGoDirect && hasProxyBeforeDirect(in: group, at: index)
-      if pass(member, then: rest) { return true }
+    for var order in orders(group) {
+      while let index = order.next(using: &generator) {
+        visits[place].member = index
+        let member = group.members[index].stop
+        avoidsDirect = outer || member.mayGoDirect && hasProxyBeforeDirect(in: group, at: index)
+        if pass(member, then: rest) { return true }
+      }
     }
     return false
   }

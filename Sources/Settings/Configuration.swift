@@ -75,6 +75,8 @@ package struct Limits: Hashable, Sendable {
   package var sockets = 16_384
   /// Questions to name servers that are open on one loop.
   package var questions = 4096
+  /// Members of groups that are checked at the same time.
+  package var checks = 64
   /// Pipes of one loop, through which tunnels with much to move splice.
   package var pipes = 512
 

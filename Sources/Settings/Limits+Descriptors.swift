@@ -23,13 +23,15 @@ extension Limits {
   /// Returns limits that a process with so many descriptors can keep to: these, or lower ones.
   ///
   /// Where they do not fit, an eighth of the descriptors is for `sockets`, an eighth for questions, a sixteenth for
-  /// pipes, a sixteenth is kept free for warm tunnels and checks, and connections have the others.
+  /// pipes, a sixteenth is kept free for warm tunnels and checks, and connections have the others. Checks have a quarter
+  /// of that sixteenth, and the trials that follow them another.
   package func fitted(to descriptors: Int, loops: Int, listeners: Int) -> Limits {
     var result = extended
     guard self.descriptors(loops: loops, listeners: listeners) > descriptors else { return result }
     let free = max(0, descriptors - Self.reserve(loops: loops, listeners: listeners))
     result.sockets = min(result.sockets, max(4, free / 8))
     result.questions = min(questions, max(4, free / 8 / loops))
+    result.checks = min(checks, max(1, free / 64))
     result.pipes = min(pipes, free / 16 / Self.perPipe / loops)
     let left =
       free - free / 16 - result.sockets - (result.questions + result.pipes * Self.perPipe) * loops

@@ -54,7 +54,7 @@ package struct TCPStream: ~Copyable {
       guard error == .addressNotAvailable else { throw error }
       do {
         _ = try UDPSocket.localAddress(towards: address.address)
-      } catch .addressNotAvailable {
+      } catch .networkUnreachable {
         throw .networkUnreachable
       } catch {}
       throw error

@@ -36,9 +36,22 @@ package struct UDPSocket: ~Copyable {
   package func interest(in readiness: Readiness) -> Interest { descriptor.interest(in: readiness) }
 
   /// From now on it receives from `address` only, sends there unless told otherwise, and hears that nobody listens there.
+  ///
+  /// - Throws: `networkUnreachable` also when this machine has no address to reach `address` from.
   package func connect(to address: SocketAddress) throws(Errno) {
     var linux = address.linux
-    _ = try Errno.check(unsafe linux_connect(descriptor.rawValue, &linux))
+    try Self.checkConnected(unsafe linux_connect(descriptor.rawValue, &linux))
+  }
+
+  /// A socket for datagrams lacks no port when it connects: then connect(2) fails with `wouldBlock`. It fails with
+  /// `addressNotAvailable` where this machine has no address to leave from, and with `invalidArgument` for a link-local
+  /// address without a scope, and from loopback to another machine.
+  private static func checkConnected(_ answer: Int32) throws(Errno) {
+    do {
+      _ = try Errno.check(answer)
+    } catch  where [.addressNotAvailable, .invalidArgument].contains(error) {
+      throw .networkUnreachable
+    }
   }
 
   /// What it is bound to: unspecified, or port 0, before the kernel had to choose.
@@ -79,11 +92,13 @@ package struct UDPSocket: ~Copyable {
   }
 
   /// The address, with any port, that datagrams to `destination` leave from, as the routes are now. Nothing is sent.
+  ///
+  /// - Throws: `networkUnreachable` when there is no such address.
   package static func localAddress(towards destination: IPAddress) throws(Errno) -> SocketAddress {
     // Any port does, but for 0 some kernels refuse to connect.
     var linux = SocketAddress(destination, port: 9).linux
     var source = linux_address()
-    _ = try Errno.check(unsafe linux_address_towards(&linux, &source))
+    try checkConnected(unsafe linux_address_towards(&linux, &source))
     guard let source = SocketAddress(source) else { throw .addressNotAvailable }
     return source
   }

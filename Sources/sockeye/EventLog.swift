@@ -161,7 +161,8 @@ extension Event {
     if let destination { fields.append(("to", .text(destination.description))) }
     if let rewritten { fields.append(("rewritten_to", .text(rewritten.description))) }
     if let route { fields.append(("route", .text(route))) }
-    if let outcome { fields += Self.ways(of: outcome, way, attempts) }
+    if let outcome { fields.append(("via", .text(outcome.description))) }
+    if let plan { fields += Self.ways(of: plan, way, attempts) }
     switch ending {
     case .finished, .reset, .idle, .left, .stopped:
       fields += [("up", .number(Int(up))), ("down", .number(Int(down)))]
@@ -184,13 +185,13 @@ extension Event {
 extension Event {
   /// Of a plan, the way that was taken, and what was tried before.
   private static func ways(
-    of outcome: Outcome, _ way: Way?, _ attempts: [Journey.Attempt]
+    of plan: String, _ way: Way?, _ attempts: [Journey.Attempt]
   ) -> [(key: String, value: Field)] {
     // The last attempt is what the end tells of.
     let last = way == nil ? attempts.last : nil
-    guard let taken = way ?? last?.way else { return [("via", .text(outcome.description))] }
+    guard let taken = way ?? last?.way else { return [("via", .text(plan))] }
     var fields: [(key: String, value: Field)] = [
-      ("plan", .text(outcome.description)), ("via", .text(taken.description)),
+      ("plan", .text(plan)), ("via", .text(taken.description)),
     ]
     let before = last == nil ? attempts[...] : attempts.dropLast()
     if !before.isEmpty { fields.append(("tried", .attempts(Array(before)))) }

@@ -83,17 +83,29 @@ struct NamesTests {
 
   @Test func `names that a client's associations asked for hold nobody up once these have ended`() throws {
     let target = try Server.silent()
-    let names = try NameServer(["good.test": .addresses(["127.0.0.1"])], otherwise: .never)
-    let sockeye = try Sockeye(names.table + "default: direct\n", arguments: ["--workers", "1"])
-    // Each name is two questions: more than the 4,096 that one loop can have open.
-    for round in 0..<20 {
-      let association = try Association(through: sockeye.address)
-      for index in 0..<256 { try association.send("?", to: "n\(round)-\(index).test:53") }
-      association.control.hangUp()
+    // It is asked each time.
+    let names = try NameServer(["good.test": .inTurn([["127.0.0.1"]])], otherwise: .never)
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(
+      Sockeye.listen(directory) + names.table
+        + "timeouts: {dns: 600s, dial: 600s}\ndefault: direct\n",
+      arguments: ["--workers", "1"])
+    func code(_ listener: String) throws -> UInt8 {
+      try Socket(to: listener).requestConnect(to: "good.test:\(target.port)").code
     }
-    #expect(
-      try Socket(to: sockeye.address, from: "127.0.0.9").requestConnect(to: "good.test:\(target.port)").code
-        == 0)
+    // Each name is two questions: more than the 1,024 that one client can have open.
+    for round in 0..<2 {
+      let associations = try (0..<5).map { number in
+        let association = try Association(through: sockeye.address)
+        for index in 0..<256 { try association.send("?", to: "n\(round)-\(number)-\(index).test:53") }
+        return association
+      }
+      // The programs of this machine, which are one client, have used up their quarter, and no other client's.
+      try eventually("the client's questions are open") { try code(sockeye.address) != 0 }
+      #expect(try code(sockeye.userAddress) == 0)
+      for association in associations { _ = try sockeye.closing(association) }
+      #expect(try code(sockeye.address) == 0)
+    }
   }
 
   @Test func `an answer is remembered as long as it may be`() throws {

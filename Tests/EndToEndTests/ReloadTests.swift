@@ -270,15 +270,22 @@ struct ReloadTests {
     for address in addresses { #expect(try isRefused(address)) }
   }
 
+  /// In each table two sections depend on each other: a listener's name and the routes, the routes and `hosts`. With parts
+  /// of two tables, the request is refused.
   @Test func `two hundred reloads under load let nobody in and nobody out wrongly (T40)`() throws {
-    let target = try Server.echo()
+    let target = try HTTPTarget(on: "0.0.0.0:0")
     func table(_ number: Int) -> String {
-      """
-      listen:
-        - {address: "127.0.0.1:0", users: {alice: right, "user\(number)": other}}
-      default: direct
+      let (here, there) = number.isMultiple(of: 2) ? ("127.0.0.2", "127.0.0.3") : ("127.0.0.3", "127.0.0.2")
+      return """
+        listen:
+          - {address: "127.0.0.1:0", name: n\(number), users: {alice: right, "user\(number)": other}}
+        hosts: {site.test: \(here)}
+        routes:
+          - {ip: \(there), via: reject}
+          - {listener: n\(number), host: site.test, via: direct}
+        default: reject
 
-      """
+        """
     }
     let sockeye = try Sockeye(table(0))
     let stop = Recorder<Void>()
@@ -298,7 +305,7 @@ struct ReloadTests {
             let answer = try client.receive(exactly: 2)
             if answer != [1, expected] { wrong.record("\(password): \(answer)") }
             if expected == 0 {
-              let code = try client.request(SOCKS.connect(to: target.address)).code
+              let code = try client.request(SOCKS.connect(to: "site.test:\(target.port)")).code
               if code != 0 { wrong.record("reply \(code)") }
             }
           } catch {
@@ -323,5 +330,38 @@ struct ReloadTests {
       try client.send(SOCKS.credentials("user200", "other"))
       return try client.receive(exactly: 2) == [1, 0]
     }
+    // Tables of both kinds have held.
+    #expect(Set(target.localAddresses) == ["127.0.0.2", "127.0.0.3"])
+  }
+
+  @Test func `what was admitted under the old table goes on under it, and what comes later is refused`()
+    throws
+  {
+    let (target, other) = (try Server.echo(), try Server.echo())
+    let (echo, late) = (try DatagramServer.echo(), try DatagramServer.echo())
+    let controlled = try ControlledSockeye("listen: 127.0.0.1:0\ndefault: direct\n")
+    let address = controlled.sockeye.address
+    let tunnel = try Socket(to: address)
+    #expect(try tunnel.requestConnect(to: target.address).code == 0)
+    let association = try Association(through: address)
+    try association.expectEcho("before", from: echo.address)
+    // It is a session, and has asked for nothing yet.
+    let admitted = try Socket(to: address)
+    try admitted.send(SOCKS.noAuthentication)
+    #expect(try admitted.receive(exactly: 2) == [5, 0])
+
+    try controlled.write("listen: 127.0.0.1:0\ndefault: reject\n")
+    #expect(try controlled.ask("reload").status == 0)
+    // Both loops have changed.
+    for _ in 0..<16 { #expect(try Socket(to: address).requestConnect(to: target.address).code == 2) }
+    #expect(try Socket(to: address).requestAssociation().code == 2)
+
+    try tunnel.send("after")
+    #expect(try tunnel.receive(exactly: 5) == Array("after".utf8))
+    try association.expectEcho("after", from: echo.address)
+    try association.expectEcho("elsewhere", from: late.address)
+    #expect(try admitted.request(SOCKS.connect(to: other.address)).code == 0)
+    try admitted.send("late")
+    #expect(try admitted.receive(exactly: 4) == Array("late".utf8))
   }
 }

@@ -123,6 +123,32 @@ struct ShortagesTests {
     return exit.output.first
   }
 
+  @Test
+  func
+    `where this host has no IPv6 address, what is to be reached over IPv6 is unreachable, and nothing is short`()
+    throws
+  {
+    let network = try Network()
+    for words in [
+      "link add wire0 type veth peer name wire1", "link set wire0 addrgenmode none",
+      "link set wire1 addrgenmode none", "link set wire0 up", "link set wire1 up",
+      "-6 route add 2001:db8::/32 dev wire0", "-6 address del ::1/128 dev lo",
+    ] { try network.ip(words) }
+    let directory = try TemporaryDirectory()
+    // Nothing listens at the second server's port, so its silence is known at once.
+    let sockeye = try Sockeye(
+      Sockeye.listen(directory)
+        + "dns: {servers: [\"[2001:db8::53]:53\", \"127.0.0.1:9\"]}\ndefault: direct\n", in: network)
+    #expect(try code(try greeted(at: sockeye.userAddress), "name.test:80") == 4)
+    #expect(try code(try greeted(at: sockeye.userAddress), "[2001:db8::1]:80") == 3)
+    let bind = SOCKS.request(command: 2, to: "[2001:db8::1]:80")
+    #expect(try greeted(at: sockeye.userAddress).request(bind).code == 3)
+    try eventually("the log of the three: \(sockeye.log)") {
+      sockeye.log.count { $0.contains(" to=") } == 3
+    }
+    #expect(!sockeye.log.contains { $0.contains("left") || $0.contains("failed sockeye") }, "\(sockeye.log)")
+  }
+
   @Test func `a trace tells a shortage of this machine as its own`() throws {
     let network = try Network()
     let hop = try Sockeye("default: direct\n", in: network)

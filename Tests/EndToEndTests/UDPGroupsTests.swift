@@ -39,6 +39,35 @@ struct UDPGroupsTests {
   }
 
   @Test(arguments: [false, true])
+  func `the members of a group share the time that an association may take to open`(isGreeted: Bool) throws {
+    var script = ScriptedHop.Script()
+    script.answer = { client, _ in _ = try client.receiveToEnd() }
+    let silent = try (0..<6).map { [script] _ in try ScriptedHop(script) }
+    let mute = try (0..<6).map { _ in try Server.silent() }
+    let names = (0..<6).map { "s\($0)" }
+    let urls = zip(names, isGreeted ? silent.map(\.address) : mute.map(\.address))
+      .map { "\($0): \"socks5://\($1)\"" }.joined(separator: ", ")
+    let good = try ScriptedHop()
+    let sockeye = try Sockeye(
+      """
+      upstreams: {\(urls), good: "socks5://\(good.address)"}
+      groups: {one: {members: [s0, good]}, none: {members: [\(names.joined(separator: ", "))]}}
+      routes: [{user: bob, via: none}]
+      listen: [{address: "127.0.0.1:0", auth: optional}]
+      timeouts: {dial: 4s}
+      default: one
+
+      """)
+    #expect(try Socket(to: sockeye.address).requestAssociation(as: ("ann", "x")).code == 0)
+    // One of them is known to be down by now.
+    #expect(try Socket(to: sockeye.address).requestAssociation(as: ("bob", "x")).code != 0)
+    let tried = isGreeted ? silent.map(\.clientCount) : mute.map(\.accepted.all.count)
+    #expect(tried[0] >= 1)
+    #expect(tried[1...].reduce(0, +) <= 4, "\(tried)")
+    #expect(tried[5] == 0, "\(tried)")
+  }
+
+  @Test(arguments: [false, true])
   func `an association that took direct keeps to it when the proxy is back`(isOpenedBefore: Bool) throws {
     let (one, other) = (try DatagramServer.echo(), try DatagramServer.echo())
     let port = FreePort.take()

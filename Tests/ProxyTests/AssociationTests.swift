@@ -1,11 +1,11 @@
 import Addresses
-import Routing
 import Settings
 import Testing
 import Transport
 import Wire
 
 @testable import Proxy
+@testable import Routing
 
 /// Conversations with a server about datagrams.
 @Suite(.timeLimit(.minutes(10)))
@@ -163,6 +163,85 @@ struct AssociationTests {
       let datagrams = try #require(try await server.record.nextEvent().datagrams)
       #expect(datagrams.up == (says ? 1 : 0))
       #expect(datagrams.drops[.noPath] == (says ? 0 : 1))
+    }
+  }
+
+  /// The hops of a group, and what datagrams to 127.1.0.0/16 come to.
+  private typealias Members = [(hop: TestHop, upstream: Upstream)]
+
+  private func table(
+    _ offer: AsyncStream<Members>.Continuation, _ count: Int, _ strategy: Group.Strategy,
+    udp alternative: Outcome? = nil, on loop: EventLoop
+  ) throws -> RouteTable {
+    let members: Members = try (0..<count).map { index in
+      let hop = try TestHop(on: loop)
+      let endpoint = Endpoint(hop.address.address, port: hop.address.port)
+      return (hop, Upstream(name: "hop\(index)", endpoint: endpoint))
+    }
+    offer.yield(members)
+    let group = Group(
+      name: "exits", members: members.map { Group.Member(.upstream($0.upstream)) }, strategy: strategy)
+    let route = Route(
+      condition: .ip([Prefix(.v4(0x7f01_0000), length: 16)]), outcome: .plan(Plan(.group(group))),
+      udp: alternative, source: SourceLine(file: "test.yaml", line: 1))
+    return RouteTable(routes: [route], fallback: .direct)
+  }
+
+  /// An address in 127.1.0.0/16.
+  private func place(_ number: Int) -> Endpoint { Endpoint(.v4(0x7f01_0000 + UInt32(number)), port: 9) }
+
+  @Test(arguments: [false, true])
+  func `a group without a way is searched once a second, however many destinations a client sends to`(
+    hasAlternative: Bool
+  ) async throws {
+    let (groups, offer) = AsyncStream<Members>.makeStream()
+    try await withServer { loop in
+      try self.table(offer, 2, .roundRobin, udp: hasAlternative ? .direct : nil, on: loop)
+    } _: { server in
+      let members = try #require(await groups.first { _ in true })
+      let association = try await TestAssociation(server)
+      let peer = try Peer(on: server.loop)
+      try association.send("first", to: self.place(0))
+      for (hop, _) in members {
+        let asked = try await hop.nextRequest(on: server.loop)
+        try await asked.refuse(.commandNotSupported)
+        asked.close()
+      }
+      for _ in 0..<3 { _ = try await server.record.nextFailure() }
+      /// Each search takes two turns: one for each member that it comes to.
+      func turns() -> Int { server.server.health.standings.turns["exits", default: 0] }
+      let before = turns()
+      for number in 1...200 { try association.send("lost", to: self.place(number)) }
+      try association.send("last", to: peer.address)
+      #expect(try await peer.receive().bytes == Array("last".utf8))
+      #expect(turns() - before < 200)
+      association.close()
+      let datagrams = try #require(try await server.record.nextEvent().datagrams)
+      #expect(datagrams.drops[.noPath] == (hasAlternative ? 0 : 201))
+      #expect(datagrams.up == (hasAlternative ? 202 : 1))
+    }
+  }
+
+  @Test func `a path that has ended counts no longer among the connections of its hops`() async throws {
+    let (groups, offer) = AsyncStream<Members>.makeStream()
+    try await withServer { loop in
+      try self.table(offer, 1, .leastConnections, on: loop)
+    } _: { server in
+      let (hop, upstream) = try #require(await groups.first { _ in true })[0]
+      func connections() -> Int { server.server.health.standings[upstream].connections }
+      let association = try await TestAssociation(server)
+      let relay = try Peer(on: server.loop)
+      try association.send("hello", to: self.place(0))
+      let control = try await hop.nextRequest(on: server.loop)
+      try await control.grant(relay.address)
+      _ = try await relay.receive()
+      #expect(connections() == 1)
+      control.close()
+      #expect(try await server.record.nextFailure().phase == .relay)
+      #expect(connections() == 0)
+      association.close()
+      _ = try await server.record.nextEvent()
+      #expect(connections() == 0)
     }
   }
 

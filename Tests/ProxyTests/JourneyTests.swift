@@ -254,6 +254,19 @@ import Transport
     #expect(journey.morePatience(at: Deadline.now) == nil)
   }
 
+  @Test func `ways that are skipped take none of the time`() {
+    let journey = journey("a", "b", "c", "d", "e", "f")
+    for name in ["a", "b", "c"] {
+      _ = journey.next()
+      journey.skip(Failure(.hop(0, of: 1, name: name), .relay, .noWay))
+    }
+    _ = journey.next()
+    let now = Deadline.now
+    // Three are left.
+    let share = journey.share(until: now + .seconds(30))
+    #expect(share > now + .seconds(9) && share < now + .seconds(11))
+  }
+
   @Test
   func `a hop that left one request of a client without an answer has its share of the next, and no more`() {
     func journey(of client: Client) -> Journey {

@@ -221,6 +221,13 @@ final class Requested: @unchecked Sendable {
       SOCKS5.Reply(.succeeded, bound: bound).bytes, until: .after(patience))
   }
 
+  /// What comes next on the connection.
+  func receive() async throws -> [UInt8] {
+    var input: [UInt8] = []
+    _ = try await stream?.read(into: &input, until: .after(patience))
+    return input
+  }
+
   /// Plays the hop behind this one, on the connection that leads to it.
   func hearAgain() async throws -> SOCKS5.Request {
     guard let stream = stream.take() else { throw CancellationError() }

@@ -56,6 +56,17 @@ extension Selecting {
   }
 }
 
+/// Counts the random numbers that are taken.
+struct CountingGenerator: RandomNumberGenerator {
+  var base: SplitMix
+  var count = 0
+
+  mutating func next() -> UInt64 {
+    count += 1
+    return base.next()
+  }
+}
+
 /// Sebastiano Vigna's splitmix64.
 struct SplitMix: RandomNumberGenerator {
   var state: UInt64

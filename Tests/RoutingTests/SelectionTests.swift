@@ -36,6 +36,27 @@ import Testing
     #expect(abs(others["b", default: 0] - 7500) < 250)
   }
 
+  // All connections of all loops wait while one chooses.
+  @Test func `a random group of 4,096 draws no more than the member that is taken`() throws {
+    let members = try (0..<4096).map { Group.Member(.upstream(try upstream("m\($0)")), weight: 1 + $0 % 7) }
+    let plan = Plan(.group(Group(name: "g", members: members, strategy: .random)))
+    var standings = Standings()
+    var generator = CountingGenerator(base: SplitMix(state: 5))
+    for number in 1...100 {
+      #expect(standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator) != nil)
+      // A draw that would favour some members is made again.
+      #expect(generator.count < number + 10)
+    }
+    // When all but the last are down, it is the only one drawn.
+    for member in members.dropLast() {
+      guard case .upstream(let upstream) = member.stop else { continue }
+      standings.update(upstream) { $0.fail(at: 1, jitter: 0.5) }
+    }
+    let count = generator.count
+    let way = standings.choose(by: plan, for: try Request("x.test"), at: 2, using: &generator)?.way
+    #expect(way?.description == "m4095" && generator.count == count)
+  }
+
   @Test func `fastest tries each once, then takes the one that answers soonest, and now and then another`()
     throws
   {

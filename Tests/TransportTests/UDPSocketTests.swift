@@ -157,6 +157,20 @@ import Testing
     #expect(try UDPSocket.localAddress(towards: address).address == address)
   }
 
+  // Of a link-local address without a scope, and of another machine from loopback, connect(2) says `invalidArgument`.
+  @Test func `a peer that this host has no address to reach from is unreachable`() async throws {
+    let linkLocal = IPAddress.v6(0xfe80 << 112 | 1)
+    #expect(throws: Errno.networkUnreachable) { _ = try UDPSocket.localAddress(towards: linkLocal) }
+    try await onLoop { loop -> Void in
+      let socket = try UDPSocket(.v6, on: loop)
+      #expect(throws: Errno.networkUnreachable) { try socket.connect(to: SocketAddress(linkLocal, port: 9)) }
+      let local = try UDPSocket(bindingTo: SocketAddress(.loopback4, port: 0), on: loop)
+      #expect(throws: Errno.networkUnreachable) {
+        try local.connect(to: SocketAddress(.v4(0xc000_0201), port: 9))
+      }
+    }
+  }
+
   @Test func `towards the broadcast address there is no way without asking for it`() {
     #expect(throws: Errno.self) { _ = try UDPSocket.localAddress(towards: .v4(.max)) }
   }

@@ -24,10 +24,13 @@ final class ChainPath: @unchecked Sendable {
   private(set) var hasAnswered = false
   var lastUse = Deadline.now
   private unowned let association: Association
-  /// That by which a plan has chosen the chain.
-  private let journey: Journey?
-  /// For all that it takes to open it.
-  private let budget: Duration
+  /// What chose the chain, if it was chosen: it is told what comes of it, and counts the path among what goes through
+  /// the chain's hops. `nil` after the path has ended: flows keep the path for longer.
+  private var journey: Journey?
+  /// For all that it takes to open it, and to open another in its place when it fails.
+  let budget: Duration
+  /// A plan has chosen the chain: `Health` hears what comes of it.
+  let isChosen: Bool
   private let ledger: Ledger
   private let outages: Outages
   /// It counts among what goes through its hops.
@@ -47,6 +50,7 @@ final class ChainPath: @unchecked Sendable {
     self.chain = chain
     self.isolated = isolated
     self.journey = journey
+    isChosen = journey != nil
     self.association = association
     ledger = association.worker.ledger
     outages = association.worker.server.outages
@@ -55,24 +59,26 @@ final class ChainPath: @unchecked Sendable {
 
   deinit { leave() }
 
-  /// A plan has chosen the chain: `Health` hears what comes of it.
-  var isChosen: Bool { journey != nil }
-
   private func leave() {
+    journey = nil
     guard isCounted else { return }
     ledger.leave(chain)
     outages.leave(chain)
     isCounted = false
   }
 
-  /// Opens it, within the time for a whole dial.
-  func open() async throws(Failure) {
+  /// Opens it, within the time for a whole dial. Where a plan has other ways, it takes its share of that.
+  ///
+  /// - Parameter end: when the time for all ways of the plan is over; `nil`: it begins now.
+  func open(until end: Deadline? = nil) async throws(Failure) {
     var dialer = association.worker.dialer(association.terms.policy, for: association.terms.client)
     dialer.journey = journey
     dialer.warm = association.worker.warm
     do throws(Failure) {
       seat = try takeSeat()
-      nested = try await NestedAssociation.open(isolated, by: dialer, budget: budget)
+      let end = end ?? .after(budget)
+      let deadline = journey?.share(until: end) ?? end
+      nested = try await NestedAssociation.open(isolated, by: dialer, budget: deadline.since(.now))
     } catch {
       seat = nil
       var failure = error

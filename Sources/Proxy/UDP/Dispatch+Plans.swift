@@ -8,6 +8,16 @@ extension Dispatch {
     /// Lasts as long as the association. The journey counts it among what goes `direct`.
     case direct(Journey)
     case path(ChainPath)
+    case nowhere(Nowhere)
+  }
+
+  /// No destination has a way by a plan.
+  struct Nowhere {
+    let drop: Drop
+    /// Each of its ways, and not only those that are down, is known to carry no datagrams.
+    let isLackOfUDP: Bool
+    /// The plan is not followed before.
+    let end: Deadline
   }
 
   /// An association keeps to one way, as a tunnel does, unless the plan is to tell destinations apart.
@@ -17,9 +27,13 @@ extension Dispatch {
     switch chosen[plan] {
     case .direct: return decideDirectly(request)
     case .path(let path) where !path.hasEnded: return decide(request, by: path)
-    case .path, nil: break
+    case .nowhere(let nowhere) where nowhere.end > loop.now:
+      return decide(request, nowhere, by: route, alternative: alternative)
+    case .path, .nowhere, nil: break
     }
+    let end = loop.now + Self.failureLifetime
     let journey = association.worker.journey(by: plan, for: request)
+    var concernsAll = true
     while let way = journey.next() {
       guard case .chain(let chain) = way else {
         choose(.direct(journey), for: plan)
@@ -31,10 +45,15 @@ extension Dispatch {
         return decide(request, by: path)
       }
       if let trouble = trouble(of: chain, as: isolated) {
+        if chain.isIsolatedByDestination, self.trouble(of: chain, as: chain) == nil { concernsAll = false }
         journey.skip(trouble)
         continue
       }
-      guard makeRoom() else { return .nowhere(.queue, until: loop.now + Self.failureLifetime) }
+      guard makeRoom() else {
+        let nowhere = Nowhere(drop: .queue, isLackOfUDP: false, end: end)
+        choose(.nowhere(nowhere), for: plan)
+        return decide(request, nowhere, by: route, alternative: alternative)
+      }
       let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
       choose(.path(path), for: plan)
       add(path)
@@ -42,11 +61,21 @@ extension Dispatch {
     }
     let failure = Failure(lackOfUDPOf: .plan(plan)) ?? journey.conclude()
     report(failure, of: .plan(plan))
-    // Of each of its ways, and not only of those that are down, it must be known that it carries none.
-    if let alternative, failure.isLackOfUDP, journey.attempts.allSatisfy(\.failure.isLackOfUDP) {
+    let isLackOfUDP = failure.isLackOfUDP && journey.attempts.allSatisfy(\.failure.isLackOfUDP)
+    let nowhere = Nowhere(drop: .noPath, isLackOfUDP: isLackOfUDP, end: end)
+    // A search looks at every member once for each member. A client sends as many datagrams to new destinations as it
+    // likes.
+    if concernsAll { chosen[plan] = .nowhere(nowhere) }
+    return decide(request, nowhere, by: route, alternative: alternative)
+  }
+
+  private func decide(
+    _ request: Request, _ nowhere: Nowhere, by route: Route?, alternative: Outcome?
+  ) -> Flow.Decision {
+    if let alternative, nowhere.isLackOfUDP {
       return decide(request, alternative, by: route, alternative: nil)
     }
-    return .nowhere(.noPath, until: loop.now + Self.failureLifetime)
+    return .nowhere(nowhere.drop, until: nowhere.end)
   }
 
   /// Why a chain is not to be tried just now.
@@ -66,9 +95,11 @@ extension Dispatch {
     if !plan.dependsOnDestination { chosen[plan] = choice }
   }
 
-  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it.
+  /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it. All ways share the
+  /// time for a dial.
   func open(_ plan: Plan, by route: Route?) async throws(Failure) {
     let journey = association.worker.journey(by: plan, for: anywhere)
+    let start = Deadline.now
     while let way = journey.next() {
       // Nothing has to be opened for it.
       guard case .chain(let chain) = way else {
@@ -81,10 +112,11 @@ extension Dispatch {
       }
       let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
       do {
-        try await open(path)
+        try await open(path, until: start + path.budget)
         return choose(.path(path), for: plan)
       } catch {
         guard !error.isFinal else { throw error }
+        guard (start + path.budget).leavesTimeToDial(since: start) else { break }
       }
     }
     throw journey.conclude()

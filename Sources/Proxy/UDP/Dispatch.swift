@@ -235,9 +235,9 @@ final class Dispatch: @unchecked Sendable {
   /// No destination asks for it.
   var anywhere: Request { terms.request(to: Endpoint(.unspecified4, port: 0)) }
 
-  func open(_ path: ChainPath) async throws(Failure) {
+  func open(_ path: ChainPath, until end: Deadline? = nil) async throws(Failure) {
     do {
-      try await path.open()
+      try await path.open(until: end)
     } catch {
       if !Task.isCancelled {
         rest(path, after: error)
