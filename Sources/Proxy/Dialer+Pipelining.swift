@@ -90,7 +90,7 @@ extension Dialer {
     let failure = await dialer.failure(of: chain, asking: destination, at: .lockstep)
     // What the last hop says of the name counts for nothing.
     guard let failure, !failure.isAnswer(of: chain.hops.count - 1) else {
-      journey?.arriveAtLastHop()
+      journey?.arrive(showing: .admission)
       return failure
     }
     journey?.fail(failure)

@@ -30,22 +30,21 @@ extension Failure {
     case doubtful(hasAdmitted: Bool)
 
     /// - Parameters:
-    ///   - failure: what became of the dial; `nil` when all hops were passed.
+    ///   - failure: what ended the dial.
     ///   - blame: whose that is. Of a hop that did not open the way to the next one, `hop` means the next one.
-    ///   - index: the hop's, in a chain of `count`.
-    init(of failure: Failure?, as blame: Blame, at index: Int, of count: Int) {
-      if let failure, failure.isForeseen {
+    ///   - index: the hop's.
+    init(of failure: Failure, as blame: Blame, at index: Int) {
+      if failure.isForeseen {
         self = .nothing
         return
       }
-      if let failure, let next = failure.unopened, index == next - 1 {
+      if let next = failure.unopened, index == next - 1 {
         // The hop that did not open the way has admitted us.
         self = .shown(failure.isAnswer ? .answer : .admission)
         return
       }
-      guard let failure, let failed = failure.culprit, index >= failed else {
-        // That it reached the next hop does not prove that it reaches any destination.
-        self = .shown(failure == nil && index == count - 1 ? .passage : .answer)
+      guard let failed = failure.culprit, index >= failed else {
+        self = .shown(.answer)
         return
       }
       guard index == failed else {

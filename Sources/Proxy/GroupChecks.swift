@@ -82,7 +82,7 @@ struct GroupChecks: Sendable {
     do throws(Failure) {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
       health.noteCheck(of: member, in: subject.group, took: Deadline.now.since(start))
-      journey.arrive()
+      journey.arrive(showing: .passage)
       // The next round does not wait for it.
       begin { await makeDialer().tryPipelining(of: chain, noting: health) }
       return true

@@ -49,31 +49,48 @@ package final class Health: Sendable {
     }
   }
 
-  /// Notes what came of a way.
+  /// Notes that all hops of a way were passed.
   ///
   /// - Parameters:
-  ///   - failure: `nil` when all of it was passed.
+  ///   - proof: what the last one has shown. That the others reached the next hop does not prove that they reach any
+  ///     destination.
+  ///   - latencies: what it took to reach each hop, in nanoseconds.
+  func note(_ proof: Standing.Proof, of chain: Chain, latencies: [Double?]) {
+    state.withLock { state in
+      let now = Deadline.now.nanoseconds
+      for (index, hop) in chain.hops.enumerated() {
+        state.standings.update(hop) { standing in
+          if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
+          standing.show(index < chain.hops.count - 1 ? .answer : proof, at: now)
+        }
+      }
+    }
+  }
+
+  /// Notes why a way was not passed.
+  ///
+  /// - Parameters:
+  ///   - failure: what ended the dial.
   ///   - blame: whose the failure is.
   ///   - request: what was dialled, and for whom.
   ///   - start: when the dial began.
   ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
   /// - Returns: a trial that is to be made now, until `end`.
   func note(
-    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, by plan: Plan, for request: Request,
+    _ failure: Failure, as blame: Failure.Blame, of chain: Chain, by plan: Plan, for request: Request,
     _ purpose: Journey.Purpose, since start: Deadline, latencies: [Double?]
   ) -> WayTrial? {
     state.withLock { state in
       let now = Deadline.now.nanoseconds
-      let count = chain.hops.count
       for (index, hop) in chain.hops.enumerated() {
         state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          let finding = Failure.Finding(of: failure, as: blame, at: index, of: count)
+          let finding = Failure.Finding(of: failure, as: blame, at: index)
           standing.take(
             finding, of: failure, at: index, for: request, purpose, since: start.nanoseconds, at: now)
         }
       }
-      guard let failure, let next = failure.unopened, blame == .suspect else { return nil }
+      guard let next = failure.unopened, blame == .suspect else { return nil }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
       if state.standings[chain.hops[next]].failures > 0, !failure.hasRequestUnderway,
         !chain.hops[..<next].contains(where: \.isIsolated)
@@ -109,19 +126,6 @@ package final class Health: Sendable {
         }
         if !subject.before.allSatisfy({ hop in upstreams.contains { $0.isSameProxy(as: hop) } }) {
           state.subjects[name] = nil
-        }
-      }
-    }
-  }
-
-  /// Notes that all hops of a chain were reached, and that the last admitted us and was asked for nothing yet.
-  func noteAdmission(to chain: Chain, latencies: [Double?]) {
-    state.withLock { state in
-      let now = Deadline.now.nanoseconds
-      for (index, hop) in chain.hops.enumerated() {
-        state.standings.update(hop) { standing in
-          if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          standing.show(index < chain.hops.count - 1 ? .answer : .admission, at: now)
         }
       }
     }
@@ -241,18 +245,18 @@ package final class Health: Sendable {
 
 extension Standing {
   fileprivate mutating func take(
-    _ finding: Failure.Finding, of failure: Failure?, at index: Int, for request: Request,
+    _ finding: Failure.Finding, of failure: Failure, at index: Int, for request: Request,
     _ purpose: Journey.Purpose, since start: Moment, at now: Moment
   ) {
     let jitter = Double.random(in: 0..<1)
     switch (finding, purpose) {
     case (.shown(let proof), _):
       // Where the dial ended without an answer, it is not known when the hops before did their part.
-      show(proof, at: failure?.isAnswer == false ? 0 : now)
+      show(proof, at: failure.isAnswer ? now : 0)
     case (.nothing, _): break
     case (.failed, .check(let again, let first)) where index >= first:
       // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
-      let isRequest = failure?.phase.isAfterAdmission == true && failure?.place.hopIndex == index
+      let isRequest = failure.phase.isAfterAdmission && failure.place.hopIndex == index
       fail(
         missing: isRequest ? .passage : .admission, at: now, pausing: Moment(again / .nanoseconds(1)),
         jitter: jitter)

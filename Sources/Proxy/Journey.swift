@@ -151,15 +151,12 @@ package final class Journey: @unchecked Sendable {
     latencies[index] = (latencies[index] ?? 0) + duration / .nanoseconds(1)
   }
 
-  /// The way leads there.
-  func arrive() {
-    if case .chain(let chain)? = way { note(nil, as: .destination, of: chain) }
-    endTrials()
-  }
-
-  /// The way leads to its last hop, which was asked for nothing yet.
-  func arriveAtLastHop() {
-    if case .chain(let chain)? = way { health.noteAdmission(to: chain, latencies: latencies) }
+  /// The way is passed.
+  ///
+  /// - Parameter proof: what the last hop has shown with that: `passage` if it reached a destination, `answer` if it
+  ///   could do what it was asked without reaching one, `admission` if it was asked for nothing yet.
+  func arrive(showing proof: Standing.Proof) {
+    if case .chain(let chain)? = way { health.note(proof, of: chain, latencies: latencies) }
     endTrials()
   }
 
@@ -180,7 +177,9 @@ package final class Journey: @unchecked Sendable {
     defer { leave() }
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
-    note(failure, as: blame, of: chain)
+    let trial = health.note(
+      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies)
+    if let trial { begin(.trial(trial)) }
     let failed = failure.culprit ?? chain.hops.count - 1
     if blame == .suspect { checkEarly(chain, at: failed) }
     if failure.isUnopened {
@@ -201,12 +200,6 @@ package final class Journey: @unchecked Sendable {
       chain.hops, isOut: isDown || failure.isLackOfUDP,
       isDown: isDown && failure.place.hopIndex == chain.hops.count - 1)
     leave()
-  }
-
-  private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
-    let trial = health.note(
-      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies)
-    if let trial { begin(.trial(trial)) }
   }
 
   /// Has the members checked through which the way passes a suspect hop, and no others.
@@ -238,9 +231,10 @@ extension Dialer {
   ///
   /// What `body` gets is to be dialled, with the credentials of the identity that the request has at each hop.
   ///
+  /// - Parameter proof: what a last hop shows that does what `body` asks of it.
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func travel<Reached: ~Copyable>(
-    _ request: Request, via outcome: Outcome, within budget: Duration,
+    _ request: Request, via outcome: Outcome, within budget: Duration, showing proof: Standing.Proof,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     try await within(budget) { deadline throws(Failure) in
@@ -257,14 +251,14 @@ extension Dialer {
         }
       case .plan:
         guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
-        return try await travel(request, by: journey, until: deadline, body)
+        return try await travel(request, by: journey, until: deadline, showing: proof, body)
       case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }
     }
   }
 
   private func travel<Reached: ~Copyable>(
-    _ request: Request, by journey: Journey, until deadline: Deadline,
+    _ request: Request, by journey: Journey, until deadline: Deadline, showing proof: Standing.Proof,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     let first = Deadline.now
@@ -278,7 +272,7 @@ extension Dialer {
         }
       do throws(Failure) {
         let reached = try await body(dialled, journey.share(until: deadline))
-        journey.arrive()
+        journey.arrive(showing: proof)
         if case .chain(let chain) = way { ledger?.note(nil, of: chain) }
         keepStandbys(for: dialled, request, by: journey)
         return reached

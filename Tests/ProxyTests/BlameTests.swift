@@ -71,12 +71,12 @@ struct BlameTests {
   ) {
     let failure = Failure(Self.firstHop, .request, cause)
     #expect(failure.blame == .suspect)
-    let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0, of: 2) }
+    let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0) }
     #expect(findings == [.shown(.admission), .doubtful(hasAdmitted: false)])
     // Of the last hop it is the destination that was asked for.
     let last = Failure(Self.lastHop, .request, cause)
     #expect(
-      (0..<2).map { Failure.Finding(of: last, as: last.blame, at: $0, of: 2) }
+      (0..<2).map { Failure.Finding(of: last, as: last.blame, at: $0) }
         == [.shown(.answer), .doubtful(hasAdmitted: true)])
   }
 
@@ -95,7 +95,7 @@ struct BlameTests {
         let failure = Failure(Self.lastHop, .connect, cause)
         #expect(failure.blame == (isClear ? .hop : .suspect), "\(cause)")
         #expect(failure.unopened == (isClear ? nil : 1) && failure.culprit == 1, "\(cause)")
-        let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0, of: 2) }
+        let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0) }
         let isAnswer = cause != .system(.timedOut)
         #expect(
           findings == [
@@ -103,7 +103,7 @@ struct BlameTests {
           ], "\(cause)")
         // A check that is no proof, and a tunnel beside others.
         for blame in [.ours, .refusal] as [Failure.Blame] where !isClear {
-          #expect(Failure.Finding(of: failure, as: blame, at: 1, of: 2) == .nothing)
+          #expect(Failure.Finding(of: failure, as: blame, at: 1) == .nothing)
         }
       }
     }

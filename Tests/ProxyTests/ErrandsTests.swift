@@ -93,7 +93,7 @@ import Transport
       by: Plan(.itinerary(Itinerary([Itinerary.Position([inner])]))), for: request,
       as: .check(again: .seconds(60), behind: 0), health: health)
     #expect(checking.next()?.description == "b")
-    checking.arrive()
+    checking.arrive(showing: .passage)
     let plan = Plan(.group(group("outer", [upstream("a"), inner])))
     let journey = Journey(by: plan, for: request, health: health, begin: errands.add)
     #expect(journey.next()?.description == "a")
@@ -137,7 +137,7 @@ import Transport
     #expect(errands.take() == ["trial s,b s,c"])
     for journey in burst {
       #expect(journey.next()?.description == "s,c")
-      journey.arrive()
+      journey.arrive(showing: .passage)
     }
     #expect(errands.take() == [])
     let last = Journey(by: plan, for: request, health: health, begin: errands.add)

@@ -55,7 +55,7 @@ import Transport
       let late = dial()
       let other = isUpkeep ? Journey(upkeepOf: Chain([proxy("a")]), health: health) : dial()
       _ = other.next()
-      if isUpkeep { other.arriveAtLastHop() } else { other.arrive() }
+      if isUpkeep { other.arrive(showing: .admission) } else { other.arrive(showing: .passage) }
       let next = dial()
       let failure = Failure(.hop(0, of: 1, name: "a"), .connect, .system(.timedOut))
       #expect(late.fail(failure))
@@ -116,7 +116,7 @@ import Transport
     #expect(isDown("a") && isDown("b"))
     let journey = journey("ab")
     _ = journey.next()
-    journey.arrive()
+    journey.arrive(showing: .passage)
     #expect(!isDown("a") && !isDown("b"))
   }
 
@@ -226,7 +226,7 @@ import Transport
     case .dropped: journey = nil
     case .ours: journey?.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.cancelled)))
     case .warm: journey?.noteWarmTunnel()
-    case .upkeep: journey?.arriveAtLastHop()
+    case .upkeep: journey?.arrive(showing: .admission)
     }
     #expect(!isDown("a"))
     #expect(next().next()?.description == "a")
@@ -269,7 +269,7 @@ import Transport
     first.fail(Failure(.hop(0, of: 1, name: "a"), .request, .system(.timedOut)))
     #expect(journey(of: client).morePatience(at: .now) == nil)
     #expect(journey(of: other).morePatience(at: .now) != nil)
-    journey(of: other).arrive()
+    journey(of: other).arrive(showing: .passage)
     #expect(journey(of: client).morePatience(at: .now) != nil)
   }
 
@@ -293,11 +293,14 @@ import Transport
     journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .request, cause), as: .hop)
     #expect(isDown("a"))
     // Neither a tunnel to it nor an answer of its brings it back.
-    journey(.upkeep).arriveAtLastHop()
+    journey(.upkeep).arrive(showing: .admission)
     #expect(isDown("a"))
     journey(.client).fail(Failure(.hop(0, of: 1, name: "a"), .request, .reply(.hostUnreachable)))
     #expect(isDown("a"))
-    journey(check).arrive()
+    // Nor does what it can do without reaching a destination, such as to relay datagrams.
+    journey(.client).arrive(showing: .answer)
+    #expect(isDown("a"))
+    journey(check).arrive(showing: .passage)
     #expect(!isDown("a"))
     // What is ours is no failure of a member's.
     journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.tooManyOpenFiles)))
@@ -327,7 +330,7 @@ import Transport
     ] as [(Failure.Place, Failure.Phase, Int)] {
       journey.note(place, phase, .milliseconds(milliseconds))
     }
-    journey.arrive()
+    journey.arrive(showing: .passage)
     #expect(health.standings[proxy("a")].latency == 30e6)
     #expect(health.standings[proxy("b")].latency == 7e6)
   }

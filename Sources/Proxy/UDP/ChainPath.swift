@@ -74,7 +74,8 @@ final class ChainPath: @unchecked Sendable {
       ledger.note(failure, of: chain)
       throw failure
     }
-    journey?.arrive()
+    // No hop needs to reach anything for that.
+    journey?.arrive(showing: .answer)
     association.worker.server.outages.clear(chain, as: isolated)
     ledger.note(nil, of: chain)
     ledger.enter(chain)

@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+/// What the checks of a group find, and what ends it.
+@Suite(.blocking)
+struct ChecksTests {
+  /// A proxy whose uplink is dead: it reaches no destination, and does all that needs none.
+  private static func cutOff() throws -> Server {
+    try Server { client in
+      try client.receiveGreeting()
+      try client.send(5, 0)
+      let (command, _) = try client.receiveCommand()
+      try client.send(command == 1 ? SOCKS.failure(4) : [5, 0, 0] + SOCKS.encoded("127.0.0.1:9"))
+      _ = try client.receiveToEnd()
+    }
+  }
+
+  /// The other member answers the command with 07, or has no word for it.
+  @Test(
+    arguments: [("socks5", 2), ("socks5", 3), ("http", 2), ("http", 3), ("http", 0xF0)] as [(String, UInt8)])
+  func `a member that failed its check stays down, whatever it does for a client that reaches nothing`(
+    scheme: String, command: UInt8
+  ) throws {
+    let target = try Server.echo()
+    let dead = try Self.cutOff()
+    let good = try Sockeye("listen: {address: 127.0.0.1:0, udp: false, bind: false}\ndefault: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: "socks5://\(dead.address)", b: "\(scheme)://\(good.address)"}
+      groups: {exits: {members: [a, b], check: {to: "\(target.address)", every: 1h}}}
+      default: exits
+
+      """)
+    let address = controlled.sockeye.address
+    _ = try Socket(to: address).requestConnect(to: target.address)
+    try eventually("a never went down") {
+      try controlled.status().groups[0].members.map(\.up) == [false, true]
+    }
+    let client = try Socket(to: address)
+    try client.send(SOCKS.noAuthentication)
+    #expect(try client.receive(exactly: 2) == [5, 0])
+    #expect(try client.request(SOCKS.request(command: command, to: "127.0.0.1:9")).code == 0)
+    #expect(try controlled.status().groups[0].members.map(\.up) == [false, true])
+    #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
+    withExtendedLifetime(client) {}
+  }
+}
