@@ -68,11 +68,10 @@ extension Dialer {
 
   /// Dials while no client waits, and returns what came of it. Each hop has its own `timeout`.
   private func failure(of chain: Chain, asking destination: Endpoint, at pace: Pace) async -> Failure? {
-    let deadline = Deadline.after(policy.timeouts.dial)
     do throws(Failure) {
-      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
+      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: .never)
       _ = try await ask(
-        &last, .connect, destination, within: last.hop.upstream.timeout, until: deadline)
+        &last, .connect, destination, within: last.hop.upstream.timeout, until: .never)
       return nil
     } catch {
       return error
@@ -106,8 +105,7 @@ extension Failure {
 }
 
 extension Deadline {
-  /// Whether an eighth of the time from `start` on is left. A dial that begins with less would blame a hop for not being
-  /// reached in the time that others, or the client's destination, have left it.
+  /// Whether an eighth of the time from `start` on is left. A dial that begins with less would hardly reach anything.
   func leavesTimeToDial(since start: Deadline) -> Bool {
     self == .never || since(.now) >= since(start) / 8
   }

@@ -74,6 +74,8 @@ extension Failure {
   var blame: Blame {
     guard case .hop(let index, let count, _) = place else { return .destination }
     if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .ours }
+    // With its own `timeout`, the hop may have answered.
+    if isCutShort { return .suspect }
     switch phase {
     case .resolve:
       // That a name server does not answer says nothing of the hop.
@@ -192,6 +194,18 @@ extension Failure {
       break
     default: hasRequestUnderway = true
     }
+  }
+
+  /// Notes if the dial's time was over before the hop's own.
+  ///
+  /// - Parameters:
+  ///   - deadline: the end of the dial.
+  ///   - start: since when the hop has had time.
+  ///   - timeout: the hop's own. A hop that had nine tenths of it had its time: equal shares of the dial's time may come
+  ///     to the hop's `timeout`, and differ by rounding.
+  mutating func noteEnd(of deadline: Deadline, since start: Deadline, outOf timeout: Duration) {
+    isCutShort =
+      cause == .system(.timedOut) && deadline <= .now && deadline.since(start) < timeout * 9 / 10
   }
 
   /// Words of the hop, whatever they are, and what it was not asked because of its protocol.

@@ -90,19 +90,21 @@ package final class Health: Sendable {
             finding, of: failure, at: index, for: request, purpose, since: start.nanoseconds, at: now)
         }
       }
-      guard let next = failure.unopened, blame == .suspect else { return nil }
+      guard blame == .suspect, failure.isUnopened || failure.isCutShort, let failed = failure.culprit
+      else { return nil }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
-      if state.standings[chain.hops[next]].failures > 0, !failure.hasRequestUnderway,
-        !chain.hops[..<next].contains(where: \.isIsolated)
+      if state.standings[chain.hops[failed]].failures > 0, !failure.hasRequestUnderway,
+        !chain.hops[..<failed].contains(where: \.isIsolated)
       {
         // What is down stays down until it is reached.
-        state.standings.update(chain.hops[next]) { $0.fail(at: now, jitter: .random(in: 0..<1)) }
-        return nil
+        state.standings.update(chain.hops[failed]) { $0.fail(at: now, jitter: .random(in: 0..<1)) }
+        // But the client may have left it too little time.
+        guard failure.isCutShort else { return nil }
       }
       guard case .client = purpose else { return nil }
       var generator = SystemRandomNumberGenerator()
       return state.standings.beginTrial(
-        of: chain.hops[...next], by: plan, for: request, at: now, using: &generator)
+        of: chain.hops[...failed], by: plan, for: request, at: now, using: &generator)
     }
   }
 

@@ -109,6 +109,32 @@ struct BlameTests {
     }
   }
 
+  @Test(arguments: [.connect, .tls, .greet, .authenticate] as [Failure.Phase])
+  func `a hop that a dial left less time than its own timeout is not down by that`(phase: Failure.Phase) {
+    let chain = Chain(["office", "tor"].map { Upstream(name: $0, endpoint: Endpoint(.loopback4, port: 1)) })
+    let start = Deadline.now
+    for (place, index) in [(Self.firstHop, 0), (Self.lastHop, 1)] where phase != .connect || index == 0 {
+      var failure = Failure(place, phase, .system(.timedOut))
+      // All of its time, or as much up to rounding; and the time that is not over.
+      for (deadline, timeout) in [
+        (start, Duration.zero), (start, start.since(start)), (.never, .seconds(10)),
+        (.after(.seconds(1)), .seconds(10)),
+      ] {
+        failure.noteEnd(of: deadline, since: start, outOf: timeout)
+        #expect(!failure.isCutShort && failure.blame == .hop)
+      }
+      failure.noteEnd(of: start, since: start, outOf: .seconds(10))
+      #expect(failure.isCutShort && failure.blame(in: chain) == .suspect && !failure.isFinal)
+      // A check gives its members the time that the table says, and no other hop.
+      #expect(failure.blame(inCheckOf: chain, behind: 1) == (index == 0 ? .suspect : .hop))
+      #expect(failure.blame(inCheckOf: chain, behind: 0) == .hop)
+      // Whatever the time, a word of the hop is a word.
+      var closed = Failure(place, phase, .closed)
+      closed.noteEnd(of: start, since: start, outOf: .seconds(10))
+      #expect(closed.blame == .hop)
+    }
+  }
+
   @Test func `tunnels at rest give back descriptors and memory, and nothing else that runs short`() {
     for error in [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .outOfMemory, .noBufferSpace] as [Errno] {
       #expect(Failure.Cause.system(error).isShortage)

@@ -164,6 +164,32 @@ import Transport
     }
   }
 
+  @Test func `a hop that a dial had too little time for is tried once by Sockeye, and stays down if it was`()
+    async throws
+  {
+    let (health, errands) = (Health(), Errands())
+    let a = Upstream(name: "a", endpoint: Endpoint(.loopback4, port: 1))
+    let plan = plan("a", "b")
+    func failures(_ way: String = "a", isCutShort: Bool) -> Int {
+      let journey = Journey(by: plan, for: request, health: health, begin: errands.add)
+      #expect(journey.next()?.description == way)
+      var failure = Failure(.hop(0, of: 1, name: way), .greet, .system(.timedOut))
+      failure.isCutShort = isCutShort
+      #expect(journey.fail(failure))
+      // The client did not learn that the proxy is down.
+      #expect(journey.next()?.description == "b")
+      return health.standings[a].failures
+    }
+    #expect(failures(isCutShort: true) == 0)
+    #expect(errands.take() == ["trial a "])
+    #expect(failures(isCutShort: true) == 0)
+    #expect(failures(isCutShort: false) == 1)
+    #expect(errands.take() == [])
+    let pauseEnd = health.pauseEnd(of: Chain([a]))
+    try await onLoop { loop in try await loop.sleep(until: pauseEnd) }
+    #expect(failures(isCutShort: true) == 2)
+  }
+
   @Test func `a way is tried with another one through the same hop, and alone where there is none`() {
     for (chains, expected) in [
       (["sb"], "trial s,b "), (["sb", "s"], "trial s,b "), (["sb", "db", "bs", "sb"], "trial s,b "),
