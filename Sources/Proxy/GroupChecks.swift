@@ -17,20 +17,29 @@ struct GroupChecks: Sendable {
 
   /// A group that nobody used for that long is not checked.
   private static let shortestUse = Duration.seconds(120)
-  private static let longestInterval = 1.1
+  fileprivate static let longestInterval = 1.1
   /// From an early check that failed to the one that confirms it.
   private static let confirmationDelay = Duration.seconds(1)
 
-  func run() async {
+  /// Checks the group as the table that holds has it, until a reload has taken it away or another task has begun.
+  ///
+  /// - Parameter task: as `Health.use` returned it.
+  func run(_ task: Int) async {
     while !isDraining(),
       let subject = health.subject(
-        name, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
+        name, of: task, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
       let check = subject.group.check
     {
       await round(of: subject, check)
       // Not all groups, and not all instances, at the same time.
       let interval = check.interval * Double.random(in: 0.9..<Self.longestInterval)
-      guard (try? await loop.sleep(until: .after(interval))) != nil else { return }
+      let wakeup = await loop.wait(for: [], until: .after(interval)) { [loop] id in
+        let isAsleep = health.sleep(subject) {
+          Task(executorPreference: loop) { loop.wake(id) }
+        }
+        if !isAsleep { loop.wake(id) }
+      }
+      guard wakeup != .cancelled else { return }
     }
   }
 
@@ -39,7 +48,7 @@ struct GroupChecks: Sendable {
       for (index, member) in subject.group.members.enumerated() where member.stop != .direct {
         tasks.addTask(executorPreference: loop) {
           guard await !passes(member.stop, of: subject, check) else { return }
-          health.noteFailedCheck(of: index, in: name)
+          health.noteFailedCheck(of: index, in: subject)
         }
       }
     }
@@ -57,7 +66,7 @@ struct GroupChecks: Sendable {
       guard (try? await loop.sleep(until: .after(Self.confirmationDelay))) != nil else { return }
       hasPassed = await passes(member, of: subject, check)
     }
-    health.endEarlyCheck(of: index, in: name, hasPassed: hasPassed)
+    health.endEarlyCheck(of: index, in: subject, hasPassed: hasPassed)
   }
 
   /// Checks one member.
@@ -71,10 +80,8 @@ struct GroupChecks: Sendable {
       subject.before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([member])]
     // A member that is a choice itself is checked by the way that it would take now.
     let plan = Plan(.itinerary(Itinerary(positions)))
-    // No pause ends before the next check has.
-    let again = check.interval * Self.longestInterval + check.timeout * 2
     let journey = Journey(
-      by: plan, for: request, as: .check(again: again, behind: subject.before.count), health: health)
+      by: plan, for: request, as: .check(of: subject.group, behind: subject.before.count), health: health)
     guard case .chain(let chain)? = journey.next() else { return true }
     var dialer = makeDialer()
     dialer.journey = journey
@@ -91,6 +98,11 @@ struct GroupChecks: Sendable {
       return false
     }
   }
+}
+
+extension Group.Check {
+  /// For how long a member that failed it is left alone: no pause ends before the next check has.
+  var pause: Duration { interval * GroupChecks.longestInterval + timeout * 2 }
 }
 
 extension Deadline {

@@ -4,22 +4,34 @@ import Synchronization
 import Transport
 
 /// What is known of the upstreams that stand in groups and choices, over all loops; by name, so that it survives a
-/// reload.
+/// reload. Checks are those of the table that holds.
 package final class Health: Sendable {
-  /// A group that is checked, as it was last used.
+  /// A group with a check that is in use, as the table that holds has it.
   struct Subject: Sendable {
-    var group: Group
-    /// The hops before it.
-    var before: [Upstream]
-    var lastUse: Deadline
-    /// A loop has taken its checks over.
-    var isTaken = false
-    var early = EarlyChecks()
+    fileprivate(set) var group: Group
+    /// The hops before it, when it was last used.
+    fileprivate(set) var before: [Upstream]
+    fileprivate var lastUse = Deadline.now
+    /// The number of the task that checks it.
+    fileprivate let task: Int
+    /// Wakes the task; `nil` while it does not sleep.
+    fileprivate var wake: (@Sendable () -> Void)?
+    fileprivate var early = EarlyChecks()
   }
 
   private struct State {
     var standings = Standings()
+    /// Of the table that holds, by name.
+    var upstreams: [String: Upstream] = [:]
+    /// Of the table that holds, those with a check by name.
+    var groups: [String: Group] = [:]
     var subjects: [String: Subject] = [:]
+    /// The number of the latest task.
+    var tasks = 0
+
+    func has(_ hops: [Upstream]) -> Bool {
+      hops.allSatisfy { upstreams[$0.name]?.isSameProxy(as: $0) == true }
+    }
   }
 
   private let state = Mutex(State())
@@ -81,6 +93,8 @@ package final class Health: Sendable {
     _ purpose: Journey.Purpose, since start: Deadline, latencies: [Double?]
   ) -> WayTrial? {
     state.withLock { state in
+      // A reload has changed the check, or removed it.
+      if case .check(let group, _) = purpose, state.groups[group.name] != group { return nil }
       let now = Deadline.now.nanoseconds
       for (index, hop) in chain.hops.enumerated() {
         state.standings.update(hop) { standing in
@@ -114,23 +128,31 @@ package final class Health: Sendable {
   var standings: Standings { state.withLock { $0.standings } }
 
   /// Forgets all but the upstreams and groups of a table that holds from now on, and upstreams that connections still
-  /// pass.
+  /// pass. Ends what checks have found that the table no longer has, and begins those at once that it has changed.
   func keep(_ upstreams: [Upstream], _ groups: [Group]) {
-    state.withLock { state in
+    let wakes = state.withLock { state in
+      let old = state.groups
+      state.upstreams = Dictionary(upstreams.map { ($0.name, $0) }) { first, _ in first }
+      state.groups = Dictionary(groups.filter { $0.check != nil }.map { ($0.name, $0) }) { first, _ in first }
+      for group in old.values {
+        state.standings.endFailures(inCheckOf: group, unlessOf: state.groups[group.name])
+      }
       state.standings.keep(upstreams, groups)
+      var wakes: [@Sendable () -> Void] = []
       for (name, subject) in state.subjects {
-        // The task that checks the group finds out what has become of it.
-        if let group = groups.first(where: { $0.name == name }) {
-          if subject.group != group { state.subjects[name]?.early = EarlyChecks() }
+        let group = state.groups[name]
+        if group == subject.group, state.has(subject.before) { continue }
+        if let wake = subject.wake { wakes.append(wake) }
+        if let group, state.has(subject.before) {
           state.subjects[name]?.group = group
+          state.subjects[name]?.early = EarlyChecks()
         } else {
           state.subjects[name] = nil
         }
-        if !subject.before.allSatisfy({ hop in upstreams.contains { $0.isSameProxy(as: hop) } }) {
-          state.subjects[name] = nil
-        }
       }
+      return wakes
     }
+    for wake in wakes { wake() }
   }
 
   /// Notes that a hop was connected to and admitted us.
@@ -189,22 +211,28 @@ package final class Health: Sendable {
 
   /// Notes how long a check of a group's member took.
   func noteCheck(of member: Stop, in group: Group, took duration: Duration) {
-    state.withLock { $0.standings.measure(duration / .nanoseconds(1), to: member, of: group) }
+    state.withLock { state in
+      guard state.groups[group.name] == group else { return }
+      state.standings.measure(duration / .nanoseconds(1), to: member, of: group)
+    }
   }
 
-  /// Notes that a group with a check was passed; true when somebody must begin to check it.
-  func use(_ visit: Selection.Visit) -> Bool {
+  /// Notes that a group with a check was passed.
+  ///
+  /// - Returns: the number of a task that must begin to check it; `nil` when one does, or when the group is none of the
+  ///   table that holds: UDP associations keep to the table that they began with.
+  func use(_ visit: Selection.Visit) -> Int? {
     state.withLock { state in
-      var subject =
-        state.subjects[visit.group.name]
-        ?? Subject(group: visit.group, before: visit.before, lastUse: .now)
-      subject.group = visit.group
-      subject.before = visit.before
-      subject.lastUse = .now
-      let isNew = !subject.isTaken
-      subject.isTaken = true
-      state.subjects[visit.group.name] = subject
-      return isNew
+      let name = visit.group.name
+      guard state.groups[name] == visit.group, state.has(visit.before) else { return nil }
+      guard state.subjects[name] == nil else {
+        state.subjects[name]?.before = visit.before
+        state.subjects[name]?.lastUse = .now
+        return nil
+      }
+      state.tasks += 1
+      state.subjects[name] = Subject(group: visit.group, before: visit.before, task: state.tasks)
+      return state.tasks
     }
   }
 
@@ -222,25 +250,50 @@ package final class Health: Sendable {
     }
   }
 
-  func endEarlyCheck(of member: Int, in group: String, hasPassed: Bool) {
-    state.withLock { $0.subjects[group]?.early.end(member, hasPassed: hasPassed, at: .now) }
+  func endEarlyCheck(of member: Int, in subject: Subject, hasPassed: Bool) {
+    change(subject) { $0.early.end(member, hasPassed: hasPassed, at: .now) }
   }
 
   /// Notes that a check of a group's member failed.
-  func noteFailedCheck(of member: Int, in group: String) {
-    state.withLock { $0.subjects[group]?.early.noteFailure(of: member, at: .now) }
+  func noteFailedCheck(of member: Int, in subject: Subject) {
+    change(subject) { $0.early.noteFailure(of: member, at: .now) }
   }
 
-  /// The group to check; `nil`, and nobody's any more, when it was not used since `limit`, or is no longer checked.
-  func subject(_ name: String, usedSince limit: (Group.Check) -> Deadline) -> Subject? {
+  /// The group that a task checks; `nil` when the task is to end: the group was not used since `limit`, or a reload has
+  /// taken it away.
+  func subject(_ name: String, of task: Int, usedSince limit: (Group.Check) -> Deadline) -> Subject? {
     state.withLock { state in
-      guard let subject = state.subjects[name], let check = subject.group.check,
-        subject.lastUse >= limit(check)
-      else {
+      guard let subject = state.subjects[name], subject.task == task, let check = subject.group.check
+      else { return nil }
+      guard subject.lastUse >= limit(check) else {
         state.subjects[name] = nil
         return nil
       }
+      state.subjects[name]?.wake = nil
       return subject
+    }
+  }
+
+  /// Notes that the task of a group sleeps.
+  ///
+  /// - Parameter wake: called on any thread when a reload changes the group or takes it away.
+  /// - Returns: false if a reload has done so already.
+  func sleep(_ subject: Subject, waking wake: @escaping @Sendable () -> Void) -> Bool {
+    change(subject) { $0.wake = wake }
+  }
+
+  /// Changes what is known of a group.
+  ///
+  /// - Returns: false if a reload has changed the group, or taken it away.
+  @discardableResult
+  private func change(_ subject: Subject, _ change: (inout Subject) -> Void) -> Bool {
+    state.withLock { state in
+      let name = subject.group.name
+      guard var current = state.subjects[name], current.task == subject.task, current.group == subject.group
+      else { return false }
+      change(&current)
+      state.subjects[name] = current
+      return true
     }
   }
 }
@@ -256,12 +309,13 @@ extension Standing {
       // Where the dial ended without an answer, it is not known when the hops before did their part.
       show(proof, at: failure.isAnswer ? now : 0)
     case (.nothing, _): break
-    case (.failed, .check(let again, let first)) where index >= first:
+    case (.failed, .check(let group, let first)) where index >= first:
       // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
       let isRequest = failure.phase.isAfterAdmission && failure.place.hopIndex == index
+      let pause = group.check.map { Moment($0.pause / .nanoseconds(1)) } ?? 0
       fail(
-        missing: isRequest ? .passage : .admission, at: now, pausing: Moment(again / .nanoseconds(1)),
-        jitter: jitter)
+        missing: isRequest ? .passage : .admission, at: now, pausing: pause, jitter: jitter,
+        inCheckOf: group.name)
     case (.failed, _) where hasShown(since: start): break
     case (.failed, _): fail(at: now, jitter: jitter)
     case (.doubtful(let hasAdmitted), _):

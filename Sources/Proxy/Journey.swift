@@ -16,9 +16,9 @@ package final class Journey: @unchecked Sendable {
   /// Who dials, and so what a failure proves.
   enum Purpose {
     case client
-    /// A group's check, which is done again after that time at the latest. Its destination is the table's own choice.
-    /// The group's member begins behind so many hops, which are not checked.
-    case check(again: Duration, behind: Int)
+    /// The check of a group, whose destination is the table's own choice. The group's member begins behind so many hops,
+    /// which are not checked.
+    case check(of: Group, behind: Int)
     /// A tunnel is kept ready: its last hop is asked for nothing.
     case upkeep
   }
@@ -81,7 +81,7 @@ package final class Journey: @unchecked Sendable {
     guard case .client = purpose else { return selection.way }
     for visit in selection.visits where visit.group.check != nil {
       checkedVisits.append(visit)
-      if health.use(visit) { begin(.checks(of: visit.group.name)) }
+      if let task = health.use(visit) { begin(.checks(of: visit.group.name, task: task)) }
     }
     return selection.way
   }

@@ -44,4 +44,31 @@ struct ChecksTests {
     #expect(try Socket(to: address).requestConnect(to: target.address).code == 0)
     withExtendedLifetime(client) {}
   }
+
+  @Test(arguments: ["another", "none"])
+  func `a check that was mistyped ends with the reload that mends it, and so does what it found`(next: String)
+    throws
+  {
+    let (probe, dead) = (try Server.silent(), try DeadPort())
+    let exits = try (0..<2).map { _ in try Sockeye("default: direct\n") }
+    func table(_ check: String) -> String {
+      """
+      upstreams: {a: "socks5://\(exits[0].address)", b: "socks5://\(exits[1].address)"}
+      groups: {exits: {members: [a, b]\(check)}}
+      default: exits
+
+      """
+    }
+    let controlled = try ControlledSockeye(table(", check: {to: \"\(dead.address)\", every: 1h}"))
+    // A connection that reached anything could end what the check finds.
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: dead.address).code == 5)
+    try eventually("the check did not fail") {
+      try controlled.status().groups[0].members.map(\.up) == [false, false]
+    }
+    try controlled.write(table(next == "none" ? "" : ", check: {to: \"\(probe.address)\", every: 1h}"))
+    #expect(try controlled.ask("reload").status == 0)
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
+    // The new check does not wait for the old one's hour, nor for a connection.
+    if next == "another" { try probe.accepted.wait(forCount: 2) }
+  }
 }

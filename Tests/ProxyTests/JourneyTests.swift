@@ -23,6 +23,15 @@ import Transport
     return Journey(by: Plan(.group(group)), for: request, health: health)
   }
 
+  /// A check of a group of these members, which the table has from now on.
+  private func check(of names: [Character]) -> Journey.Purpose {
+    let group = Group(
+      name: "checked", members: names.map { Group.Member(upstream($0)) },
+      check: Group.Check(to: request.destination, every: .seconds(60), timeout: .seconds(5)))
+    health.keep(names.map { proxy(String($0)) }, [group])
+    return .check(of: group, behind: 0)
+  }
+
   private func isDown(_ name: String) -> Bool {
     health.standings[proxy(name)].isDown(at: Deadline.now.nanoseconds)
   }
@@ -99,7 +108,7 @@ import Transport
       .group(Group(name: "outer", members: [Group.Member(inner), Group.Member(upstream("c"))])))
     for (name, next) in [("a", "b"), ("b", "c")] {
       let check = Journey(
-        by: Plan(inner), for: request, as: .check(again: .seconds(60), behind: 0), health: health)
+        by: Plan(inner), for: request, as: check(of: ["a", "b"]), health: health)
       #expect(check.next()?.description == name)
       check.fail(Failure(.hop(0, of: 1, name: name), .request, .reply(.hostUnreachable)), as: .hop)
       let journey = Journey(by: outer, for: request, health: health)
@@ -289,7 +298,7 @@ import Transport
       _ = journey.next()
       return journey
     }
-    let check = Journey.Purpose.check(again: .seconds(60), behind: 0)
+    let check = check(of: ["a"])
     journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .request, cause), as: .hop)
     #expect(isDown("a"))
     // Neither a tunnel to it nor an answer of its brings it back.
