@@ -67,6 +67,9 @@ import Testing
     // Clients without end take no more memory, and none is another.
     standing.doubt(of: client(256), for: try host(1), at: 3)
     #expect(!standing.isSuspect(to: client(0), at: 3) && standing.isSuspect(to: client(256), at: 3))
+    // However many requests one client makes, what is known of the others stays.
+    for number in 0..<1000 { standing.doubt(of: client(256), for: try host(number), at: 4) }
+    #expect((1...256).allSatisfy { standing.isSuspect(to: client($0), at: 4) })
   }
 
   @Test
