@@ -27,6 +27,7 @@ extension Dialer {
       doubt(culprit, of: chain)
       guard error.cause != .system(.timedOut), deadline.leavesTimeToDial(since: start) else { throw error }
     }
+    journey?.beginAgain()
     return try await body(.lockstep)
   }
 

@@ -29,7 +29,7 @@ package final class Journey: @unchecked Sendable {
   private let health: Health
   private let begin: (Errand) -> Void
   private var detours = Detours()
-  private var latencies: [Double?] = []
+  private var latencies = HopLatencies()
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
   package private(set) var way: Way?
@@ -75,7 +75,7 @@ package final class Journey: @unchecked Sendable {
     start = .now
     isTrial = selection.isTrial
     trials = selection.trials
-    latencies = []
+    latencies = HopLatencies()
     checkedVisits = []
     health.count(selection.way, by: 1)
     guard case .client = purpose else { return selection.way }
@@ -142,21 +142,18 @@ package final class Journey: @unchecked Sendable {
 
   /// A hop was reached, or admitted us, after so long.
   func note(_ place: Failure.Place, _ phase: Failure.Phase, _ duration: Duration) {
-    guard let index = place.hopIndex else { return }
-    switch phase {
-    case .connect, .tls, .greet, .authenticate: break
-    case .resolve, .request, .associate, .accept, .relay: return
-    }
-    while latencies.count <= index { latencies.append(nil) }
-    latencies[index] = (latencies[index] ?? 0) + duration / .nanoseconds(1)
+    if let index = place.hopIndex { latencies.note(phase, duration, ofHop: index) }
   }
+
+  /// The way is dialled once more: what was measured is of a dial that came to nothing.
+  func beginAgain() { latencies = HopLatencies() }
 
   /// The way is passed.
   ///
   /// - Parameter proof: what the last hop has shown with that: `passage` if it reached a destination, `answer` if it
   ///   could do what it was asked without reaching one, `admission` if it was asked for nothing yet.
   func arrive(showing proof: Standing.Proof) {
-    if case .chain(let chain)? = way { health.note(proof, of: chain, latencies: latencies) }
+    if case .chain(let chain)? = way { health.note(proof, of: chain, latencies: latencies.sums) }
     endTrials()
   }
 
@@ -178,7 +175,7 @@ package final class Journey: @unchecked Sendable {
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
     let trial = health.note(
-      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies)
+      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies.sums)
     if let trial { begin(.trial(trial)) }
     let failed = failure.culprit ?? chain.hops.count - 1
     if blame == .suspect { checkEarly(chain, at: failed) }

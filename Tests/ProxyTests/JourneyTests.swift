@@ -339,9 +339,25 @@ import Transport
     ] as [(Failure.Place, Failure.Phase, Int)] {
       journey.note(place, phase, .milliseconds(milliseconds))
     }
+    // Another dial of the same way, as datagrams need one for each hop.
+    journey.note(first, .connect, .milliseconds(300))
+    journey.note(first, .greet, .milliseconds(300))
     journey.arrive(showing: .passage)
     #expect(health.standings[proxy("a")].latency == 30e6)
     #expect(health.standings[proxy("b")].latency == 7e6)
+  }
+
+  @Test func `of a dial that is made again the latency is that of the second dial alone`() {
+    let journey = journey("a")
+    _ = journey.next()
+    let place = Failure.Place.hop(0, of: 1, name: "a")
+    for (connect, greet) in [(10, 500), (20, 30)] {
+      journey.beginAgain()
+      journey.note(place, .connect, .milliseconds(connect))
+      journey.note(place, .greet, .milliseconds(greet))
+    }
+    journey.arrive(showing: .passage)
+    #expect(health.standings[proxy("a")].latency == 50e6)
   }
 
   @Test
