@@ -5,8 +5,8 @@ package typealias Moment = UInt64
 
 /// What is known of one upstream: whether it is up, how soon it answers, how many connections pass it.
 package struct Standing: Hashable, Sendable {
-  /// What an upstream has shown that it can do. A failure is over when the upstream shows what it had failed at, or
-  /// more: a proxy that answers no requests may still admit clients.
+  /// What an upstream has shown that it can do. During its pause, a failure is over when the upstream shows what it had
+  /// failed at, or more: a proxy that answers no requests may still admit clients.
   package enum Proof: Int, Hashable, Sendable, Comparable {
     /// It was connected to, and admitted us.
     case admission
@@ -20,7 +20,7 @@ package struct Standing: Hashable, Sendable {
 
   /// Failures in a row.
   package private(set) var failures = 0
-  /// What ends the failure. Meaningless without failures.
+  /// What ends the failure before the pause is over; after that, admission does. Meaningless without failures.
   private var missing = Proof.admission
   /// The group whose check has found the failure, or has found it too; meaningless without failures.
   private var checkedGroup: String?
@@ -65,13 +65,14 @@ package struct Standing: Hashable, Sendable {
     return trialEnd
   }
 
-  /// It has shown what it can do. If that is less than what it failed at, the trial goes on.
+  /// It has shown what it can do. If that is less than what it failed at, the failure goes on until the pause is over: a
+  /// check would have made the pause longer if it had been made again.
   ///
   /// - Parameter now: when it did; 0 when that is not known.
   package mutating func show(_ proof: Proof, at now: Moment = 0) {
     latestProof = max(latestProof, now)
     if proof >= .answer { doubts = Doubts() }
-    guard proof >= missing else { return }
+    guard proof >= missing || now >= pauseEnd else { return }
     failures = 0
     trialEnd = 0
   }
