@@ -88,7 +88,8 @@ extension Dialer {
       return ReachedHop(first, of: chain, over: stream)
     } catch {
       var failure = error
-      failure.noteEnd(of: deadline, since: start, outOf: first.upstream.timeout)
+      failure.noteEnd(
+        of: deadline, since: start, outOf: first.upstream.timeout, afterStall: loop.hasStalled(since: start))
       throw failure
     }
   }
@@ -104,7 +105,8 @@ extension Dialer {
       )
     } catch {
       var failure = error
-      failure.noteEnd(of: deadline, since: start, outOf: hop.upstream.timeout)
+      failure.noteEnd(
+        of: deadline, since: start, outOf: hop.upstream.timeout, afterStall: loop.hasStalled(since: start))
       throw failure
     }
     tell(hop.place, of: hop.upstream, .tls, since: start, tlsVersion: reached.stream.sessionVersion)
@@ -154,7 +156,9 @@ extension Dialer {
         flight.bytes, until: min(deadline, first.timeout.map { .after($0) } ?? .never))
     } catch {
       var failure = Failure(first.hop.place, first.phase, Failure.Cause(error, on: reached.stream))
-      if let timeout = first.timeout { failure.noteEnd(of: deadline, since: start, outOf: timeout) }
+      if let timeout = first.timeout {
+        failure.noteEnd(of: deadline, since: start, outOf: timeout, afterStall: loop.hasStalled(since: start))
+      }
       if isPipelined, flight.hasRequest { failure.noteRequestUnderway() }
       throw failure
     }
@@ -168,7 +172,9 @@ extension Dialer {
     } catch {
       var failure = error
       if let timeout {
-        failure.noteEnd(of: deadline, since: reached.phaseStart ?? start, outOf: timeout)
+        failure.noteEnd(
+          of: deadline, since: reached.phaseStart ?? start, outOf: timeout,
+          afterStall: loop.hasStalled(since: reached.phaseStart ?? start))
       }
       if isPipelined, flight.hasRequest { failure.noteRequestUnderway() }
       throw failure

@@ -196,16 +196,20 @@ extension Failure {
     }
   }
 
-  /// Notes if the dial's time was over before the hop's own.
+  /// Notes if the dial's time was over before the hop's own, or if the hop had less than the clock says.
   ///
   /// - Parameters:
   ///   - deadline: the end of the dial.
   ///   - start: since when the hop has had time.
   ///   - timeout: the hop's own. A hop that had nine tenths of it had its time: equal shares of the dial's time may come
   ///     to the hop's `timeout`, and differ by rounding.
-  mutating func noteEnd(of deadline: Deadline, since start: Deadline, outOf timeout: Duration) {
-    isCutShort =
-      cause == .system(.timedOut) && deadline <= .now && deadline.since(start) < timeout * 9 / 10
+  ///   - afterStall: whether this program did not run for a while since then.
+  mutating func noteEnd(
+    of deadline: Deadline, since start: Deadline, outOf timeout: Duration, afterStall: Bool
+  ) {
+    guard cause == .system(.timedOut) else { return }
+    let hadLess = deadline <= .now && deadline.since(start) < timeout * 9 / 10
+    isCutShort = hadLess || afterStall
   }
 
   /// Words of the hop, whatever they are, and what it was not asked because of its protocol.

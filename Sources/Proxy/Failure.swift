@@ -100,7 +100,7 @@ package struct Failure: Error, Hashable, Sendable {
   /// destination.
   var hasRequestUnderway = false
   /// The dial's time was over before the hop's own `timeout`: a destination, another hop or the table's own choice of a
-  /// time for the dial has left it less.
+  /// time for the dial has left it less. Or this program did not run meanwhile.
   var isCutShort = false
   /// The hop has carried datagrams before: that it says it carries none (07) is no more than a refusal.
   var hasCarriedUDP = false

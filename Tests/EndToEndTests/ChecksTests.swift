@@ -45,6 +45,35 @@ struct ChecksTests {
     withExtendedLifetime(client) {}
   }
 
+  @Test func `a check whose time was over while this program was stopped takes no member down`() throws {
+    let (target, probe) = (try Server.echo(), try Server.silent())
+    let checks = Recorder<Void>()
+    let hop = try Server { client in
+      let destination = try client.acceptRequest()
+      guard destination == probe.address else { return try ScriptedHop.tunnel(client, to: destination) }
+      checks.record(())
+      // It has no time to answer.
+      _ = try client.receiveToEnd()
+    }
+    let controlled = try ControlledSockeye(
+      """
+      upstreams: {a: {url: "socks5://\(hop.address)", pipeline: no}}
+      groups: {exits: {members: [a], check: {to: "\(probe.address)", every: 1s, timeout: 3s}}}
+      default: exits
+
+      """)
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
+    try checks.wait(forCount: 1)
+    controlled.sockeye.signal(SIGSTOP)
+    Thread.sleep(forTimeInterval: 4)
+    controlled.sockeye.signal(SIGCONT)
+    // The next check begins when the first is over.
+    try checks.wait(forCount: 2)
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true])
+    // Which is one like any other.
+    try eventually("a never went down") { try !controlled.status().groups[0].members[0].up }
+  }
+
   @Test(arguments: ["another", "none"])
   func `a check that was mistyped ends with the reload that mends it, and so does what it found`(next: String)
     throws

@@ -120,17 +120,20 @@ struct BlameTests {
         (start, Duration.zero), (start, start.since(start)), (.never, .seconds(10)),
         (.after(.seconds(1)), .seconds(10)),
       ] {
-        failure.noteEnd(of: deadline, since: start, outOf: timeout)
+        failure.noteEnd(of: deadline, since: start, outOf: timeout, afterStall: false)
         #expect(!failure.isCutShort && failure.blame == .hop)
+        // The hop answered, but this program did not run.
+        failure.noteEnd(of: deadline, since: start, outOf: timeout, afterStall: true)
+        #expect(failure.isCutShort)
       }
-      failure.noteEnd(of: start, since: start, outOf: .seconds(10))
+      failure.noteEnd(of: start, since: start, outOf: .seconds(10), afterStall: false)
       #expect(failure.isCutShort && failure.blame(in: chain) == .suspect && !failure.isFinal)
       // A check gives its members the time that the table says, and no other hop.
       #expect(failure.blame(inCheckOf: chain, behind: 1) == (index == 0 ? .suspect : .hop))
       #expect(failure.blame(inCheckOf: chain, behind: 0) == .hop)
       // Whatever the time, a word of the hop is a word.
       var closed = Failure(place, phase, .closed)
-      closed.noteEnd(of: start, since: start, outOf: .seconds(10))
+      closed.noteEnd(of: start, since: start, outOf: .seconds(10), afterStall: true)
       #expect(closed.blame == .hop)
     }
   }
