@@ -80,20 +80,35 @@ extension Dialer {
 
   private func enter(_ chain: Chain, until deadline: Deadline) async throws(Failure) -> ReachedHop {
     let first = Hop(upstream: chain.hops[0], index: 0, count: chain.hops.count)
-    let stream = try await connect(
-      to: first.upstream.endpoint, place: first.place, of: first.upstream,
-      until: min(deadline, .after(first.upstream.timeout)),
-      refusing: { _ in nil })
-    return ReachedHop(first, of: chain, over: stream)
+    let start = Deadline.now
+    do throws(Failure) {
+      let stream = try await connect(
+        to: first.upstream.endpoint, place: first.place, of: first.upstream,
+        until: min(deadline, start + first.upstream.timeout), refusing: { _ in nil })
+      return ReachedHop(first, of: chain, over: stream)
+    } catch {
+      var failure = error
+      failure.noteEnd(
+        of: deadline, since: start, outOf: first.upstream.timeout, afterStall: loop.hasStalled(since: start))
+      throw failure
+    }
   }
 
   private func secure(_ reached: inout ReachedHop, until deadline: Deadline) async throws(Failure) {
     let hop = reached.hop
     guard let context = hop.upstream.tls else { return }
     let start = Deadline.now
-    try await hop.secure(
-      &reached.stream, with: context, input: reached.input, until: min(deadline, .after(hop.upstream.timeout))
-    )
+    do throws(Failure) {
+      try await hop.secure(
+        &reached.stream, with: context, input: reached.input,
+        until: min(deadline, start + hop.upstream.timeout)
+      )
+    } catch {
+      var failure = error
+      failure.noteEnd(
+        of: deadline, since: start, outOf: hop.upstream.timeout, afterStall: loop.hasStalled(since: start))
+      throw failure
+    }
     tell(hop.place, of: hop.upstream, .tls, since: start, tlsVersion: reached.stream.sessionVersion)
   }
 
@@ -133,23 +148,34 @@ extension Dialer {
     let flight = reached.flight
     reached.flight = Flight()
     guard let first = flight.due.first else { return nil }
-    if reached.phaseStart == nil { reached.phaseStart = .now }
+    let start = reached.phaseStart ?? .now
+    reached.phaseStart = start
     let isPipelined = flight.due.count > 1
     do throws(Errno) {
       try await reached.stream.write(
         flight.bytes, until: min(deadline, first.timeout.map { .after($0) } ?? .never))
     } catch {
       var failure = Failure(first.hop.place, first.phase, Failure.Cause(error, on: reached.stream))
+      if let timeout = first.timeout {
+        failure.noteEnd(of: deadline, since: start, outOf: timeout, afterStall: loop.hasStalled(since: start))
+      }
       if isPipelined, flight.hasRequest { failure.noteRequestUnderway() }
       throw failure
     }
     var reply: Hop.Reply?
+    var timeout: Duration?
     do throws(Failure) {
       for due in flight.due {
+        timeout = due.timeout
         reply = try await hear(due, &reached, isPipelined: isPipelined, until: deadline)
       }
     } catch {
       var failure = error
+      if let timeout {
+        failure.noteEnd(
+          of: deadline, since: reached.phaseStart ?? start, outOf: timeout,
+          afterStall: loop.hasStalled(since: reached.phaseStart ?? start))
+      }
       if isPipelined, flight.hasRequest { failure.noteRequestUnderway() }
       throw failure
     }

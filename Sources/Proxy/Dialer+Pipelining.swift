@@ -27,6 +27,7 @@ extension Dialer {
       doubt(culprit, of: chain)
       guard error.cause != .system(.timedOut), deadline.leavesTimeToDial(since: start) else { throw error }
     }
+    journey?.beginAgain()
     return try await body(.lockstep)
   }
 
@@ -68,11 +69,10 @@ extension Dialer {
 
   /// Dials while no client waits, and returns what came of it. Each hop has its own `timeout`.
   private func failure(of chain: Chain, asking destination: Endpoint, at pace: Pace) async -> Failure? {
-    let deadline = Deadline.after(policy.timeouts.dial)
     do throws(Failure) {
-      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: deadline)
+      var last = try await approach(chain.hops.count - 1, of: chain, at: pace, until: .never)
       _ = try await ask(
-        &last, .connect, destination, within: last.hop.upstream.timeout, until: deadline)
+        &last, .connect, destination, within: last.hop.upstream.timeout, until: .never)
       return nil
     } catch {
       return error
@@ -90,7 +90,7 @@ extension Dialer {
     let failure = await dialer.failure(of: chain, asking: destination, at: .lockstep)
     // What the last hop says of the name counts for nothing.
     guard let failure, !failure.isAnswer(of: chain.hops.count - 1) else {
-      journey?.arriveAtLastHop()
+      journey?.arrive(showing: .admission)
       return failure
     }
     journey?.fail(failure)
@@ -106,8 +106,7 @@ extension Failure {
 }
 
 extension Deadline {
-  /// Whether an eighth of the time from `start` on is left. A dial that begins with less would blame a hop for not being
-  /// reached in the time that others, or the client's destination, have left it.
+  /// Whether an eighth of the time from `start` on is left. A dial that begins with less would hardly reach anything.
   func leavesTimeToDial(since start: Deadline) -> Bool {
     self == .never || since(.now) >= since(start) / 8
   }

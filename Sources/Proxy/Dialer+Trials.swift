@@ -3,20 +3,32 @@ import Routing
 import Transport
 
 extension Dialer {
-  /// Finds out whether a hop is down that the hop before it did not open the way to.
+  /// Finds out whether a hop is down that a client's dial did not reach, or not in the time that the dial had left.
   ///
-  /// The hop before it may be at fault: it restarts, or clients have used up its sessions. So the way is dialled three
-  /// times, one thing asked at a time: the hop is down if the one before it admits us and does not open the way each time.
-  /// A second is between the times if the hop before it opens another way each time. If it does not, or if there is no
-  /// other, the hop's own `timeout` is, so that a shortage of a few seconds passes.
+  /// The hop is dialled with its own `timeout`, one thing asked at a time. It is down if it cannot be connected to, or does
+  /// not admit us.
+  ///
+  /// If the hop before it does not open the way to it, that hop may be at fault: it restarts, or clients have used up its
+  /// sessions. So the way is dialled three times: the hop is down if the one before it admits us and does not open the way
+  /// each time. A second is between the times if the hop before it opens another way each time. If it does not, or if
+  /// there is no other, the hop's own `timeout` is, so that a shortage of a few seconds passes.
   func tryWay(_ trial: WayTrial, noting health: Health) async {
     var hasFailed = false
     defer { health.end(trial, hasFailed: hasFailed) }
     var other = trial.other
     var failures = 0
-    while await opens(trial.unopened) == false {
-      failures += 1
-      if let way = other, await opens(way) != true {
+    while true {
+      switch await finding(of: trial.unopened) {
+      case .opened:
+        if let hop = trial.unopened.last { health.noteAdmission(of: hop) }
+        return
+      case .nothing: return
+      case .failed:
+        hasFailed = true
+        return
+      case .unopened: failures += 1
+      }
+      if let way = other, await finding(of: way) != .opened {
         other = nil
         failures = 1
       }
@@ -33,16 +45,27 @@ extension Dialer {
   private static let enough = 3
   private static let pause = Duration.seconds(1)
 
-  /// Whether the last of these hops is reached and admits us; `nil` when that was not found out.
-  private func opens(_ hops: [Upstream]) async -> Bool? {
+  /// What a dial to the last of some hops comes to.
+  private enum Finding {
+    /// The hop was reached, and admitted us.
+    case opened
+    /// The hop before it admitted us, and did not open the way to it.
+    case unopened
+    /// The hop itself failed.
+    case failed
+    /// It was not found out.
+    case nothing
+  }
+
+  private func finding(of hops: [Upstream]) async -> Finding {
     let last = hops.count - 1
     let chain = identities.isolate(Chain(hops), for: Request(to: Endpoint(.unspecified4, port: 0)))
     do throws(Failure) {
-      _ = try await approach(last, of: chain, at: .lockstep, until: .after(policy.timeouts.dial))
-      return true
+      _ = try await approach(last, of: chain, at: .lockstep, until: .never)
+      return .opened
     } catch {
-      if let next = error.unopened { return next == last ? false : nil }
-      return error.place.hopIndex == last && error.blame(in: chain) == .hop ? false : nil
+      if let next = error.unopened { return next == last ? .unopened : .nothing }
+      return error.place.hopIndex == last && error.blame(in: chain) == .hop ? .failed : .nothing
     }
   }
 }

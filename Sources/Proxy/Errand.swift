@@ -2,8 +2,8 @@ import Routing
 
 /// What a journey has this program do for its own sake, while clients go on.
 enum Errand: Sendable {
-  /// The group of that name is checked from now on, as long as it is in use.
-  case checks(of: String)
+  /// The group of that name is checked from now on, as long as it is in use, by the task of that number.
+  case checks(of: String, task: Int)
   /// The group's member at that place is checked once.
   case earlyCheck(of: Int, in: Health.Subject)
   /// A way that was not opened is dialled, to find out which hop failed.
@@ -31,7 +31,7 @@ extension Worker {
 
   private func run(_ errand: Errand) async {
     switch errand {
-    case .checks(let group): await checks(of: group).run()
+    case .checks(let group, let task): await checks(of: group).run(task)
     case .earlyCheck(let member, let subject):
       await checks(of: subject.group.name).checkEarly(member, of: subject)
     case .trial(let trial): await dialer(server.policy).tryWay(trial, noting: server.health)

@@ -30,22 +30,21 @@ extension Failure {
     case doubtful(hasAdmitted: Bool)
 
     /// - Parameters:
-    ///   - failure: what became of the dial; `nil` when all hops were passed.
+    ///   - failure: what ended the dial.
     ///   - blame: whose that is. Of a hop that did not open the way to the next one, `hop` means the next one.
-    ///   - index: the hop's, in a chain of `count`.
-    init(of failure: Failure?, as blame: Blame, at index: Int, of count: Int) {
-      if let failure, failure.isForeseen {
+    ///   - index: the hop's.
+    init(of failure: Failure, as blame: Blame, at index: Int) {
+      if failure.isForeseen {
         self = .nothing
         return
       }
-      if let failure, let next = failure.unopened, index == next - 1 {
+      if let next = failure.unopened, index == next - 1 {
         // The hop that did not open the way has admitted us.
         self = .shown(failure.isAnswer ? .answer : .admission)
         return
       }
-      guard let failure, let failed = failure.culprit, index >= failed else {
-        // That it reached the next hop does not prove that it reaches any destination.
-        self = .shown(failure == nil && index == count - 1 ? .passage : .answer)
+      guard let failed = failure.culprit, index >= failed else {
+        self = .shown(.answer)
         return
       }
       guard index == failed else {
@@ -75,6 +74,8 @@ extension Failure {
   var blame: Blame {
     guard case .hop(let index, let count, _) = place else { return .destination }
     if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .ours }
+    // With its own `timeout`, the hop may have answered.
+    if isCutShort { return .suspect }
     switch phase {
     case .resolve:
       // That a name server does not answer says nothing of the hop.
@@ -193,6 +194,22 @@ extension Failure {
       break
     default: hasRequestUnderway = true
     }
+  }
+
+  /// Notes if the dial's time was over before the hop's own, or if the hop had less than the clock says.
+  ///
+  /// - Parameters:
+  ///   - deadline: the end of the dial.
+  ///   - start: since when the hop has had time.
+  ///   - timeout: the hop's own. A hop that had nine tenths of it had its time: equal shares of the dial's time may come
+  ///     to the hop's `timeout`, and differ by rounding.
+  ///   - afterStall: whether this program did not run for a while since then.
+  mutating func noteEnd(
+    of deadline: Deadline, since start: Deadline, outOf timeout: Duration, afterStall: Bool
+  ) {
+    guard cause == .system(.timedOut) else { return }
+    let hadLess = deadline <= .now && deadline.since(start) < timeout * 9 / 10
+    isCutShort = hadLess || afterStall
   }
 
   /// Words of the hop, whatever they are, and what it was not asked because of its protocol.

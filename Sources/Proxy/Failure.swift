@@ -99,6 +99,9 @@ package struct Failure: Error, Hashable, Sendable {
   /// the hop or the network do, it did in this phase. Of an HTTP hop that refuses a login: it was asked for the client's
   /// destination.
   var hasRequestUnderway = false
+  /// The dial's time was over before the hop's own `timeout`: a destination, another hop or the table's own choice of a
+  /// time for the dial has left it less. Or this program did not run meanwhile.
+  var isCutShort = false
   /// The hop carries datagrams, or did less than 10 minutes ago: that it says it carries none (07) is no more than a refusal.
   var hasCarriedUDP = false
   /// What was looked up when the phase is `resolve`.

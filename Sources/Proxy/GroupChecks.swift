@@ -29,17 +29,26 @@ struct GroupChecks: Sendable {
     var areRunning = false
   }
 
-  func run() async {
+  /// Checks the group as the table that holds has it, until a reload has taken it away or another task has begun.
+  ///
+  /// - Parameter task: as `Health.use` returned it.
+  func run(_ task: Int) async {
     let trials = Trials()
     while !isDraining(),
       let subject = health.subject(
-        name, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
+        name, of: task, usedSince: { check in .ago(max(Self.shortestUse, check.interval * 3)) }),
       let check = subject.group.check
     {
       await round(of: subject, check, before: trials)
       // Not all groups, and not all instances, at the same time.
       let interval = check.interval * Double.random(in: 0.9..<Self.longestInterval)
-      guard (try? await loop.sleep(until: .after(interval))) != nil else { return }
+      let wakeup = await loop.wait(for: [], until: .after(interval)) { [loop] id in
+        let isAsleep = health.sleep(subject) {
+          Task(executorPreference: loop) { loop.wake(id) }
+        }
+        if !isAsleep { loop.wake(id) }
+      }
+      guard wakeup != .cancelled else { return }
     }
   }
 
@@ -49,7 +58,7 @@ struct GroupChecks: Sendable {
     let places = places(subject.group)
     let findings = await each(of: members, atATime: places) { index in
       let finding = await self.check(subject.group.members[index].stop, of: subject, check)
-      if !finding.hasPassed { health.noteFailedCheck(of: index, in: name) }
+      if !finding.hasPassed { health.noteFailedCheck(of: index, in: subject) }
       return finding
     }
     let chains = findings.compactMap(\.chain)
@@ -94,7 +103,7 @@ struct GroupChecks: Sendable {
       finding = await self.check(member, of: subject, check)
     }
     if let chain = finding.chain { begin { await tryPipelining(of: chain) } }
-    health.endEarlyCheck(of: index, in: name, hasPassed: finding.hasPassed)
+    health.endEarlyCheck(of: index, in: subject, hasPassed: finding.hasPassed)
   }
 
   private enum Finding {
@@ -104,6 +113,13 @@ struct GroupChecks: Sendable {
 
     var hasPassed: Bool { if case .passed = self { true } else { false } }
     var chain: Chain? { if case .passed(let chain) = self { chain } else { nil } }
+  }
+
+  /// For how long a member that failed a check is left alone: no pause ends before the next check has, which may be the
+  /// first of this round and the last of the next.
+  private func again(_ group: Group, _ check: Group.Check) -> Duration {
+    let (members, places) = (group.members.count, places(group))
+    return check.interval * Self.longestInterval + check.timeout * (1 + (members + places - 1) / places)
   }
 
   /// Checks one member.
@@ -117,11 +133,10 @@ struct GroupChecks: Sendable {
       subject.before.map { Itinerary.Position([.upstream($0)]) } + [Itinerary.Position([member])]
     // A member that is a choice itself is checked by the way that it would take now.
     let plan = Plan(.itinerary(Itinerary(positions)))
-    // No pause ends before the next check has, which may be the first of this round and the last of the next.
-    let (members, places) = (subject.group.members.count, places(subject.group))
-    let again = check.interval * Self.longestInterval + check.timeout * (1 + (members + places - 1) / places)
     let journey = Journey(
-      by: plan, for: request, as: .check(again: again, behind: subject.before.count), health: health)
+      by: plan, for: request,
+      as: .check(of: subject.group, again: again(subject.group, check), behind: subject.before.count),
+      health: health)
     guard case .chain(let chain)? = journey.next() else { return .passed(nil) }
     var dialer = makeDialer()
     dialer.journey = journey
@@ -129,10 +144,14 @@ struct GroupChecks: Sendable {
     do throws(Failure) {
       _ = try await dialer.dial(request, via: .chain(chain), budget: check.timeout)
       health.noteCheck(of: member, in: subject.group, took: Deadline.now.since(start))
-      journey.arrive()
+      journey.arrive(showing: .passage)
       return .passed(chain)
     } catch {
-      journey.fail(error, as: isProof ? error.blame(inCheckOf: chain, behind: subject.before.count) : .ours)
+      // What was not answered while this program did not run proves nothing.
+      let isLate = error.cause == .system(.timedOut) && loop.hasStalled(since: start)
+      journey.fail(
+        error,
+        as: isProof && !isLate ? error.blame(inCheckOf: chain, behind: subject.before.count) : .ours)
       return .failed
     }
   }

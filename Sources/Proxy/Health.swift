@@ -4,22 +4,34 @@ import Synchronization
 import Transport
 
 /// What is known of the upstreams that stand in groups and choices, over all loops; by name, so that it survives a
-/// reload.
+/// reload. Checks are those of the table that holds.
 package final class Health: Sendable {
-  /// A group that is checked, as it was last used.
+  /// A group with a check that is in use, as the table that holds has it.
   struct Subject: Sendable {
-    var group: Group
-    /// The hops before it.
-    var before: [Upstream]
-    var lastUse: Deadline
-    /// A loop has taken its checks over.
-    var isTaken = false
-    var early = EarlyChecks()
+    fileprivate(set) var group: Group
+    /// The hops before it, when it was last used.
+    fileprivate(set) var before: [Upstream]
+    fileprivate var lastUse = Deadline.now
+    /// The number of the task that checks it.
+    fileprivate let task: Int
+    /// Wakes the task; `nil` while it does not sleep.
+    fileprivate var wake: (@Sendable () -> Void)?
+    fileprivate var early = EarlyChecks()
   }
 
   private struct State {
     var standings = Standings()
+    /// Of the table that holds, by name.
+    var upstreams: [String: Upstream] = [:]
+    /// Of the table that holds, those with a check by name.
+    var groups: [String: Group] = [:]
     var subjects: [String: Subject] = [:]
+    /// The number of the latest task.
+    var tasks = 0
+
+    func has(_ hops: [Upstream]) -> Bool {
+      hops.allSatisfy { upstreams[$0.name]?.isSameProxy(as: $0) == true }
+    }
   }
 
   private let state = Mutex(State())
@@ -49,43 +61,64 @@ package final class Health: Sendable {
     }
   }
 
-  /// Notes what came of a way.
+  /// Notes that all hops of a way were passed.
   ///
   /// - Parameters:
-  ///   - failure: `nil` when all of it was passed.
+  ///   - proof: what the last one has shown. That the others reached the next hop does not prove that they reach any
+  ///     destination.
+  ///   - latencies: what it took to reach each hop, in nanoseconds.
+  func note(_ proof: Standing.Proof, of chain: Chain, latencies: [Double?]) {
+    state.withLock { state in
+      let now = Deadline.now.nanoseconds
+      for (index, hop) in chain.hops.enumerated() {
+        state.standings.update(hop) { standing in
+          if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
+          standing.show(index < chain.hops.count - 1 ? .answer : proof, at: now)
+        }
+      }
+    }
+  }
+
+  /// Notes why a way was not passed.
+  ///
+  /// - Parameters:
+  ///   - failure: what ended the dial.
   ///   - blame: whose the failure is.
   ///   - request: what was dialled, and for whom.
   ///   - start: when the dial began.
   ///   - latencies: what it took to reach each hop that was reached, in nanoseconds.
   /// - Returns: a trial that is to be made now, until `end`.
   func note(
-    _ failure: Failure?, as blame: Failure.Blame, of chain: Chain, by plan: Plan, for request: Request,
+    _ failure: Failure, as blame: Failure.Blame, of chain: Chain, by plan: Plan, for request: Request,
     _ purpose: Journey.Purpose, since start: Deadline, latencies: [Double?]
   ) -> WayTrial? {
     state.withLock { state in
+      // A reload has changed the check, or removed it.
+      if case .check(let group, _, _) = purpose, state.groups[group.name] != group { return nil }
       let now = Deadline.now.nanoseconds
-      let count = chain.hops.count
       for (index, hop) in chain.hops.enumerated() {
         state.standings.update(hop) { standing in
           if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          let finding = Failure.Finding(of: failure, as: blame, at: index, of: count)
+          let finding = Failure.Finding(of: failure, as: blame, at: index)
           standing.take(
             finding, of: failure, at: index, for: request, purpose, since: start.nanoseconds, at: now)
         }
       }
-      guard let failure, let next = failure.unopened, blame == .suspect else { return nil }
+      guard blame == .suspect, failure.isUnopened || failure.isCutShort, let failed = failure.culprit
+      else { return nil }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
-      if state.standings[chain.hops[next]].failures > 0, !failure.hasRequestUnderway,
-        !chain.hops[..<next].contains(where: \.isIsolated)
+      if state.standings[chain.hops[failed]].failures > 0, !failure.hasRequestUnderway,
+        !chain.hops[..<failed].contains(where: \.isIsolated)
       {
         // What is down stays down until it is reached.
-        state.standings.update(chain.hops[next]) { $0.fail(at: now, jitter: .random(in: 0..<1)) }
-        return nil
+        state.standings.update(chain.hops[failed]) { $0.fail(at: now, jitter: .random(in: 0..<1)) }
+        // But the client may have left it too little time.
+        guard failure.isCutShort else { return nil }
       }
       guard case .client = purpose else { return nil }
       var generator = SystemRandomNumberGenerator()
       return state.standings.beginTrial(
-        of: chain.hops[...next], by: plan, for: request, at: now, using: &generator)
+        of: chain.hops[...failed], by: plan, for: request, at: now, using: &generator)
     }
   }
 
@@ -95,36 +128,31 @@ package final class Health: Sendable {
   var standings: Standings { state.withLock { $0.standings } }
 
   /// Forgets all but the upstreams and groups of a table that holds from now on, and upstreams that connections still
-  /// pass.
+  /// pass. Ends what checks have found that the table no longer has, and begins those at once that it has changed.
   func keep(_ upstreams: [Upstream], _ groups: [Group]) {
-    state.withLock { state in
+    let wakes = state.withLock { state in
+      let old = state.groups
+      state.upstreams = Dictionary(upstreams.map { ($0.name, $0) }) { first, _ in first }
+      state.groups = Dictionary(groups.filter { $0.check != nil }.map { ($0.name, $0) }) { first, _ in first }
+      for group in old.values {
+        state.standings.endFailures(inCheckOf: group, unlessOf: state.groups[group.name])
+      }
       state.standings.keep(upstreams, groups)
+      var wakes: [@Sendable () -> Void] = []
       for (name, subject) in state.subjects {
-        // The task that checks the group finds out what has become of it.
-        if let group = groups.first(where: { $0.name == name }) {
-          if subject.group != group { state.subjects[name]?.early = EarlyChecks() }
+        let group = state.groups[name]
+        if group == subject.group, state.has(subject.before) { continue }
+        if let wake = subject.wake { wakes.append(wake) }
+        if let group, state.has(subject.before) {
           state.subjects[name]?.group = group
+          state.subjects[name]?.early = EarlyChecks()
         } else {
           state.subjects[name] = nil
         }
-        if !subject.before.allSatisfy({ hop in upstreams.contains { $0.isSameProxy(as: hop) } }) {
-          state.subjects[name] = nil
-        }
       }
+      return wakes
     }
-  }
-
-  /// Notes that all hops of a chain were reached, and that the last admitted us and was asked for nothing yet.
-  func noteAdmission(to chain: Chain, latencies: [Double?]) {
-    state.withLock { state in
-      let now = Deadline.now.nanoseconds
-      for (index, hop) in chain.hops.enumerated() {
-        state.standings.update(hop) { standing in
-          if index < latencies.count, let latency = latencies[index] { standing.measure(latency) }
-          standing.show(index < chain.hops.count - 1 ? .answer : .admission, at: now)
-        }
-      }
-    }
+    for wake in wakes { wake() }
   }
 
   /// Notes that a hop was connected to and admitted us.
@@ -183,22 +211,28 @@ package final class Health: Sendable {
 
   /// Notes how long a check of a group's member took.
   func noteCheck(of member: Stop, in group: Group, took duration: Duration) {
-    state.withLock { $0.standings.measure(duration / .nanoseconds(1), to: member, of: group) }
+    state.withLock { state in
+      guard state.groups[group.name] == group else { return }
+      state.standings.measure(duration / .nanoseconds(1), to: member, of: group)
+    }
   }
 
-  /// Notes that a group with a check was passed; true when somebody must begin to check it.
-  func use(_ visit: Selection.Visit) -> Bool {
+  /// Notes that a group with a check was passed.
+  ///
+  /// - Returns: the number of a task that must begin to check it; `nil` when one does, or when the group is none of the
+  ///   table that holds: UDP associations keep to the table that they began with.
+  func use(_ visit: Selection.Visit) -> Int? {
     state.withLock { state in
-      var subject =
-        state.subjects[visit.group.name]
-        ?? Subject(group: visit.group, before: visit.before, lastUse: .now)
-      subject.group = visit.group
-      subject.before = visit.before
-      subject.lastUse = .now
-      let isNew = !subject.isTaken
-      subject.isTaken = true
-      state.subjects[visit.group.name] = subject
-      return isNew
+      let name = visit.group.name
+      guard state.groups[name] == visit.group, state.has(visit.before) else { return nil }
+      guard state.subjects[name] == nil else {
+        state.subjects[name]?.before = visit.before
+        state.subjects[name]?.lastUse = .now
+        return nil
+      }
+      state.tasks += 1
+      state.subjects[name] = Subject(group: visit.group, before: visit.before, task: state.tasks)
+      return state.tasks
     }
   }
 
@@ -216,46 +250,71 @@ package final class Health: Sendable {
     }
   }
 
-  func endEarlyCheck(of member: Int, in group: String, hasPassed: Bool) {
-    state.withLock { $0.subjects[group]?.early.end(member, hasPassed: hasPassed, at: .now) }
+  func endEarlyCheck(of member: Int, in subject: Subject, hasPassed: Bool) {
+    change(subject) { $0.early.end(member, hasPassed: hasPassed, at: .now) }
   }
 
   /// Notes that a check of a group's member failed.
-  func noteFailedCheck(of member: Int, in group: String) {
-    state.withLock { $0.subjects[group]?.early.noteFailure(of: member, at: .now) }
+  func noteFailedCheck(of member: Int, in subject: Subject) {
+    change(subject) { $0.early.noteFailure(of: member, at: .now) }
   }
 
-  /// The group to check; `nil`, and nobody's any more, when it was not used since `limit`, or is no longer checked.
-  func subject(_ name: String, usedSince limit: (Group.Check) -> Deadline) -> Subject? {
+  /// The group that a task checks; `nil` when the task is to end: the group was not used since `limit`, or a reload has
+  /// taken it away.
+  func subject(_ name: String, of task: Int, usedSince limit: (Group.Check) -> Deadline) -> Subject? {
     state.withLock { state in
-      guard let subject = state.subjects[name], let check = subject.group.check,
-        subject.lastUse >= limit(check)
-      else {
+      guard let subject = state.subjects[name], subject.task == task, let check = subject.group.check
+      else { return nil }
+      guard subject.lastUse >= limit(check) else {
         state.subjects[name] = nil
         return nil
       }
+      state.subjects[name]?.wake = nil
       return subject
+    }
+  }
+
+  /// Notes that the task of a group sleeps.
+  ///
+  /// - Parameter wake: called on any thread when a reload changes the group or takes it away.
+  /// - Returns: false if a reload has done so already.
+  func sleep(_ subject: Subject, waking wake: @escaping @Sendable () -> Void) -> Bool {
+    change(subject) { $0.wake = wake }
+  }
+
+  /// Changes what is known of a group.
+  ///
+  /// - Returns: false if a reload has changed the group, or taken it away.
+  @discardableResult
+  private func change(_ subject: Subject, _ change: (inout Subject) -> Void) -> Bool {
+    state.withLock { state in
+      let name = subject.group.name
+      guard var current = state.subjects[name], current.task == subject.task, current.group == subject.group
+      else { return false }
+      change(&current)
+      state.subjects[name] = current
+      return true
     }
   }
 }
 
 extension Standing {
   fileprivate mutating func take(
-    _ finding: Failure.Finding, of failure: Failure?, at index: Int, for request: Request,
+    _ finding: Failure.Finding, of failure: Failure, at index: Int, for request: Request,
     _ purpose: Journey.Purpose, since start: Moment, at now: Moment
   ) {
     let jitter = Double.random(in: 0..<1)
     switch (finding, purpose) {
     case (.shown(let proof), _):
       // Where the dial ended without an answer, it is not known when the hops before did their part.
-      show(proof, at: failure?.isAnswer == false ? 0 : now)
+      show(proof, at: failure.isAnswer ? now : 0)
     case (.nothing, _): break
-    case (.failed, .check(let again, let first)) where index >= first:
+    case (.failed, .check(let group, let again, let first)) where index >= first:
       // A request that a check makes is to be fulfilled: no mere admission or refusal ends this failure.
-      let isRequest = failure?.phase.isAfterAdmission == true && failure?.place.hopIndex == index
+      let isRequest = failure.phase.isAfterAdmission && failure.place.hopIndex == index
       fail(
         missing: isRequest ? .passage : .admission, at: now, pausing: Moment(again / .nanoseconds(1)),
-        jitter: jitter)
+        jitter: jitter, inCheckOf: group.name)
     case (.failed, _) where hasShown(since: start): break
     case (.failed, _): fail(at: now, jitter: jitter)
     case (.doubtful(let hasAdmitted), _):

@@ -16,9 +16,9 @@ package final class Journey: @unchecked Sendable {
   /// Who dials, and so what a failure proves.
   enum Purpose {
     case client
-    /// A group's check, which is done again after that time at the latest. Its destination is the table's own choice.
+    /// The check of a group, which is done again after that time at the latest. Its destination is the table's own choice.
     /// The group's member begins behind so many hops, which are not checked.
-    case check(again: Duration, behind: Int)
+    case check(of: Group, again: Duration, behind: Int)
     /// A tunnel is kept ready: its last hop is asked for nothing.
     case upkeep
   }
@@ -31,7 +31,7 @@ package final class Journey: @unchecked Sendable {
   private var detours = Detours()
   /// Ways that were known to lead nowhere, and so took no time.
   private var skips = 0
-  private var latencies: [Double?] = []
+  private var latencies = HopLatencies()
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
   package private(set) var way: Way?
@@ -77,13 +77,13 @@ package final class Journey: @unchecked Sendable {
     start = .now
     isTrial = selection.isTrial
     trials = selection.trials
-    latencies = []
+    latencies = HopLatencies()
     checkedVisits = []
     health.count(selection.way, by: 1)
     guard case .client = purpose else { return selection.way }
     for visit in selection.visits where visit.group.check != nil {
       checkedVisits.append(visit)
-      if health.use(visit) { begin(.checks(of: visit.group.name)) }
+      if let task = health.use(visit) { begin(.checks(of: visit.group.name, task: task)) }
     }
     return selection.way
   }
@@ -144,24 +144,18 @@ package final class Journey: @unchecked Sendable {
 
   /// A hop was reached, or admitted us, after so long.
   func note(_ place: Failure.Place, _ phase: Failure.Phase, _ duration: Duration) {
-    guard let index = place.hopIndex else { return }
-    switch phase {
-    case .connect, .tls, .greet, .authenticate: break
-    case .resolve, .request, .associate, .accept, .relay: return
-    }
-    while latencies.count <= index { latencies.append(nil) }
-    latencies[index] = (latencies[index] ?? 0) + duration / .nanoseconds(1)
+    if let index = place.hopIndex { latencies.note(phase, duration, ofHop: index) }
   }
 
-  /// The way leads there.
-  func arrive() {
-    if case .chain(let chain)? = way { note(nil, as: .destination, of: chain) }
-    endTrials()
-  }
+  /// The way is dialled once more: what was measured is of a dial that came to nothing.
+  func beginAgain() { latencies = HopLatencies() }
 
-  /// The way leads to its last hop, which was asked for nothing yet.
-  func arriveAtLastHop() {
-    if case .chain(let chain)? = way { health.noteAdmission(to: chain, latencies: latencies) }
+  /// The way is passed.
+  ///
+  /// - Parameter proof: what the last hop has shown with that: `passage` if it reached a destination, `answer` if it
+  ///   could do what it was asked without reaching one, `admission` if it was asked for nothing yet.
+  func arrive(showing proof: Standing.Proof) {
+    if case .chain(let chain)? = way { health.note(proof, of: chain, latencies: latencies.sums) }
     endTrials()
   }
 
@@ -182,7 +176,9 @@ package final class Journey: @unchecked Sendable {
     defer { leave() }
     guard case .chain(let chain) = way else { return false }
     let blame = blame ?? failure.blame(in: chain)
-    note(failure, as: blame, of: chain)
+    let trial = health.note(
+      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies.sums)
+    if let trial { begin(.trial(trial)) }
     let failed = failure.culprit ?? chain.hops.count - 1
     if blame == .suspect { checkEarly(chain, at: failed) }
     if failure.isUnopened {
@@ -204,12 +200,6 @@ package final class Journey: @unchecked Sendable {
       chain.hops, isOut: isDown || failure.isLackOfUDP,
       isDown: isDown && failure.place.hopIndex == chain.hops.count - 1)
     leave()
-  }
-
-  private func note(_ failure: Failure?, as blame: Failure.Blame, of chain: Chain) {
-    let trial = health.note(
-      failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies)
-    if let trial { begin(.trial(trial)) }
   }
 
   /// Has the members checked through which the way passes a suspect hop, and no others.
@@ -241,9 +231,10 @@ extension Dialer {
   ///
   /// What `body` gets is to be dialled, with the credentials of the identity that the request has at each hop.
   ///
+  /// - Parameter proof: what a last hop shows that does what `body` asks of it.
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func travel<Reached: ~Copyable>(
-    _ request: Request, via outcome: Outcome, within budget: Duration,
+    _ request: Request, via outcome: Outcome, within budget: Duration, showing proof: Standing.Proof,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     try await within(budget) { deadline throws(Failure) in
@@ -260,14 +251,14 @@ extension Dialer {
         }
       case .plan:
         guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
-        return try await travel(request, by: journey, until: deadline, body)
+        return try await travel(request, by: journey, until: deadline, showing: proof, body)
       case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }
     }
   }
 
   private func travel<Reached: ~Copyable>(
-    _ request: Request, by journey: Journey, until deadline: Deadline,
+    _ request: Request, by journey: Journey, until deadline: Deadline, showing proof: Standing.Proof,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     let first = Deadline.now
@@ -281,7 +272,7 @@ extension Dialer {
         }
       do throws(Failure) {
         let reached = try await body(dialled, journey.share(until: deadline))
-        journey.arrive()
+        journey.arrive(showing: proof)
         if case .chain(let chain) = way { ledger?.note(nil, of: chain) }
         keepStandbys(for: dialled, request, by: journey)
         return reached

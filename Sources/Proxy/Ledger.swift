@@ -24,7 +24,7 @@ final class Ledger: @unchecked Sendable {
     // Not the loop's idea of it: what came later must be known to be later.
     let now = Deadline.now
     for (index, hop) in chain.hops.enumerated() {
-      accounts.update(hop) { $0.note(failure, as: blame, at: index, of: chain.hops.count, now) }
+      accounts.update(hop) { $0.note(failure, as: blame, at: index, now) }
     }
   }
 
@@ -69,10 +69,15 @@ extension Ledger {
     var isUnused: Bool { successes == 0 && lastFailure == nil }
 
     fileprivate mutating func note(
-      _ failure: Failure?, as blame: Failure.Blame, at index: Int, of count: Int, _ now: Deadline
+      _ failure: Failure?, as blame: Failure.Blame, at index: Int, _ now: Deadline
     ) {
-      let isFailure = failure.map { $0.place.hopIndex == index && blame != .destination } ?? false
-      switch Failure.Finding(of: failure, as: blame, at: index, of: count) {
+      guard let failure else {
+        lastSuccess = now
+        successes += 1
+        return
+      }
+      let isFailure = failure.place.hopIndex == index && blame != .destination
+      switch Failure.Finding(of: failure, as: blame, at: index) {
       // A refusal does not mean that it is down, but an operator will want to know.
       case .shown:
         lastSuccess = now
@@ -87,8 +92,7 @@ extension Ledger {
       }
     }
 
-    private mutating func count(_ failure: Failure?, _ now: Deadline) {
-      guard let failure else { return }
+    private mutating func count(_ failure: Failure, _ now: Deadline) {
       failures[failure.phase, default: 0] += 1
       lastFailure = (failure, now)
     }

@@ -79,6 +79,7 @@ package final class Server: Sendable {
     names = try SharedNames(
       servers: configuration.nameServers.servers, cacheCapacity: configuration.nameServers.cacheCapacity)
     state = Mutex(State(configuration: configuration, policy: Policy(configuration, numbers: [])))
+    health.keep(configuration.upstreams, configuration.groups)
   }
 
   var loopCount: Int { loops.count }

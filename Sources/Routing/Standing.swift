@@ -5,8 +5,8 @@ package typealias Moment = UInt64
 
 /// What is known of one upstream: whether it is up, how soon it answers, how many connections pass it.
 package struct Standing: Hashable, Sendable {
-  /// What an upstream has shown that it can do. A failure is over when the upstream shows what it had failed at, or
-  /// more: a proxy that answers no requests may still admit clients.
+  /// What an upstream has shown that it can do. During its pause, a failure is over when the upstream shows what it had
+  /// failed at, or more: a proxy that answers no requests may still admit clients.
   package enum Proof: Int, Hashable, Sendable, Comparable {
     /// It was connected to, and admitted us.
     case admission
@@ -20,8 +20,10 @@ package struct Standing: Hashable, Sendable {
 
   /// Failures in a row.
   package private(set) var failures = 0
-  /// What ends the failure. Meaningless without failures.
+  /// What ends the failure before the pause is over; after that, admission does. Meaningless without failures.
   private var missing = Proof.admission
+  /// The group whose check has found the failure, or has found it too; meaningless without failures.
+  private var checkedGroup: String?
   /// An upstream that failed is not tried before.
   package private(set) var pauseEnd: Moment = 0
   /// Until then one connection finds out whether it is up again, and others avoid it.
@@ -63,13 +65,14 @@ package struct Standing: Hashable, Sendable {
     return trialEnd
   }
 
-  /// It has shown what it can do. If that is less than what it failed at, the trial goes on.
+  /// It has shown what it can do. If that is less than what it failed at, the failure goes on until the pause is over: a
+  /// check would have made the pause longer if it had been made again.
   ///
   /// - Parameter now: when it did; 0 when that is not known.
   package mutating func show(_ proof: Proof, at now: Moment = 0) {
     latestProof = max(latestProof, now)
     if proof >= .answer { doubts = Doubts() }
-    guard proof >= missing else { return }
+    guard proof >= missing || now >= pauseEnd else { return }
     failures = 0
     trialEnd = 0
   }
@@ -86,10 +89,13 @@ package struct Standing: Hashable, Sendable {
   ///   - least: the shortest pause, in nanoseconds: a check that fails pauses an upstream until the next check.
   ///   - jitter: from 0 up to 1; it lengthens or shortens the pause by up to a quarter, so that not all instances try
   ///     the upstream at the same time.
+  ///   - group: the group whose check has found the failure.
   package mutating func fail(
-    missing: Proof = .admission, at now: Moment, pausing least: Moment = 0, jitter: Double
+    missing: Proof = .admission, at now: Moment, pausing least: Moment = 0, jitter: Double,
+    inCheckOf group: String? = nil
   ) {
     trialEnd = 0
+    if failures == 0 || group != nil { checkedGroup = group }
     self.missing = failures == 0 ? missing : max(self.missing, missing)
     if failures == 0 || now >= pauseEnd {
       let pause =
@@ -98,6 +104,13 @@ package struct Standing: Hashable, Sendable {
       pauseEnd = now + Moment(Double(pause) * (0.75 + jitter / 2))
     }
     pauseEnd = max(pauseEnd, now + least)
+  }
+
+  /// The check of that group is another now, or there is none: what it has found holds no longer.
+  mutating func endFailure(inCheckOf group: String) {
+    guard failures > 0, checkedGroup == group else { return }
+    failures = 0
+    trialEnd = 0
   }
 
   /// It took a client's request and did not answer: it hung up, fell silent, or broke the protocol. That is a matter
@@ -156,6 +169,17 @@ package struct Standings: Sendable {
   }
 
   // MARK: Checks
+
+  /// Ends what the check of a group has found.
+  ///
+  /// - Parameter next: the group of that name in the table that holds from now on. What it checks in the same way stays.
+  package mutating func endFailures(inCheckOf group: Group, unlessOf next: Group?) {
+    let checked = next?.check == group.check ? next?.members.flatMap(\.stop.upstreams) ?? [] : []
+    for upstream in group.members.flatMap(\.stop.upstreams)
+    where !checked.contains(where: { $0.isSameProxy(as: upstream) }) {
+      update(upstream) { $0.endFailure(inCheckOf: group.name) }
+    }
+  }
 
   /// How long it takes to reach the destination of a group's check through each member.
   private struct Survey: Sendable {

@@ -1,15 +1,18 @@
-/// Trials of ways that a hop did not open when it was asked for the next hop.
+/// Trials of ways that a hop did not open when it was asked for the next hop, and of ways to hops that a dial had too
+/// little time to reach.
 ///
-/// Such an event does not tell which of the two failed: the hop may have reached its limit of sessions, which one client
-/// can bring about. However often it happens, it takes the next hop down only by a trial, which Sockeye makes by itself.
+/// Such an event does not tell what failed: the hop may have reached its limit of sessions, or the time may have been
+/// used up by others, and one client can bring both about. However often it happens, it takes the next hop down only by a
+/// trial, which Sockeye makes by itself.
 struct UnopenedWays: Sendable {
   private struct Way: Hashable {
-    let hop: String
+    /// `nil`: the next hop is the first.
+    let hop: String?
     let next: String
 
     init?(_ hops: some BidirectionalCollection<Upstream>) {
-      guard let next = hops.last, let hop = hops.dropLast().last else { return nil }
-      self.hop = hop.name
+      guard let next = hops.last else { return nil }
+      self.hop = hops.dropLast().last?.name
       self.next = next.name
     }
   }
@@ -27,7 +30,7 @@ struct UnopenedWays: Sendable {
   /// At a time, and in their pauses.
   private static let most = 256
 
-  /// Begins a trial of the way from the last but one of these hops to the last.
+  /// Begins a trial of the way from the last but one of these hops, or from here, to the last.
   ///
   /// - Returns: false if none may begin now.
   mutating func begin(_ hops: ArraySlice<Upstream>, at now: Moment) -> Bool {
@@ -56,7 +59,7 @@ package struct WayTrial: Hashable, Sendable {
 }
 
 extension Standings {
-  /// Begins a trial of the way that the last but one of these hops did not open to the last.
+  /// Begins a trial of the way to the last of these hops, which a dial did not reach.
   ///
   /// - Parameters:
   ///   - plan: what led there, and may lead by the same hop to others.
@@ -67,7 +70,9 @@ extension Standings {
     using generator: inout Generator
   ) -> WayTrial? {
     guard unopened.begin(hops, at: now) else { return nil }
-    let other = otherWay(than: hops, by: plan, for: request, at: now, using: &generator)
+    // No hop comes before the first one that could be at fault.
+    let other =
+      hops.count > 1 ? otherWay(than: hops, by: plan, for: request, at: now, using: &generator) : nil
     return WayTrial(unopened: Array(hops), other: other, start: now)
   }
 

@@ -30,6 +30,8 @@ package final class EventLoop: TaskExecutor {
     var jobs: [UnownedJob] = []
     var waits = Waits()
     var now = Deadline.now
+    /// When the loop last went on after it had not run for a while.
+    var stallEnd = Deadline(nanoseconds: 0)
     var memory = MemoryGauge()
     let scratch: ReservedMemory
     let events: ReservedMemory
@@ -107,6 +109,10 @@ package final class EventLoop: TaskExecutor {
   private static let alarmTag = UInt64.max
   private static let batchSize = 256
   private static let rounds = 4
+  /// How many batches of events are looked at in a turn.
+  private static let batches = 256
+  /// A loop that goes on later than it should by so much has not run: it was busy, or the process was stopped.
+  private static let longestDelay = Deadline.Interval(.milliseconds(250))
 
   fileprivate func run() {
     unsafe linux_set_thread_owner(Unmanaged.passUnretained(self).toOpaque())
@@ -123,33 +129,47 @@ package final class EventLoop: TaskExecutor {
         running.removeAll(keepingCapacity: true)
       }
 
-      let count = unsafe linux_epoll_wait(
-        poller.rawValue, events.baseAddress, Int32(Self.batchSize), millisecondsToSleep())
-      for index in 0..<max(0, Int(count)) {
-        let event = unsafe events[index]
-        let tag = unsafe event.data.u64
-        if tag == Self.alarmTag {
-          if emptyInbox() { isStopping = true }
-        } else {
-          let readiness = Readiness(events: unsafe event.events)
-          if let watcher = state.waits.handle(readiness, tag: tag) {
-            watcher.peerEnded(isGone: readiness.contains(.gone))
+      let start = Deadline.now
+      if start > state.now + Self.longestDelay { state.stallEnd = start }
+      let end = endOfSleep(from: start)
+      var milliseconds = Self.milliseconds(from: start, to: end)
+      // What is ready goes before deadlines: all of it is looked at.
+      for _ in 0..<Self.batches {
+        let count = unsafe linux_epoll_wait(
+          poller.rawValue, events.baseAddress, Int32(Self.batchSize), milliseconds)
+        for index in 0..<max(0, Int(count)) {
+          let event = unsafe events[index]
+          let tag = unsafe event.data.u64
+          if tag == Self.alarmTag {
+            if emptyInbox() { isStopping = true }
+          } else {
+            let readiness = Readiness(events: unsafe event.events)
+            if let watcher = state.waits.handle(readiness, tag: tag) {
+              watcher.peerEnded(isGone: readiness.contains(.gone))
+            }
           }
         }
+        guard count == Self.batchSize else { break }
+        milliseconds = 0
       }
       state.now = .now
+      if state.now > end + Self.longestDelay { state.stallEnd = state.now }
       state.waits.expire(at: state.now)
       state.waits.finishDue()
     }
   }
 
+  /// Until when the loop sleeps if nothing happens.
+  private func endOfSleep(from start: Deadline) -> Deadline {
+    guard state.jobs.isEmpty, !state.waits.hasDue else { return start }
+    return max(start, state.waits.earliestDeadline ?? .never)
+  }
+
   /// Rounded up: to wake a little early would mean to spin until the deadline.
-  private func millisecondsToSleep() -> Int32 {
-    guard state.jobs.isEmpty, !state.waits.hasDue else { return 0 }
-    guard let earliest = state.waits.earliestDeadline else { return -1 }
-    let now = Deadline.now
-    guard earliest > now else { return 0 }
-    let milliseconds = (earliest.nanoseconds - now.nanoseconds - 1) / 1_000_000 + 1
+  private static func milliseconds(from start: Deadline, to end: Deadline) -> Int32 {
+    guard end != .never else { return -1 }
+    guard end > start else { return 0 }
+    let milliseconds = (end.nanoseconds - start.nanoseconds - 1) / 1_000_000 + 1
     return Int32(min(milliseconds, 1_000_000_000))
   }
 
@@ -291,6 +311,12 @@ extension EventLoop {
 extension EventLoop {
   /// When the loop last looked at the clock: before it began to run what runs now.
   package var now: Deadline { own.now }
+
+  /// Whether the loop did not run for a while since then, a quarter of a second or more: this program was stopped, or had
+  /// no processor. A peer may have had no time to answer, whatever the clock says.
+  ///
+  /// It is not noticed while no deadline is waited for.
+  package func hasStalled(since start: Deadline) -> Bool { own.stallEnd > start }
 
   /// 64 KiB for bytes on their way: valid until the calling task next suspends.
   var scratch: UnsafeMutableRawBufferPointer { unsafe own.scratch.bytes }

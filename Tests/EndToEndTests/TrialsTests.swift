@@ -227,6 +227,71 @@ struct TrialsTests {
     #expect(!controlled.sockeye.log.contains { $0.contains(" via=direct ") })
   }
 
+  /// The dial, or the route, has less time than the proxy's `timeout` of 10 s for each member.
+  private static let haste = ["timeouts: {dial: 2s}", "routes: [{ip: 127.0.0.0/8, via: exits, timeout: 2s}]"]
+
+  @Test(arguments: haste)
+  func `a proxy that does not answer in the time that a dial has left stays up, and Sockeye tries it`(
+    haste: String
+  ) throws {
+    let target = try Server.echo()
+    let admitted = Recorder<Void>()
+    let connections = Locked(0)
+    let hop = try Server { client in
+      try client.receiveGreeting()
+      let isFirst = connections.withLock { count in
+        count += 1
+        return count == 1
+      }
+      if !isFirst {
+        try client.send(5, 0)
+        admitted.record(())
+      }
+      _ = try client.receiveToEnd()
+    }
+    let good = try Sockeye("default: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        a: {url: "socks5://\(hop.address)", pipeline: no}
+        b: socks5://\(good.address)
+        c: socks5://\(good.address)
+        d: socks5://\(good.address)
+      groups: {exits: {members: [a, b, c, d]}}
+      \(haste)
+      default: exits
+
+      """)
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
+    #expect(try controlled.status().groups[0].members[0].up)
+    try admitted.wait(forCount: 1)
+    #expect(try controlled.status().groups[0].members[0].up)
+  }
+
+  /// It accepts connections and is silent, or does not even accept them.
+  @Test(arguments: haste, [false, true])
+  func `a dead proxy goes down by Sockeye's own trial where dials have less time than its timeout`(
+    haste: String, accepts: Bool
+  ) throws {
+    let target = try Server.echo()
+    let (silent, full) = (try Server { client in _ = try client.receiveToEnd() }, try FullListener())
+    let good = try Sockeye("default: direct\n")
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        a: {url: "socks5://\(accepts ? silent.address : full.address)", pipeline: no, timeout: 1s}
+        b: socks5://\(good.address)
+        c: socks5://\(good.address)
+        d: socks5://\(good.address)
+      groups: {exits: {members: [a, b, c, d]}}
+      \(haste)
+      default: exits
+
+      """)
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
+    try eventually("a never went down") { try !controlled.status().groups[0].members[0].up }
+  }
+
   @Test func `a proxy that is told everything at once and hangs goes down by Sockeye's own trial`() throws {
     let target = try Server.echo()
     let hop = try Server { client in _ = try client.receiveToEnd() }

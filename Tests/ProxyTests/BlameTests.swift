@@ -71,12 +71,12 @@ struct BlameTests {
   ) {
     let failure = Failure(Self.firstHop, .request, cause)
     #expect(failure.blame == .suspect)
-    let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0, of: 2) }
+    let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0) }
     #expect(findings == [.shown(.admission), .doubtful(hasAdmitted: false)])
     // Of the last hop it is the destination that was asked for.
     let last = Failure(Self.lastHop, .request, cause)
     #expect(
-      (0..<2).map { Failure.Finding(of: last, as: last.blame, at: $0, of: 2) }
+      (0..<2).map { Failure.Finding(of: last, as: last.blame, at: $0) }
         == [.shown(.answer), .doubtful(hasAdmitted: true)])
   }
 
@@ -95,7 +95,7 @@ struct BlameTests {
         let failure = Failure(Self.lastHop, .connect, cause)
         #expect(failure.blame == (isClear ? .hop : .suspect), "\(cause)")
         #expect(failure.unopened == (isClear ? nil : 1) && failure.culprit == 1, "\(cause)")
-        let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0, of: 2) }
+        let findings = (0..<2).map { Failure.Finding(of: failure, as: failure.blame, at: $0) }
         let isAnswer = cause != .system(.timedOut)
         #expect(
           findings == [
@@ -103,9 +103,38 @@ struct BlameTests {
           ], "\(cause)")
         // A check that is no proof, and a tunnel beside others.
         for blame in [.ours, .refusal] as [Failure.Blame] where !isClear {
-          #expect(Failure.Finding(of: failure, as: blame, at: 1, of: 2) == .nothing)
+          #expect(Failure.Finding(of: failure, as: blame, at: 1) == .nothing)
         }
       }
+    }
+  }
+
+  @Test(arguments: [.connect, .tls, .greet, .authenticate] as [Failure.Phase])
+  func `a hop that a dial left less time than its own timeout is not down by that`(phase: Failure.Phase) {
+    let chain = Chain(["office", "tor"].map { Upstream(name: $0, endpoint: Endpoint(.loopback4, port: 1)) })
+    let start = Deadline.now
+    for (place, index) in [(Self.firstHop, 0), (Self.lastHop, 1)] where phase != .connect || index == 0 {
+      var failure = Failure(place, phase, .system(.timedOut))
+      // All of its time, or as much up to rounding; and the time that is not over.
+      for (deadline, timeout) in [
+        (start, Duration.zero), (start, start.since(start)), (.never, .seconds(10)),
+        (.after(.seconds(1)), .seconds(10)),
+      ] {
+        failure.noteEnd(of: deadline, since: start, outOf: timeout, afterStall: false)
+        #expect(!failure.isCutShort && failure.blame == .hop)
+        // The hop answered, but this program did not run.
+        failure.noteEnd(of: deadline, since: start, outOf: timeout, afterStall: true)
+        #expect(failure.isCutShort)
+      }
+      failure.noteEnd(of: start, since: start, outOf: .seconds(10), afterStall: false)
+      #expect(failure.isCutShort && failure.blame(in: chain) == .suspect && !failure.isFinal)
+      // A check gives its members the time that the table says, and no other hop.
+      #expect(failure.blame(inCheckOf: chain, behind: 1) == (index == 0 ? .suspect : .hop))
+      #expect(failure.blame(inCheckOf: chain, behind: 0) == .hop)
+      // Whatever the time, a word of the hop is a word.
+      var closed = Failure(place, phase, .closed)
+      closed.noteEnd(of: start, since: start, outOf: .seconds(10), afterStall: true)
+      #expect(closed.blame == .hop)
     }
   }
 

@@ -20,6 +20,17 @@ import Transport
     Group(name: name, members: members.map { Group.Member($0) }, check: check)
   }
 
+  /// Of a table with these groups, and with upstreams of all names of one letter.
+  private func health(of groups: [Group]) -> Health {
+    let health = Health()
+    keep(groups, in: health)
+    return health
+  }
+
+  private func keep(_ groups: [Group], in health: Health) {
+    health.keep("abcdefghijklmnopqrstuvwxyz".flatMap { upstream($0).upstreams }, groups)
+  }
+
   /// The errands' descriptions, in order.
   private final class Errands: Sendable {
     private let list = Mutex<[String]>([])
@@ -27,7 +38,7 @@ import Transport
     func add(_ errand: Errand) {
       let text =
         switch errand {
-        case .checks(let group): "checks of \(group)"
+        case .checks(let group, _): "checks of \(group)"
         case .earlyCheck(let member, let subject): "member \(member) of \(subject.group.name)"
         case .trial(let trial): "trial \(names(trial.unopened)) \(trial.other.map(names) ?? "")"
         }
@@ -50,8 +61,9 @@ import Transport
       (.request, .reply(.hostUnreachable), false), (.request, .reply(.generalFailure), false),
       (.greet, .closed, false),
     ] as [(Failure.Phase, Failure.Cause, Bool)] {
-      let (health, errands) = (Health(), Errands())
-      let plan = Plan(.group(group("g", "abc".map(upstream))))
+      let errands = Errands()
+      let group = group("g", "abc".map(upstream))
+      let (health, plan) = (health(of: [group]), Plan(.group(group)))
       let journey = Journey(by: plan, for: request, health: health, begin: errands.add)
       #expect(journey.next()?.description == "a")
       #expect(errands.take() == ["checks of g"])
@@ -70,9 +82,10 @@ import Transport
   }
 
   @Test func `a hop outside of a group has none of its members checked`() {
-    let (health, errands) = (Health(), Errands())
-    let exits = Stop.group(group("g", "ab".map(upstream)))
-    let stops = [upstream("e"), exits, upstream("z")].map { Itinerary.Position([$0]) }
+    let errands = Errands()
+    let exits = group("g", "ab".map(upstream))
+    let health = health(of: [exits])
+    let stops = [upstream("e"), .group(exits), upstream("z")].map { Itinerary.Position([$0]) }
     for (index, name, expected) in [(0, "e", []), (2, "z", []), (1, "a", ["member 0 of g"])] {
       let journey = Journey(
         by: Plan(.itinerary(Itinerary(stops))), for: request, health: health, begin: errands.add)
@@ -87,20 +100,121 @@ import Transport
   }
 
   @Test func `a check of an outer group does not keep the checks of an inner group from beginning`() {
-    let (health, errands) = (Health(), Errands())
-    let inner = Stop.group(group("inner", "bc".map(upstream)))
+    let errands = Errands()
+    let innerGroup = group("inner", "bc".map(upstream))
+    let inner = Stop.group(innerGroup)
+    let outer = group("outer", [upstream("a"), inner])
+    let health = health(of: [outer, innerGroup])
     let checking = Journey(
       by: Plan(.itinerary(Itinerary([Itinerary.Position([inner])]))), for: request,
-      as: .check(again: .seconds(60), behind: 0), health: health)
+      as: .check(of: outer, again: .seconds(43), behind: 0), health: health)
     #expect(checking.next()?.description == "b")
-    checking.arrive()
-    let plan = Plan(.group(group("outer", [upstream("a"), inner])))
+    checking.arrive(showing: .passage)
+    let plan = Plan(.group(outer))
     let journey = Journey(by: plan, for: request, health: health, begin: errands.add)
     #expect(journey.next()?.description == "a")
     journey.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .closed))
     #expect(errands.take() == ["checks of outer"])
     #expect(journey.next()?.description == "b")
     #expect(errands.take() == ["checks of inner"])
+  }
+
+  // MARK: Reloads
+
+  private func other(_ name: String, _ members: String, every seconds: Int?) -> Group {
+    let check = seconds.map {
+      Group.Check(to: self.check.destination, every: .seconds($0), timeout: .seconds(5))
+    }
+    return Group(name: name, members: members.map { Group.Member(upstream($0)) }, check: check)
+  }
+
+  @Test func `a reload ends what a check has found that the table no longer has, and what it finds still`() {
+    let old = group("g", "ab".map(upstream))
+    for (next, isOver) in [
+      ([old], false), ([old, other("h", "a", every: 5)], false), ([other("g", "bac", every: 30)], false),
+      ([other("g", "ab", every: nil)], true), ([other("g", "ab", every: 5)], true), ([], true),
+      ([other("g", "b", every: 30)], true), ([other("h", "ab", every: 30)], true),
+    ] as [([Group], Bool)] {
+      let health = health(of: [old])
+      let checks = (0..<2).map { _ in
+        Journey(
+          by: Plan(upstream("a")), for: request, as: .check(of: old, again: .seconds(43), behind: 0),
+          health: health)
+      }
+      for check in checks { #expect(check.next()?.description == "a") }
+      let failure = Failure(.hop(0, of: 1, name: "a"), .request, .reply(.hostUnreachable))
+      let isDown = { health.standings.isUp(self.upstream("a"), at: Deadline.now.nanoseconds) == false }
+      checks[0].fail(failure, as: .hop)
+      #expect(isDown())
+      keep(next, in: health)
+      #expect(isDown() != isOver, "\(next)")
+      guard isOver else { continue }
+      checks[1].fail(failure, as: .hop)
+      #expect(!isDown(), "\(next)")
+      // What clients have found stays.
+      let client = Journey(by: Plan(upstream("a")), for: request, health: health)
+      _ = client.next()
+      client.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .closed))
+      keep([old], in: health)
+      keep(next, in: health)
+      #expect(isDown())
+    }
+  }
+
+  @Test func `an association from before a reload brings no check back that the table no longer has`() {
+    let old = group("g", "ab".map(upstream))
+    for next in [other("g", "ab", every: nil), other("g", "ab", every: 5)] {
+      let (health, errands) = (health(of: [old]), Errands())
+      func pass(_ group: Group) -> [String] {
+        _ = Journey(by: Plan(.group(group)), for: request, health: health, begin: errands.add).next()
+        return errands.take()
+      }
+      keep([next], in: health)
+      #expect(pass(old) == [])
+      #expect(pass(next) == (next.check == nil ? [] : ["checks of g"]))
+      #expect(pass(old) == [])
+      let subject = health.subject("g", of: 1) { _ in Deadline(nanoseconds: 0) }
+      #expect(subject?.group == (next.check == nil ? nil : next))
+    }
+  }
+
+  @Test func `a reload wakes the task that checks a group, and lets no two check it`() throws {
+    let exits = group("g", "ab".map(upstream))
+    let (health, errands) = (health(of: [exits]), Errands())
+    let stops = [upstream("e"), .group(exits)].map { Itinerary.Position([$0]) }
+    let plan = Plan(.itinerary(Itinerary(stops)))
+    func pass(_ plan: Plan) -> [String] {
+      _ = Journey(by: plan, for: request, health: health, begin: errands.add).next()
+      return errands.take()
+    }
+    func subject(of task: Int) -> Health.Subject? {
+      health.subject("g", of: task) { _ in Deadline(nanoseconds: 0) }
+    }
+    let wakes = Mutex(0)
+    func sleep(_ subject: Health.Subject) -> Bool {
+      health.sleep(subject) { wakes.withLock { $0 += 1 } }
+    }
+    #expect(pass(plan) == ["checks of g"])
+    let first = try #require(subject(of: 1))
+    #expect(sleep(first))
+    keep([exits], in: health)
+    #expect(wakes.withLock { $0 } == 0)
+    // Another proxy stands before the group.
+    health.keep("ab".flatMap { upstream($0).upstreams }, [exits])
+    #expect(wakes.withLock { $0 } == 1)
+    #expect(pass(plan) == [])
+    #expect(pass(Plan(.group(exits))) == ["checks of g"])
+    #expect(subject(of: 1) == nil && !sleep(first))
+    let second = try #require(subject(of: 2))
+    // The check changes while the task does not sleep, and while it does.
+    let next = other("g", "ab", every: 5)
+    keep([next], in: health)
+    #expect(!sleep(second))
+    let changed = try #require(subject(of: 2))
+    #expect(changed.group == next && sleep(changed))
+    keep([exits], in: health)
+    #expect(wakes.withLock { $0 } == 2)
+    #expect(pass(Plan(.group(exits))) == [])
   }
 
   private func chain(_ names: String) -> Stop {
@@ -137,7 +251,7 @@ import Transport
     #expect(errands.take() == ["trial s,b s,c"])
     for journey in burst {
       #expect(journey.next()?.description == "s,c")
-      journey.arrive()
+      journey.arrive(showing: .passage)
     }
     #expect(errands.take() == [])
     let last = Journey(by: plan, for: request, health: health, begin: errands.add)
@@ -162,6 +276,32 @@ import Transport
       #expect(health.standings[b].failures == 1)
       #expect(errands.take() == (isolation == nil ? [] : ["trial s,b "]))
     }
+  }
+
+  @Test func `a hop that a dial had too little time for is tried once by Sockeye, and stays down if it was`()
+    async throws
+  {
+    let (health, errands) = (Health(), Errands())
+    let a = Upstream(name: "a", endpoint: Endpoint(.loopback4, port: 1))
+    let plan = plan("a", "b")
+    func failures(_ way: String = "a", isCutShort: Bool) -> Int {
+      let journey = Journey(by: plan, for: request, health: health, begin: errands.add)
+      #expect(journey.next()?.description == way)
+      var failure = Failure(.hop(0, of: 1, name: way), .greet, .system(.timedOut))
+      failure.isCutShort = isCutShort
+      #expect(journey.fail(failure))
+      // The client did not learn that the proxy is down.
+      #expect(journey.next()?.description == "b")
+      return health.standings[a].failures
+    }
+    #expect(failures(isCutShort: true) == 0)
+    #expect(errands.take() == ["trial a "])
+    #expect(failures(isCutShort: true) == 0)
+    #expect(failures(isCutShort: false) == 1)
+    #expect(errands.take() == [])
+    let pauseEnd = health.pauseEnd(of: Chain([a]))
+    try await onLoop { loop in try await loop.sleep(until: pauseEnd) }
+    #expect(failures(isCutShort: true) == 2)
   }
 
   @Test func `a way is tried with another one through the same hop, and alone where there is none`() {

@@ -23,6 +23,15 @@ import Transport
     return Journey(by: Plan(.group(group)), for: request, health: health)
   }
 
+  /// A check of a group of these members, which the table has from now on.
+  private func check(of names: [Character]) -> Journey.Purpose {
+    let group = Group(
+      name: "checked", members: names.map { Group.Member(upstream($0)) },
+      check: Group.Check(to: request.destination, every: .seconds(60), timeout: .seconds(5)))
+    health.keep(names.map { proxy(String($0)) }, [group])
+    return .check(of: group, again: .seconds(76), behind: 0)
+  }
+
   private func isDown(_ name: String) -> Bool {
     health.standings[proxy(name)].isDown(at: Deadline.now.nanoseconds)
   }
@@ -55,7 +64,7 @@ import Transport
       let late = dial()
       let other = isUpkeep ? Journey(upkeepOf: Chain([proxy("a")]), health: health) : dial()
       _ = other.next()
-      if isUpkeep { other.arriveAtLastHop() } else { other.arrive() }
+      if isUpkeep { other.arrive(showing: .admission) } else { other.arrive(showing: .passage) }
       let next = dial()
       let failure = Failure(.hop(0, of: 1, name: "a"), .connect, .system(.timedOut))
       #expect(late.fail(failure))
@@ -99,7 +108,7 @@ import Transport
       .group(Group(name: "outer", members: [Group.Member(inner), Group.Member(upstream("c"))])))
     for (name, next) in [("a", "b"), ("b", "c")] {
       let check = Journey(
-        by: Plan(inner), for: request, as: .check(again: .seconds(60), behind: 0), health: health)
+        by: Plan(inner), for: request, as: check(of: ["a", "b"]), health: health)
       #expect(check.next()?.description == name)
       check.fail(Failure(.hop(0, of: 1, name: name), .request, .reply(.hostUnreachable)), as: .hop)
       let journey = Journey(by: outer, for: request, health: health)
@@ -116,7 +125,7 @@ import Transport
     #expect(isDown("a") && isDown("b"))
     let journey = journey("ab")
     _ = journey.next()
-    journey.arrive()
+    journey.arrive(showing: .passage)
     #expect(!isDown("a") && !isDown("b"))
   }
 
@@ -226,7 +235,7 @@ import Transport
     case .dropped: journey = nil
     case .ours: journey?.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.cancelled)))
     case .warm: journey?.noteWarmTunnel()
-    case .upkeep: journey?.arriveAtLastHop()
+    case .upkeep: journey?.arrive(showing: .admission)
     }
     #expect(!isDown("a"))
     #expect(next().next()?.description == "a")
@@ -283,7 +292,7 @@ import Transport
     first.fail(Failure(.hop(0, of: 1, name: "a"), .request, .system(.timedOut)))
     #expect(journey(of: client).morePatience(at: .now) == nil)
     #expect(journey(of: other).morePatience(at: .now) != nil)
-    journey(of: other).arrive()
+    journey(of: other).arrive(showing: .passage)
     #expect(journey(of: client).morePatience(at: .now) != nil)
   }
 
@@ -303,15 +312,18 @@ import Transport
       _ = journey.next()
       return journey
     }
-    let check = Journey.Purpose.check(again: .seconds(60), behind: 0)
+    let check = check(of: ["a"])
     journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .request, cause), as: .hop)
     #expect(isDown("a"))
     // Neither a tunnel to it nor an answer of its brings it back.
-    journey(.upkeep).arriveAtLastHop()
+    journey(.upkeep).arrive(showing: .admission)
     #expect(isDown("a"))
     journey(.client).fail(Failure(.hop(0, of: 1, name: "a"), .request, .reply(.hostUnreachable)))
     #expect(isDown("a"))
-    journey(check).arrive()
+    // Nor does what it can do without reaching a destination, such as to relay datagrams.
+    journey(.client).arrive(showing: .answer)
+    #expect(isDown("a"))
+    journey(check).arrive(showing: .passage)
     #expect(!isDown("a"))
     // What is ours is no failure of a member's.
     journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.tooManyOpenFiles)))
@@ -341,9 +353,25 @@ import Transport
     ] as [(Failure.Place, Failure.Phase, Int)] {
       journey.note(place, phase, .milliseconds(milliseconds))
     }
-    journey.arrive()
+    // Another dial of the same way, as datagrams need one for each hop.
+    journey.note(first, .connect, .milliseconds(300))
+    journey.note(first, .greet, .milliseconds(300))
+    journey.arrive(showing: .passage)
     #expect(health.standings[proxy("a")].latency == 30e6)
     #expect(health.standings[proxy("b")].latency == 7e6)
+  }
+
+  @Test func `of a dial that is made again the latency is that of the second dial alone`() {
+    let journey = journey("a")
+    _ = journey.next()
+    let place = Failure.Place.hop(0, of: 1, name: "a")
+    for (connect, greet) in [(10, 500), (20, 30)] {
+      journey.beginAgain()
+      journey.note(place, .connect, .milliseconds(connect))
+      journey.note(place, .greet, .milliseconds(greet))
+    }
+    journey.arrive(showing: .passage)
+    #expect(health.standings[proxy("a")].latency == 50e6)
   }
 
   @Test

@@ -55,6 +55,18 @@ struct OutagesTests {
     #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
   }
 
+  @Test func `a hop that a route left less time than its own timeout keeps no client from a chain`() {
+    let outages = Outages()
+    for phase in [.connect, .tls, .greet, .authenticate] as [Failure.Phase] {
+      var failure = Self.failure(phase, .system(.timedOut))
+      failure.isCutShort = true
+      for client in [Self.client, Self.otherClient] {
+        outages.note(failure, of: Self.chain, as: Self.chain, by: client)
+      }
+      #expect(outages.failure(of: Self.chain, as: Self.chain) == nil)
+    }
+  }
+
   static let refusals = [
     failure(.associate, .reply(.generalFailure)), failure(.associate, .reply(.notAllowed)),
     failure(.associate, .closed), failure(.associate, .system(.timedOut)),

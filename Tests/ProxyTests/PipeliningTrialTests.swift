@@ -51,6 +51,30 @@ struct PipeliningTrialTests {
     }
   }
 
+  /// A client's destination can make a hop answer late and then close, so that the way is dialled again.
+  @Test func `a dial that is begun again does not make a hop look slower than the second dial`() async throws
+  {
+    try await onLoop { loop in
+      let hop = try TestHop(on: loop)
+      let a = Upstream(
+        name: "a", endpoint: Endpoint(hop.address.address, port: hop.address.port), pipeline: .yes)
+      let late = Duration.seconds(1)
+      let serving = Task(executorPreference: loop) {
+        try await hop.nextRequest(on: loop, after: late).close()
+        let second = try await hop.nextRequest(on: loop)
+        try await second.grant(hop.address)
+        return second
+      }
+      let (plan, request) = (Plan(.upstream(a)), Request(to: Endpoint(.loopback4, port: 80)))
+      var dialer = try dialer(on: loop)
+      dialer.journey = Journey(by: plan, for: request, health: health)
+      _ = try await dialer.dial(request, via: .plan(plan), budget: patience)
+      let latency = try #require(health.standings[a].latency)
+      #expect(latency < late / .nanoseconds(1))
+      _ = try await serving.value
+    }
+  }
+
   @Test func `an entry has its own timeout, and not that of the last hop`() async throws {
     try await onLoop { loop in
       let entry = try TestHop(on: loop)

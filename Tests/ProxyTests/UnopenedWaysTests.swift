@@ -58,9 +58,13 @@ import Transport
   }
 
   @Test func `a check's pause is for members, and not for the hops before the group`() {
+    let group = Group(
+      name: "g", members: [Group.Member(chain("ab"))],
+      check: Group.Check(to: request.destination, every: .seconds(60), timeout: .seconds(5)))
+    health.keep("oab".map { proxy(String($0)) }, [group])
     let check = { (failure: Failure) in
       let journey = Journey(
-        by: Plan(self.chain("oab")), for: self.request, as: .check(again: .seconds(60), behind: 1),
+        by: Plan(self.chain("oab")), for: self.request, as: .check(of: group, again: .seconds(76), behind: 1),
         health: self.health)
       guard case .chain(let chain)? = journey.next() else { return }
       journey.fail(failure, as: failure.blame(inCheckOf: chain, behind: 1))

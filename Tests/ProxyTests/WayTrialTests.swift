@@ -138,7 +138,7 @@ struct WayTrialTests {
               health: health)
             : Journey(by: plan, for: request, health: health)
           _ = journey.next()
-          if isTunnel { journey.arriveAtLastHop() } else { journey.arrive() }
+          if isTunnel { journey.arrive(showing: .admission) } else { journey.arrive(showing: .passage) }
         }
         #expect(asked == [1, 1, 1])
         #expect(!isDown(b))

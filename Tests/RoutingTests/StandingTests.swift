@@ -67,22 +67,32 @@ import Testing
     // Clients without end take no more memory, and none is another.
     standing.doubt(of: client(256), for: try host(1), at: 3)
     #expect(!standing.isSuspect(to: client(0), at: 3) && standing.isSuspect(to: client(256), at: 3))
+    // However many requests one client makes, what is known of the others stays.
+    for number in 0..<1000 { standing.doubt(of: client(256), for: try host(number), at: 4) }
+    #expect((1...256).allSatisfy { standing.isSuspect(to: client($0), at: 4) })
   }
 
   @Test
-  func `a member that failed its check is on trial until it has reached a destination, however it greets`() {
+  func `a member that failed its check is down until the pause is over or it has reached a destination`() {
     for missing in [Standing.Proof.admission, .passage] {
+      for proof in [Standing.Proof.admission, .answer, .passage] {
+        var standing = Standing()
+        standing.fail(missing: missing, at: 1, pausing: 40 * Self.second, jitter: 0)
+        standing.show(proof, at: 40 * Self.second)
+        #expect(standing.isDown(at: 40 * Self.second) == (proof < missing))
+      }
+      // The check has not been made again: its group is not in use. It is not to keep others from the member for as long
+      // as the destination of the one connection takes that tries it.
       var standing = Standing()
-      standing.fail(missing: missing, at: 1, jitter: 0)
-      let later = 2 * Self.second
+      standing.fail(missing: missing, at: 1, pausing: 40 * Self.second, jitter: 0)
+      let later = 41 * Self.second
       standing.begin(at: later)
       #expect(standing.isDown(at: later))
+      // It is not known when: it may have been before the check.
       standing.show(.admission)
       #expect(standing.isDown(at: later) == (missing == .passage))
-      standing.show(.answer)
-      #expect(standing.isDown(at: later) == (missing == .passage))
-      standing.show(.passage)
-      #expect(!standing.isDown(at: later))
+      standing.show(.admission, at: later)
+      #expect(!standing.isDown(at: later) && standing.failures == 0)
     }
   }
 

@@ -10,6 +10,12 @@ private final class Waiting: Sendable {
   let name = Mutex<WaitID?>(nil)
 }
 
+/// Many pipes, and how many of them were found ready.
+private final class Pipes: Sendable {
+  let writers = Mutex<[Int32]>([])
+  let ready = Atomic(0)
+}
+
 @Suite(.timeLimit(.minutes(10))) struct EventLoopTests {
   @Test func `a task goes on on the loop's thread after every kind of wait`() async throws {
     try await onLoop { loop in
@@ -52,6 +58,47 @@ private final class Waiting: Sendable {
       #expect(await loop.wait(for: interest, until: .now) == .timedOut)
       loop.interrupt()
       #expect(await loop.waitUntilInterrupted(for: interest, or: other.readable, until: .never) == .cancelled)
+    }
+  }
+
+  /// What is ready came in time, and the loop looked at it too late.
+  @Test func `everything that is ready goes before deadlines, however much it is`() async throws {
+    let count = 300
+    let pipes = Pipes()
+    try await onLoop { loop in
+      let deadline = Deadline.after(.seconds(1))
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for _ in 0..<count {
+          group.addTask(executorPreference: loop) {
+            let pipe = try TestPipe(on: loop)
+            pipes.writers.withLock { $0.append(pipe.writeEnd.rawValue) }
+            if await loop.wait(for: pipe.readable, until: deadline) == .ready(0) {
+              pipes.ready.add(1, ordering: .relaxed)
+            }
+          }
+        }
+        while pipes.writers.withLock({ $0.count }) < count {
+          try await loop.sleep(until: .after(.milliseconds(1)))
+        }
+        for writer in pipes.writers.withLock({ $0 }) { _ = Glibc.write(writer, [1], 1) }
+        // The loop's own thread waits.
+        while Deadline.now < deadline { usleep(1000) }
+        try await group.waitForAll()
+      }
+    }
+    #expect(pipes.ready.load(ordering: .relaxed) == count)
+  }
+
+  @Test func `a loop knows since when it has not run for a while`() async throws {
+    try await onLoop { loop in
+      for _ in 0..<2 {
+        let start = Deadline.now
+        #expect(!loop.hasStalled(since: start))
+        // A task that holds the loop up.
+        while Deadline.now < start + .milliseconds(300) { usleep(1000) }
+        try await loop.sleep(until: .after(.milliseconds(1)))
+        #expect(loop.hasStalled(since: start) && !loop.hasStalled(since: .now))
+      }
     }
   }
 

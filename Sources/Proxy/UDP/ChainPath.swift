@@ -87,7 +87,8 @@ final class ChainPath: @unchecked Sendable {
       ledger.note(failure, of: chain)
       throw failure
     }
-    journey?.arrive()
+    // No hop needs to reach anything for that.
+    journey?.arrive(showing: .answer)
     outages.enter(chain, as: isolated)
     ledger.note(nil, of: chain)
     ledger.enter(chain)

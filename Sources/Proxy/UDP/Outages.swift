@@ -60,7 +60,7 @@ final class Outages: Sendable {
 
   /// Remembers why a path could not be opened for a client, unless the failure says nothing of the chain.
   func note(_ failure: Failure, of chain: Chain, as isolated: Chain, by client: Client) {
-    guard !failure.isOurs, !failure.isOfNameServer else { return }
+    guard !failure.isOurs, !failure.isOfNameServer, !failure.isCutShort else { return }
     let dialled = failure.concernsAllIdentities ? chain : isolated
     let end = Deadline.now + Self.duration
     state.withLock { state in

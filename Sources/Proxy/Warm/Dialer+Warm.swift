@@ -36,6 +36,7 @@ extension Dialer {
       return try await askAnew(chain, command, destination, until: deadline)
     } catch {
       guard error.cause.isShortage, warm.giveUp() else { throw error }
+      journey?.beginAgain()
       return try await askAnew(chain, command, destination, until: deadline)
     }
   }

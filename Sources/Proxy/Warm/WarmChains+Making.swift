@@ -44,7 +44,7 @@ extension WarmChains {
       guard hop.input.isEmpty else { throw Failure(hop.hop.place, .request, .closed) }
       let now = Deadline.now
       entry.stock.reach(after: now.since(start), roundTrip: hop.stream.roundTrip, at: now)
-      journey.arriveAtLastHop()
+      journey.arrive(showing: .admission)
       dialer.ledger?.note(nil, of: entry.chain)
       // It may have turned out to be no use.
       guard !isClosed, shortageEnd <= now, entry.stock.target(at: now) > 0 else { return false }
