@@ -42,8 +42,7 @@ struct Exchange {
           continue
         } catch {
           failed.insert(index)
-          // What is ours says nothing of any server, so that must be what is told.
-          if failure?.isOurs != true { failure = error }
+          failure = failure.map { $0.told(with: error) } ?? error
         }
       }
     }
@@ -145,6 +144,9 @@ struct Exchange {
 }
 
 extension ResolutionFailure {
+  /// What is told when first this failure and then `other` was met: what is ours says nothing of any server.
+  func told(with other: ResolutionFailure) -> ResolutionFailure { isOurs ? self : other }
+
   /// What a failed system call means for a question.
   fileprivate init(_ error: Errno) {
     switch error {

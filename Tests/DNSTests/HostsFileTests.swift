@@ -114,6 +114,7 @@ import Transport
     }
     #expect(readings.count == 1)
     stopper.release()
+    for reading in readings { await reading.value }
     try await withResolver(of: names, on: try EventLoop()) { resolver, _ in
       let found = try await resolver.answers("one.test")
       #expect(found.v4 == .success(addresses("192.0.2.2")))

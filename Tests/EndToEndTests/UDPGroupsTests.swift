@@ -63,7 +63,8 @@ struct UDPGroupsTests {
     #expect(try Socket(to: sockeye.address).requestAssociation(as: ("bob", "x")).code != 0)
     let tried = isGreeted ? silent.map(\.clientCount) : mute.map(\.accepted.all.count)
     #expect(tried[0] >= 1)
-    #expect(tried[1...].reduce(0, +) <= 4, "\(tried)")
+    // Sockeye itself may have tried some of them once more.
+    #expect(tried[1...].count { $0 > 0 } <= 4, "\(tried)")
     #expect(tried[5] == 0, "\(tried)")
   }
 

@@ -83,8 +83,10 @@ func withServer(
   try await onLoop { loop in
     let listener = Listener(
       address: .tcp(SocketAddress(.loopback4, port: 0)), id: ListenerID(address: "127.0.0.1:0"), udp: service)
+    let table = try table(loop)
     var configuration = Configuration(
-      listeners: [listener], table: try table(loop), timeouts: timeouts, limits: limits)
+      listeners: [listener], table: table, timeouts: timeouts, limits: limits,
+      upstreams: table.fallback.upstreams, groups: table.fallback.groups)
     configuration.nameServers.servers = nameServers
     let started = configuration
     let record = Record()
@@ -103,6 +105,14 @@ func withServer(
         break
       }
     }
+  }
+}
+
+extension Outcome {
+  /// The group that it is.
+  fileprivate var groups: [Group] {
+    guard case .plan(let plan) = self, case .group(let group) = plan.stop else { return [] }
+    return [group]
   }
 }
 
