@@ -275,10 +275,18 @@ static struct tls_answer answer_of_failure(struct tls_session *session, int resu
   return explain(session, kind, error);
 }
 
+// OpenSSL names the peer's end before all else: also when a handshake comes to nothing by it, and when a write fails after it.
+static struct tls_answer answer_of_failure_beside_reading(struct tls_session *session, int result,
+                                                          struct tls_answer at_end) {
+  struct tls_answer failure = answer_of_failure(session, result);
+  if (failure.outcome != TLS_ENDED) return failure;
+  return has_failed(session->below) ? session->below : at_end;
+}
+
 static struct tls_answer handshake_within_turn(struct tls_session *session) {
   ERR_clear_error();
   int result = SSL_do_handshake(session->openssl);
-  if (result != 1) return answer_of_failure(session, result);
+  if (result != 1) return answer_of_failure_beside_reading(session, result, answer(TLS_TRUNCATED, 0));
   session->is_established = true;
   return answer(TLS_DONE, 0);
 }
@@ -330,7 +338,7 @@ static struct tls_answer write_within_turn(struct tls_session *session, const ui
       int result = SSL_write_ex(session->openssl, bytes + total, count - total, &session->accepted);
       if (result == 1) continue;
       session->accepted = 0;
-      sent = answer_of_failure(session, result);
+      sent = answer_of_failure_beside_reading(session, result, answer(TLS_SYSTEM, EPIPE));
     }
     if (sent.outcome != TLS_DONE) return total > 0 ? answer(TLS_DONE, (int64_t)total) : sent;
     total += session->accepted;

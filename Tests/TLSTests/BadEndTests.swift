@@ -37,6 +37,27 @@ import Testing
     #expect(call.client.end() == .moved(0))
   }
 
+  @Test(arguments: [TLSServer.Version.tls12, .tls13])
+  func `to write to a peer that has ended and gone is a failure`(version: TLSServer.Version) throws {
+    let call = try Call(version: version)
+    call.server.end()
+    call.line.exchange(with: call.server)
+    #expect(try call.client.read() == [])
+    call.line.hangUp()
+    for _ in 0..<2 {
+      #expect(throws: TLSFailure.system(EPIPE)) { try call.client.write([1]) }
+    }
+  }
+
+  @Test func `a peer that ends in the middle of the handshake has cut it`() throws {
+    let line = try Line()
+    let client = try TLSSession(try TLSContext(), to: .name(proxyName), over: line.near)
+    #expect(try client.handshake() == .awaits(.readable))
+    // An alert: close_notify.
+    line.give([21, 3, 3, 0, 2, 1, 0])
+    #expect(throws: TLSFailure.truncated) { try client.handshake() }
+  }
+
   @Test func `who hangs up during the handshake has cut it`() throws {
     let line = try Line()
     let client = try TLSSession(try TLSContext(), to: .name(proxyName), over: line.near)
