@@ -30,7 +30,7 @@ extension ClientHandshake {
   private mutating func authenticate(
     _ client: borrowing TCPStream, _ credentials: HTTP.BasicCredentials?
   ) async throws(Refusal) -> String? {
-    switch entry.listener.authentication {
+    switch authentication {
     case .none: return nil
     case .optional: break
     case .required:

@@ -37,6 +37,12 @@ struct ClientHandshake {
   /// behind it. Once a table has it no more, as it was.
   var entry: Policy.Entry { newest() ?? accepted }
 
+  /// A login is required where the newest table requires it, and also where the table does by whose routes the request is
+  /// judged.
+  var authentication: Listener.Authentication {
+    accepted.listener.authentication == .required ? .required : entry.listener.authentication
+  }
+
   /// What the client wants, and who it is.
   struct Request {
     /// What the client speaks, and is answered in.
@@ -66,7 +72,7 @@ struct ClientHandshake {
     let user = try await authenticate(client, methods: greeting.methods)
     let message: SOCKS5.Request = try await receive(client) { SOCKS5.Reply($0.reply).bytes }
     // A reload may have come since the greeting.
-    guard hasLoggedIn || entry.listener.authentication != .required else {
+    guard hasLoggedIn || authentication != .required else {
       throw Refusal(ending: .unauthenticated(.notLoggedIn), answer: SOCKS5.Reply(.notAllowed).bytes)
     }
     return Request(spoken: .socks5, message: message, user: user, early: input)
@@ -98,7 +104,7 @@ struct ClientHandshake {
   private mutating func runSOCKS4(_ client: borrowing TCPStream) async throws(Refusal) -> Request {
     let rejection = SOCKS4.Reply(.rejected).bytes
     let message: SOCKS4.Request = try await receive(client) { _ in rejection }
-    guard entry.listener.authentication != .required else {
+    guard authentication != .required else {
       throw Refusal(ending: .unauthenticated(.socks4), answer: rejection)
     }
     let command: SOCKS5.Command
@@ -108,7 +114,7 @@ struct ClientHandshake {
     default: throw Refusal(ending: .unsupported("SOCKS4 \(message.command)"), answer: rejection)
     }
     let user =
-      entry.listener.authentication == .optional && !message.userID.isEmpty
+      authentication == .optional && !message.userID.isEmpty
       ? String(decoding: message.userID, as: UTF8.self) : nil
     return Request(
       spoken: .socks4, message: SOCKS5.Request(command, to: message.destination), user: user, early: input)
@@ -122,7 +128,7 @@ struct ClientHandshake {
   ) async throws(Refusal) -> String? {
     let method = choose(from: methods)
     guard method != .noneAcceptable else {
-      let reason: Event.LoginFailure = entry.listener.authentication == .required ? .noCredentials : .noMethod
+      let reason: Event.LoginFailure = authentication == .required ? .noCredentials : .noMethod
       throw Refusal(ending: .unauthenticated(reason), answer: SOCKS5.MethodSelection(method).bytes)
     }
     try await send(SOCKS5.MethodSelection(method).bytes, client)
@@ -130,7 +136,7 @@ struct ClientHandshake {
 
     let denial = SOCKS5.UsernamePasswordStatus.failure.bytes
     let claim: SOCKS5.UsernamePassword = try await receive(client) { _ in denial }
-    if entry.listener.authentication == .required {
+    if authentication == .required {
       try await logIn(claim.username, claim.password, client, owesRequest: true, orAnswer: denial)
     }
     try await send(SOCKS5.UsernamePasswordStatus.success.bytes, client)
@@ -140,7 +146,7 @@ struct ClientHandshake {
   /// Only ever one of those offered; with `required`, never "no authentication".
   private func choose(from methods: [SOCKS5.Method]) -> SOCKS5.Method {
     let acceptable: [SOCKS5.Method] =
-      switch entry.listener.authentication {
+      switch authentication {
       case .required: [.usernamePassword]
       case .optional: [.usernamePassword, .noAuthentication]
       case .none: [.noAuthentication]

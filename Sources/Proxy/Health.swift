@@ -28,6 +28,8 @@ package final class Health: Sendable {
     var subjects: [String: Subject] = [:]
     /// The number of the latest task.
     var tasks = 0
+    /// Stored, since the address of an empty local value is none, and the thread sanitizer looks there.
+    var generator = SystemRandomNumberGenerator()
 
     func has(_ hops: [Upstream]) -> Bool {
       hops.allSatisfy { upstreams[$0.name]?.isSameProxy(as: $0) == true }
@@ -41,9 +43,8 @@ package final class Health: Sendable {
   /// The best way by a plan, which is begun with this; `nil` when nothing but dead ends is left.
   func choose(by plan: Plan, for request: Request, avoiding detours: Detours) -> Selection? {
     state.withLock { state in
-      var generator = SystemRandomNumberGenerator()
       return state.standings.choose(
-        by: plan, for: request, avoiding: detours, at: Deadline.now.nanoseconds, using: &generator)
+        by: plan, for: request, avoiding: detours, at: Deadline.now.nanoseconds, using: &state.generator)
     }
   }
 
@@ -116,9 +117,8 @@ package final class Health: Sendable {
         guard failure.isCutShort else { return nil }
       }
       guard case .client = purpose else { return nil }
-      var generator = SystemRandomNumberGenerator()
       return state.standings.beginTrial(
-        of: chain.hops[...failed], by: plan, for: request, at: now, using: &generator)
+        of: chain.hops[...failed], by: plan, for: request, at: now, using: &state.generator)
     }
   }
 
@@ -201,9 +201,8 @@ package final class Health: Sendable {
   /// Chains that may soon be taken in the place of this one, which was chosen by that plan.
   func standbys(for chain: Chain, by plan: Plan, for request: Request) -> [Chain] {
     state.withLock { state in
-      var generator = SystemRandomNumberGenerator()
       return state.standings.standbys(
-        for: chain, by: plan, for: request, at: Deadline.now.nanoseconds, using: &generator)
+        for: chain, by: plan, for: request, at: Deadline.now.nanoseconds, using: &state.generator)
     }
   }
 

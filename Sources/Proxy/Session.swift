@@ -202,6 +202,8 @@ final class Session: @unchecked Sendable {
     do throws(Refusal) {
       if let displacement { throw displacement }
       request = try await handshake.run(client)
+      // The request may have arrived just as its place was given away.
+      if let displacement { throw displacement }
     } catch {
       throw displacement ?? error
     }

@@ -150,8 +150,9 @@ extension Worker {
 
   private func tell(_ error: Errno, at number: Int, _ policy: Policy) {
     guard let id = policy[listener: number]?.listener.id else { return }
-    let address = server.address(of: id)
-    let notice = { @Sendable count in Notice.turnedAway(listener: address, error, count: count) }
+    let notice = { @Sendable [unowned server] count in
+      Notice.turnedAway(listener: server.address(of: id), error, count: count)
+    }
     if isNews(.turnedAway(error), notice: notice) { server.sink.record(notice(1)) }
   }
 

@@ -93,6 +93,31 @@ struct ReloadTests {
       containing: "end=\"not authenticated: the listener was removed from the table\"")
   }
 
+  // The connection keeps the routes of the table under which it began.
+  @Test func `a connection that began where a login was required needs one after any reload`() throws {
+    let target = try Server.echo()
+    let address = "127.0.0.1:\(FreePort.take())"
+    let controlled = try ControlledSockeye(
+      """
+      listen: {address: "\(address)", users: {admin: secret}}
+      routes: [{user: admin, via: direct}]
+      default: reject
+
+      """)
+    let (silent, chosen, old) = (try Socket(to: address), try Socket(to: address), try Socket(to: address))
+    try chosen.send(5, 1, 2)
+    #expect(try chosen.receive(exactly: 2) == [5, 2])
+    try controlled.write("listen: \"\(address)\"\ndefault: reject\n")
+    #expect(try controlled.ask("reload").status == 0)
+    try silent.send(SOCKS.noAuthentication)
+    #expect(try silent.receiveToEnd().bytes == [5, 0xFF])
+    try chosen.send(SOCKS.credentials("admin", "wrong") + SOCKS.connect(to: target.address))
+    #expect(try chosen.receiveToEnd().bytes == [1, 1])
+    try old.send([4, 1] + SOCKS.bigEndian(target.port) + [127, 0, 0, 1] + Array("admin".utf8) + [0])
+    #expect(try old.receiveToEnd().bytes == [0, 0x5B, 0, 0, 0, 0, 0, 0])
+    #expect(target.accepted.all.isEmpty)
+  }
+
   @Test func `without a login no request is served where a reload has added users`()
     throws
   {
