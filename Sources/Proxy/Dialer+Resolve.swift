@@ -11,7 +11,8 @@ extension Dialer {
   func resolve(
     _ command: SOCKS5.Command, _ request: Request, via outcome: Outcome, budget: Duration
   ) async throws(Failure) -> Endpoint {
-    try await travel(request, via: outcome, within: budget) { way, deadline throws(Failure) in
+    try await travel(request, asking: command, via: outcome, within: budget) {
+      way, deadline throws(Failure) in
       switch way {
       case .chain(let chain):
         try await ask(lastOf: chain, command, request.destination, until: deadline).reply.bound

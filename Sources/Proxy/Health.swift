@@ -27,11 +27,18 @@ package final class Health: Sendable {
   package init() {}
 
   /// The best way by a plan, which is begun with this; `nil` when nothing but dead ends is left.
-  func choose(by plan: Plan, for request: Request, avoiding detours: Detours) -> Selection? {
+  ///
+  /// - Parameters:
+  ///   - detours: what the journey has found out.
+  ///   - isObstructed: says which ways lead nowhere. It may not ask `Health`.
+  func choose(
+    by plan: Plan, for request: Request, avoiding detours: inout Detours, unless isObstructed: Obstruction?
+  ) -> Selection? {
     state.withLock { state in
       var generator = SystemRandomNumberGenerator()
       return state.standings.choose(
-        by: plan, for: request, avoiding: detours, at: Deadline.now.nanoseconds, using: &generator)
+        by: plan, for: request, avoiding: &detours, unless: isObstructed, at: Deadline.now.nanoseconds,
+        using: &generator)
     }
   }
 
@@ -149,13 +156,7 @@ package final class Health: Sendable {
 
   /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
   func pauseEnd(of chain: Chain) -> Deadline {
-    state.withLock { state in
-      let ends = chain.hops.map { hop in
-        let standing = state.standings[hop]
-        return standing.failures > 0 ? standing.pauseEnd : 0
-      }
-      return Deadline(nanoseconds: ends.max() ?? 0)
-    }
+    state.withLock { $0.standings.pauseEnd(of: chain) }
   }
 
   /// Whether it is worth waiting for a chain's answer to a request of that client: no hop of it is down, and the client has
@@ -236,6 +237,17 @@ package final class Health: Sendable {
       }
       return subject
     }
+  }
+}
+
+extension Standings {
+  /// As `Health.pauseEnd`.
+  func pauseEnd(of chain: Chain) -> Deadline {
+    let ends = chain.hops.lazy.map { hop in
+      let standing = self[hop]
+      return standing.failures > 0 ? standing.pauseEnd : 0
+    }
+    return Deadline(nanoseconds: ends.max() ?? 0)
   }
 }
 
