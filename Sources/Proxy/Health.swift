@@ -1,5 +1,6 @@
 import Addresses
 import Routing
+import Settings
 import Synchronization
 import Transport
 
@@ -20,6 +21,9 @@ package final class Health: Sendable {
   private struct State {
     var standings = Standings()
     var subjects: [String: Subject] = [:]
+    /// Early checks that are running, of all groups.
+    var earlyChecks = 0
+    var mostEarlyChecks = Limits().checks
   }
 
   private let state = Mutex(State())
@@ -209,17 +213,25 @@ package final class Health: Sendable {
   func beginEarlyCheck(of visit: Selection.Visit) -> Subject? {
     state.withLock { state in
       guard let subject = state.subjects[visit.group.name], let check = subject.group.check,
-        subject.group.members.indices.contains(visit.member),
+        state.earlyChecks < state.mostEarlyChecks, subject.group.members.indices.contains(visit.member),
         subject.group.members[visit.member].stop == visit.group.members[visit.member].stop,
         state.subjects[visit.group.name]?.early.begin(visit.member, upTo: check.interval, at: .now) == true
       else { return nil }
+      state.earlyChecks += 1
       return subject
     }
   }
 
   func endEarlyCheck(of member: Int, in group: String, hasPassed: Bool) {
-    state.withLock { $0.subjects[group]?.early.end(member, hasPassed: hasPassed, at: .now) }
+    state.withLock { state in
+      state.earlyChecks -= 1
+      state.subjects[group]?.early.end(member, hasPassed: hasPassed, at: .now)
+    }
   }
+
+  /// Lets no more than that many early checks run at a time. Of a member that may not be checked now, the next request
+  /// without an answer asks again.
+  func limitEarlyChecks(to count: Int) { state.withLock { $0.mostEarlyChecks = count } }
 
   /// Notes that a check of a group's member failed.
   func noteFailedCheck(of member: Int, in group: String) {

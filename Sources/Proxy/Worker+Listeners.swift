@@ -63,6 +63,7 @@ extension Worker {
         of: refusal.client)
     }
     loop.limitPipes(to: limits.pipes)
+    server.health.limitEarlyChecks(to: limits.checks)
     // No listener keeps the table before in memory.
     for place in listeners.indices { listeners[place].policy = server.policy }
   }
