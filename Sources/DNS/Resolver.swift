@@ -21,6 +21,8 @@ package final class Resolver: Sendable {
     var shares: [Client?: Int] = [:]
     var hasEnded = false
     var openLimit = Resolver.openLimit
+    var share = max(1, Resolver.openLimit / 4)
+    var onRefusal: (Refusal) -> Void = { _ in }
   }
 
   /// How many questions may be open, unless `limit` says otherwise: more fail with `overloaded`. The lookups of one client
@@ -28,6 +30,15 @@ package final class Resolver: Sendable {
   static let openLimit = 4096
   /// How many may go on, for the cache, when no lookup awaits them any more. They make room for any that is awaited.
   static let unawaitedLimit = 64
+
+  /// A question that is not asked, since a limit is reached.
+  package struct Refusal: Sendable {
+    /// `nil`: the program itself.
+    package let client: Client?
+    /// The limit of one client; otherwise all questions that may be open.
+    package let isOfShare: Bool
+    package let limit: Int
+  }
 
   /// What a name is to whoever looks it up.
   package enum Role: Sendable {
@@ -105,12 +116,11 @@ package final class Resolver: Sendable {
     }
     if let query = state.open[question] { return query }
     guard !state.hasEnded else { return Query(question, answer: .failure(.cancelled)) }
-    let share = max(1, state.openLimit / 4)
-    guard state.shares[client, default: 0] < share else {
-      return Query(question, answer: .failure(.overloaded(limit: share)))
-    }
-    guard makeRoom() else {
-      return Query(question, answer: .failure(.overloaded(limit: state.openLimit)))
+    let isOfShare = state.shares[client, default: 0] >= state.share
+    guard !isOfShare, makeRoom() else {
+      let limit = isOfShare ? state.share : state.openLimit
+      state.onRefusal(Refusal(client: client, isOfShare: isOfShare, limit: limit))
+      return Query(question, answer: .failure(.overloaded(limit: limit)))
     }
     let query = Query(question)
     state.open[question] = query
@@ -142,7 +152,16 @@ package final class Resolver: Sendable {
   // MARK: Places
 
   /// Lets no more than that many questions be open; those that are stay.
-  package func limit(to count: Int) { own.openLimit = count }
+  ///
+  /// - Parameters:
+  ///   - count: of all questions.
+  ///   - share: of the questions that the lookups of one client await.
+  ///   - onRefusal: told each question that is not asked for one of the two.
+  package func limit(
+    to count: Int, ofOne share: Int, onRefusal: @escaping (Refusal) -> Void = { _ in }
+  ) {
+    (own.openLimit, own.share, own.onRefusal) = (count, share, onRefusal)
+  }
 
   /// How many questions are open.
   var openCount: Int { own.open.count }

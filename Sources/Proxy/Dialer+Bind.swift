@@ -15,8 +15,7 @@ extension Dialer {
     _ request: Request, via outcome: Outcome, service: Listener.BindService, reached: SocketAddress?,
     budget: Duration
   ) async throws(Failure) -> Rendezvous {
-    try await travel(request, via: outcome, within: budget, showing: .answer) {
-      way, deadline throws(Failure) in
+    try await travel(request, asking: .bind, via: outcome, within: budget) { way, deadline throws(Failure) in
       switch way {
       case .chain(let chain): try await bind(request.destination, through: chain, until: deadline)
       case .direct: try await bindHere(request, service, reached: reached, until: deadline)

@@ -11,7 +11,7 @@ extension Dialer {
   func resolve(
     _ command: SOCKS5.Command, _ request: Request, via outcome: Outcome, budget: Duration
   ) async throws(Failure) -> Endpoint {
-    try await travel(request, via: outcome, within: budget, showing: .answer) {
+    try await travel(request, asking: command, via: outcome, within: budget) {
       way, deadline throws(Failure) in
       switch way {
       case .chain(let chain):

@@ -90,7 +90,7 @@ struct Dialer: Sendable {
   ///
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func dial(_ request: Request, via outcome: Outcome, budget: Duration) async throws(Failure) -> Connection {
-    try await travel(request, via: outcome, within: budget, showing: .passage) {
+    try await travel(request, asking: .connect, via: outcome, within: budget) {
       way, deadline throws(Failure) in
       switch way {
       case .chain(let chain): try await dial(request.destination, through: chain, until: deadline)

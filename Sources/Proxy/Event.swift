@@ -138,6 +138,9 @@ package enum Notice: Sendable {
   /// of them, was closed to serve a newer one. `count`: handshakes closed for this limit since that was last told, once a
   /// minute.
   case handshakeClosed(ReachedLimit, client: Client, held: Int, count: Int)
+  /// A question to a name server was not asked, for want of a place. `client`: whose it was; `nil`: the program's own.
+  /// `count`: questions of any client since that was last told, once a minute.
+  case nameRefused(ReachedLimit, client: Client?, count: Int)
   /// Datagrams that were to leave through this chain or plan are dropped. Told once in 30 s for each.
   case pathFailed(Outcome, Failure)
   /// The client of a UDP association, with this control connection, sends from another port after a pause.

@@ -1,5 +1,6 @@
 import Addresses
 import Routing
+import Settings
 import Synchronization
 import Transport
 
@@ -34,6 +35,9 @@ package final class Health: Sendable {
     func has(_ hops: [Upstream]) -> Bool {
       hops.allSatisfy { upstreams[$0.name]?.isSameProxy(as: $0) == true }
     }
+    /// Early checks that are running, of all groups.
+    var earlyChecks = 0
+    var mostEarlyChecks = Limits().checks
   }
 
   private let state = Mutex(State())
@@ -41,10 +45,17 @@ package final class Health: Sendable {
   package init() {}
 
   /// The best way by a plan, which is begun with this; `nil` when nothing but dead ends is left.
-  func choose(by plan: Plan, for request: Request, avoiding detours: Detours) -> Selection? {
+  ///
+  /// - Parameters:
+  ///   - detours: what the journey has found out.
+  ///   - isObstructed: says which ways lead nowhere. It may not ask `Health`.
+  func choose(
+    by plan: Plan, for request: Request, avoiding detours: inout Detours, unless isObstructed: Obstruction?
+  ) -> Selection? {
     state.withLock { state in
       return state.standings.choose(
-        by: plan, for: request, avoiding: detours, at: Deadline.now.nanoseconds, using: &state.generator)
+        by: plan, for: request, avoiding: &detours, unless: isObstructed, at: Deadline.now.nanoseconds,
+        using: &state.generator)
     }
   }
 
@@ -177,13 +188,7 @@ package final class Health: Sendable {
 
   /// Until when a hop of the chain is left alone, since it failed; a moment that is past when none is.
   func pauseEnd(of chain: Chain) -> Deadline {
-    state.withLock { state in
-      let ends = chain.hops.map { hop in
-        let standing = state.standings[hop]
-        return standing.failures > 0 ? standing.pauseEnd : 0
-      }
-      return Deadline(nanoseconds: ends.max() ?? 0)
-    }
+    state.withLock { $0.standings.pauseEnd(of: chain) }
   }
 
   /// Whether it is worth waiting for a chain's answer to a request of that client: no hop of it is down, and the client has
@@ -241,17 +246,23 @@ package final class Health: Sendable {
   func beginEarlyCheck(of visit: Selection.Visit) -> Subject? {
     state.withLock { state in
       guard let subject = state.subjects[visit.group.name], let check = subject.group.check,
-        subject.group.members.indices.contains(visit.member),
+        state.earlyChecks < state.mostEarlyChecks, subject.group.members.indices.contains(visit.member),
         subject.group.members[visit.member].stop == visit.group.members[visit.member].stop,
         state.subjects[visit.group.name]?.early.begin(visit.member, upTo: check.interval, at: .now) == true
       else { return nil }
+      state.earlyChecks += 1
       return subject
     }
   }
 
   func endEarlyCheck(of member: Int, in subject: Subject, hasPassed: Bool) {
+    state.withLock { $0.earlyChecks -= 1 }
     change(subject) { $0.early.end(member, hasPassed: hasPassed, at: .now) }
   }
+
+  /// Lets no more than that many early checks run at a time. Of a member that may not be checked now, the next request
+  /// without an answer asks again.
+  func limitEarlyChecks(to count: Int) { state.withLock { $0.mostEarlyChecks = count } }
 
   /// Notes that a check of a group's member failed.
   func noteFailedCheck(of member: Int, in subject: Subject) {
@@ -294,6 +305,17 @@ package final class Health: Sendable {
       state.subjects[name] = current
       return true
     }
+  }
+}
+
+extension Standings {
+  /// As `Health.pauseEnd`.
+  func pauseEnd(of chain: Chain) -> Deadline {
+    let ends = chain.hops.lazy.map { hop in
+      let standing = self[hop]
+      return standing.failures > 0 ? standing.pauseEnd : 0
+    }
+    return Deadline(nanoseconds: ends.max() ?? 0)
   }
 }
 

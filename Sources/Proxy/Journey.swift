@@ -1,6 +1,7 @@
 import Addresses
 import Routing
 import Transport
+import Wire
 
 /// One request's way by a plan: what was tried, and what was taken. It counts among the connections of the hops it
 /// passes for as long as it lives.
@@ -70,9 +71,28 @@ package final class Journey: @unchecked Sendable {
   // MARK: Choosing
 
   /// The best way that has not failed yet; `nil` when there is none.
-  func next() -> Way? {
+  ///
+  /// - Parameter trouble: why a chain leads nowhere just now, where that is known without a dial. Such ways are skipped, and
+  ///   count as attempts. It is given what is known of all upstreams, and may not ask `Health`.
+  func next(unless trouble: ((Chain, Standings) -> Failure?)? = nil) -> Way? {
     leave()
-    guard let selection = health.choose(by: plan, for: request, avoiding: detours) else { return nil }
+    var skipped: [String: Selection.Visit] = [:]
+    let selection = health.choose(
+      by: plan, for: request, avoiding: &detours,
+      unless: trouble.map { trouble in
+        { [self] selection, standings, detours in
+          guard case .chain(let chain) = selection.way, let failure = trouble(chain, standings) else {
+            return false
+          }
+          for visit in selection.visits where visit.group.check != nil { skipped[visit.group.name] = visit }
+          attempts.append(Attempt(way: selection.way, failure: failure))
+          skips += 1
+          detours.add(failure, as: failure.blame(in: chain), of: chain)
+          return true
+        }
+      })
+    use(skipped.values)
+    guard let selection else { return nil }
     way = selection.way
     start = .now
     isTrial = selection.isTrial
@@ -81,11 +101,17 @@ package final class Journey: @unchecked Sendable {
     checkedVisits = []
     health.count(selection.way, by: 1)
     guard case .client = purpose else { return selection.way }
-    for visit in selection.visits where visit.group.check != nil {
-      checkedVisits.append(visit)
+    checkedVisits = selection.visits.filter { $0.group.check != nil }
+    use(checkedVisits)
+    return selection.way
+  }
+
+  /// Has these groups checked from now on, if they are not.
+  private func use(_ visits: some Sequence<Selection.Visit>) {
+    guard case .client = purpose else { return }
+    for visit in visits {
       if let task = health.use(visit) { begin(.checks(of: visit.group.name, task: task)) }
     }
-    return selection.way
   }
 
   /// Ends the journey without success: what the client is told of the attempts. That one becomes the last of them.
@@ -179,27 +205,9 @@ package final class Journey: @unchecked Sendable {
     let trial = health.note(
       failure, as: blame, of: chain, by: plan, for: request, purpose, since: start, latencies: latencies.sums)
     if let trial { begin(.trial(trial)) }
-    let failed = failure.culprit ?? chain.hops.count - 1
-    if blame == .suspect { checkEarly(chain, at: failed) }
-    if failure.isUnopened {
-      detours.addUnopened(chain.hops.prefix(failed + 1))
-    } else {
-      detours.add(
-        chain.hops.prefix(failed + 1), isOut: blame == .hop || failure.isLackOfUDP, isDown: blame == .hop)
-    }
+    if blame == .suspect { checkEarly(chain, at: failure.culprit ?? chain.hops.count - 1) }
+    detours.add(failure, as: blame, of: chain)
     return blame != .destination && blame != .ours
-  }
-
-  /// The way is known to lead nowhere just now.
-  func skip(_ failure: Failure) {
-    guard let way, case .chain(let chain) = way else { return }
-    attempts.append(Attempt(way: way, failure: failure))
-    skips += 1
-    let isDown = failure.blame(in: chain) == .hop
-    detours.add(
-      chain.hops, isOut: isDown || failure.isLackOfUDP,
-      isDown: isDown && failure.place.hopIndex == chain.hops.count - 1)
-    leave()
   }
 
   /// Has the members checked through which the way passes a suspect hop, and no others.
@@ -226,15 +234,28 @@ package final class Journey: @unchecked Sendable {
   }
 }
 
+extension Detours {
+  /// Keeps off the chains that begin with the hops up to the one that failed.
+  fileprivate mutating func add(_ failure: Failure, as blame: Failure.Blame, of chain: Chain) {
+    let hops = chain.hops.prefix((failure.culprit ?? chain.hops.count - 1) + 1)
+    if failure.isUnopened {
+      addUnopened(hops)
+    } else {
+      add(hops, isOut: blame == .hop || failure.isLackOfUDP, isDown: blame == .hop)
+    }
+  }
+}
+
 extension Dialer {
   /// Gives `body` each way in turn, until one leads to the destination, or fails in a way in which all would.
   ///
   /// What `body` gets is to be dialled, with the credentials of the identity that the request has at each hop.
   ///
-  /// - Parameter proof: what a last hop shows that does what `body` asks of it.
+  /// - Parameter command: what the last hop of a chain is asked for. Chains of a plan that have no words for it are
+  ///   skipped.
   /// - Precondition: the outcome is neither `reject` nor `drop`; a plan comes with a journey.
   func travel<Reached: ~Copyable>(
-    _ request: Request, via outcome: Outcome, within budget: Duration, showing proof: Standing.Proof,
+    _ request: Request, asking command: SOCKS5.Command, via outcome: Outcome, within budget: Duration,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     try await within(budget) { deadline throws(Failure) in
@@ -251,18 +272,18 @@ extension Dialer {
         }
       case .plan:
         guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
-        return try await travel(request, by: journey, until: deadline, showing: proof, body)
+        return try await travel(request, asking: command, by: journey, until: deadline, body)
       case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }
     }
   }
 
   private func travel<Reached: ~Copyable>(
-    _ request: Request, by journey: Journey, until deadline: Deadline, showing proof: Standing.Proof,
+    _ request: Request, asking command: SOCKS5.Command, by journey: Journey, until deadline: Deadline,
     _ body: (Way, Deadline) async throws(Failure) -> Reached
   ) async throws(Failure) -> Reached {
     let first = Deadline.now
-    while let way = journey.next() {
+    while let way = journey.next(unless: { chain, _ in lackOfWords(chain, command, request.destination) }) {
       observer?.onWay(way)
       let start = Deadline.now
       let dialled: Way =
@@ -272,7 +293,8 @@ extension Dialer {
         }
       do throws(Failure) {
         let reached = try await body(dialled, journey.share(until: deadline))
-        journey.arrive(showing: proof)
+        // Only a CONNECT that was fulfilled has reached a destination.
+        journey.arrive(showing: command == .connect ? .passage : .answer)
         if case .chain(let chain) = way { ledger?.note(nil, of: chain) }
         keepStandbys(for: dialled, request, by: journey)
         return reached
@@ -284,6 +306,18 @@ extension Dialer {
       }
     }
     throw journey.conclude()
+  }
+
+  private func lackOfWords(
+    _ chain: Chain, _ command: SOCKS5.Command, _ destination: Endpoint
+  ) -> Failure? {
+    do throws(Failure) {
+      try check(chain, command, destination)
+      return nil
+    } catch {
+      observer?.onWay(.chain(chain))
+      return error
+    }
   }
 
   /// When a hop fails, the next connection shall find the other way ready.

@@ -26,8 +26,11 @@ final class Shortages: Sendable {
 
   /// Tells of `cause` if it is a shortage of ours.
   func note(_ cause: Failure.Cause, towards endpoint: Endpoint) {
+    switch cause {
     // A limit that is reached has a line of its own.
-    if case .overLimit = cause { return }
+    case .overLimit, .resolution(.overloaded): return
+    default: break
+    }
     guard cause.isOurs else { return }
     let now = Deadline.now
     if cause.isLackOfPorts {

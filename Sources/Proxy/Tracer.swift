@@ -165,7 +165,7 @@ package struct Tracer: Sendable {
     _ request: Request, via outcome: Outcome, by dialer: Dialer, _ budget: Duration, room: inout Room?
   ) async throws(Failure) -> Reach {
     if let failure = Failure(lackOfUDPOf: outcome) { throw failure }
-    let exit = try await dialer.travel(request, via: outcome, within: budget, showing: .answer) {
+    let exit = try await dialer.travel(request, asking: .associate, via: outcome, within: budget) {
       way, deadline throws(Failure) in
       switch way {
       case .chain(let chain):

@@ -57,8 +57,13 @@ extension Worker {
     adopted = []
     listenersChanged = true
     let limits = server.policy.limits
-    resolver.limit(to: limits.questions)
+    resolver.limit(to: limits[.questions], ofOne: limits[.clientQuestions]) { [unowned self] refusal in
+      tell(
+        ReachedLimit(refusal.isOfShare ? .clientQuestions : .questions, value: refusal.limit),
+        of: refusal.client)
+    }
     loop.limitPipes(to: limits.pipes)
+    server.health.limitEarlyChecks(to: limits.checks)
     // No listener keeps the table before in memory.
     for place in listeners.indices { listeners[place].policy = server.policy }
   }
@@ -160,6 +165,15 @@ extension Worker {
   func tell(_ reached: ReachedLimit, of client: SocketAddress?, at listener: ListenerID) {
     server.occupancy.count(reached)
     log(reached, of: client, at: listener)
+  }
+
+  /// Counts a name that a limit has kept from being looked up, and tells the log if it is time for that.
+  ///
+  /// - Parameter client: for whom; `nil`: the program itself.
+  private func tell(_ reached: ReachedLimit, of client: Client?) {
+    server.occupancy.count(reached)
+    let notice = { @Sendable count in Notice.nameRefused(reached, client: client, count: count) }
+    if isNews(.limit(reached.limit), notice: notice) { server.sink.record(notice(1)) }
   }
 
   private func log(_ reached: ReachedLimit, of client: SocketAddress?, at listener: ListenerID) {

@@ -7,7 +7,7 @@ package struct Detours: Sendable {
   /// Upstreams that may have failed it: ways through them are tried after others that are up.
   private(set) var suspects: Set<String> = []
   /// Beginnings of chains that led nowhere, as names.
-  private var deadEnds: [[String]] = []
+  private var deadEnds: Set<[String]> = []
   /// The names of the hops with which all chains begin, and then go on.
   private var beginning: [String] = []
   /// A proxy that is up did not serve it: it goes on to other proxies at most, and never `direct`.
@@ -28,10 +28,11 @@ package struct Detours: Sendable {
   ///   - isOut: whether a hop is down, or cannot carry datagrams at all; if it is neither, the connection may not go
   ///     `direct` instead.
   ///   - isDown: whether it is the last of these hops that is down.
-  package mutating func add(_ hops: some Collection<Upstream>, isOut: Bool, isDown: Bool = false) {
+  package mutating func add(_ hops: some BidirectionalCollection<Upstream>, isOut: Bool, isDown: Bool = false)
+  {
     if !isOut { avoidDirect = true }
-    deadEnds.append(hops.map(\.name))
-    guard let last = deadEnds.last?.last else { return }
+    deadEnds.insert(hops.map(\.name))
+    guard let last = hops.last?.name else { return }
     failed.insert(last)
     if isDown { down.insert(last) }
   }
@@ -40,14 +41,14 @@ package struct Detours: Sendable {
   /// fault. The connection may not go `direct` instead.
   package mutating func addUnopened(_ hops: some Collection<Upstream>) {
     avoidDirect = true
-    deadEnds.append(hops.map(\.name))
+    deadEnds.insert(hops.map(\.name))
     suspects.formUnion(hops.suffix(2).lazy.map(\.name))
   }
 
   /// Whether no chain may begin so.
   func contain(_ hops: [Upstream]) -> Bool {
     !zip(beginning, hops).allSatisfy { $0 == $1.name }
-      || deadEnds.contains { $0.count == hops.count && zip($0, hops).allSatisfy { $0 == $1.name } }
+      || deadEnds.contains(hops.map(\.name))
   }
 
   /// Whether a chain may be no longer than that.

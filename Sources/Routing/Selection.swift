@@ -23,6 +23,9 @@ package struct Selection: Sendable {
   package internal(set) var trials: [Trial] = []
 }
 
+/// Whether a way is known to lead nowhere before it is dialled. If it does, it is added to the detours.
+package typealias Obstruction = (Selection, Standings, inout Detours) -> Bool
+
 extension Standings {
   /// The best way by `plan`; `nil` when there is none but dead ends.
   ///
@@ -30,14 +33,21 @@ extension Standings {
   /// having tried. The same plan, request, standings and random numbers give the same way. The choice counts: turns
   /// advance, and what was down is on trial.
   ///
-  /// - Parameter detours: what this connection has found out already.
+  /// - Parameters:
+  ///   - detours: what this connection has found out already.
+  ///   - isObstructed: asked of each way that would be taken. Those that lead nowhere are passed over in the same search,
+  ///     since to search again for each of many takes too long.
   package mutating func choose<Generator: RandomNumberGenerator>(
-    by plan: Plan, for request: Request, avoiding detours: Detours = Detours(), at now: Moment,
-    using generator: inout Generator
+    by plan: Plan, for request: Request, avoiding detours: inout Detours, unless isObstructed: Obstruction?,
+    at now: Moment, using generator: inout Generator
   ) -> Selection? {
-    let found = search(plan, for: request, avoiding: detours, at: now, using: &generator)
-    guard case .some((var selection, let turnsTaken)) = found else { return nil }
+    var turnsTaken: [(name: String, advance: Int)] = []
+    let found = search(
+      plan, for: request, avoiding: &detours, unless: isObstructed, at: now, turns: &turnsTaken,
+      using: &generator
+    )
     for (name, advance) in turnsTaken { turns[name, default: 0] &+= advance }
+    guard var selection = found else { return nil }
     if case .chain(let chain) = selection.way {
       for hop in chain.hops {
         update(hop) { standing in
@@ -47,6 +57,15 @@ extension Standings {
       }
     }
     return selection
+  }
+
+  /// The best way by `plan`, where no way has obstacles.
+  package mutating func choose<Generator: RandomNumberGenerator>(
+    by plan: Plan, for request: Request, avoiding detours: Detours = Detours(), at now: Moment,
+    using generator: inout Generator
+  ) -> Selection? {
+    var detours = detours
+    return choose(by: plan, for: request, avoiding: &detours, unless: nil, at: now, using: &generator)
   }
 
   /// The connection that began these trials has found out all that it will.
@@ -69,8 +88,8 @@ extension Standings {
   ) -> [Chain] {
     var detours = Detours()
     detours.add(chain.hops, isOut: true, isDown: true)
-    let next = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.0.way
-    let best = withoutFailures.search(plan, for: request, avoiding: Detours(), at: now, using: &generator)?.0
+    let next = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.way
+    let best = withoutFailures.search(plan, for: request, avoiding: Detours(), at: now, using: &generator)?
       .way
     var standbys: [Chain] = []
     if case .chain(let next)? = next,
@@ -88,24 +107,47 @@ extension Standings {
     using generator: inout Generator
   ) -> [Upstream]? {
     let detours = Detours(around: hops)
-    let found = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.0.way
+    let found = search(plan, for: request, avoiding: detours, at: now, using: &generator)?.way
     guard case .chain(let chain)? = found else { return nil }
     return Array(chain.hops.prefix(hops.count))
   }
 
-  // It is over before anything changes, so that nothing has to be copied.
   private func search<Generator: RandomNumberGenerator>(
     _ plan: Plan, for request: Request, avoiding detours: Detours, at now: Moment,
     using generator: inout Generator
-  ) -> (Selection, turnsTaken: [(name: String, advance: Int)])? {
-    for allowance in Selector<Generator>.Grade.allCases {
+  ) -> Selection? {
+    var detours = detours
+    var turnsTaken: [(name: String, advance: Int)] = []
+    return search(
+      plan, for: request, avoiding: &detours, unless: nil, at: now, turns: &turnsTaken, using: &generator)
+  }
+
+  // It is over before anything changes, so that nothing has to be copied.
+  private func search<Generator: RandomNumberGenerator>(
+    _ plan: Plan, for request: Request, avoiding detours: inout Detours, unless isObstructed: Obstruction?,
+    at now: Moment, turns turnsTaken: inout [(name: String, advance: Int)], using generator: inout Generator
+  ) -> Selection? {
+    var allowances = Selector<Generator>.Grade.allCases[...]
+    // Enough for each grade. Obstacles take no more.
+    var patience = allowances.count * Selector<Generator>.mostPatience
+    while let allowance = allowances.popFirst(), patience > 0 {
       if allowance == .failed, detours.failed.isEmpty { break }
+      let granted = min(patience, Selector<Generator>.mostPatience)
       var selector = Selector(
-        request: request, standings: self, detours: detours, now: now, allowance: allowance,
-        generator: generator)
+        request: request, standings: self, detours: detours, unless: isObstructed, now: now,
+        allowance: allowance,
+        patience: granted, generator: generator)
       let selection = selector.select(plan.stop)
+      patience -= granted - selector.patience
       generator = selector.generator
-      if let selection { return (selection, selector.turnsTaken) }
+      detours = selector.detours
+      turnsTaken += selector.turnsTaken
+      // What has turned out to have an obstacle may make another way the best.
+      if selector.hasMetObstacle {
+        allowances = Selector<Generator>.Grade.allCases[...]
+      } else if let selection {
+        return selection
+      }
     }
     return nil
   }

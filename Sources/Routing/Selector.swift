@@ -16,7 +16,8 @@ struct Selector<Generator: RandomNumberGenerator> {
 
   let request: Request
   let standings: Standings
-  let detours: Detours
+  private(set) var detours: Detours
+  private let isObstructed: Obstruction?
   let now: Moment
   /// The worst that may be passed.
   let allowance: Grade
@@ -26,25 +27,30 @@ struct Selector<Generator: RandomNumberGenerator> {
   private var warm: Warmth?
   private var goesDirect = false
   /// A proxy that goes before `direct` in a group on the way is not down.
-  private var avoidsDirect: Bool
+  private var avoidsDirect = false
   private var visits: [Selection.Visit] = []
   private var turns: [(name: String, advance: Int)] = []
   private var found: Selection?
+  /// By the ways with obstacles, or the way that was found without having met any.
   private(set) var turnsTaken: [(name: String, advance: Int)] = []
+  private(set) var hasMetObstacle = false
   /// Where hops exclude each other, to look everywhere could take for ever.
-  private var patience = 20_000
+  private(set) var patience: Int
+
+  static var mostPatience: Int { 20_000 }
 
   init(
-    request: Request, standings: Standings, detours: Detours, now: Moment, allowance: Grade,
-    generator: Generator
+    request: Request, standings: Standings, detours: Detours, unless isObstructed: Obstruction? = nil,
+    now: Moment, allowance: Grade, patience: Int = mostPatience, generator: Generator
   ) {
     self.request = request
     self.standings = standings
     self.detours = detours
+    self.isObstructed = isObstructed
     self.now = now
     self.allowance = allowance
+    self.patience = patience
     self.generator = generator
-    avoidsDirect = detours.avoidDirect
   }
 
   mutating func select(_ stop: Stop) -> Selection? {
@@ -54,8 +60,15 @@ struct Selector<Generator: RandomNumberGenerator> {
 
   private mutating func arrive() -> Bool {
     guard goesDirect || !hops.isEmpty, detours.mayEnd(behind: hops) else { return false }
-    found = Selection(way: hops.isEmpty ? .direct : .chain(Chain(hops, warm: warm ?? .auto)), visits: visits)
-    turnsTaken = turns
+    let way: Way = hops.isEmpty ? .direct : .chain(Chain(hops, warm: warm ?? .auto))
+    let selection = Selection(way: way, visits: visits)
+    if let isObstructed, !hops.isEmpty, isObstructed(selection, standings, &detours) {
+      hasMetObstacle = true
+      turnsTaken += turns
+      return false
+    }
+    found = selection
+    if !hasMetObstacle { turnsTaken = turns }
     return true
   }
 
@@ -74,7 +87,7 @@ struct Selector<Generator: RandomNumberGenerator> {
       defer { hops.removeLast() }
       return !detours.contain(hops) && rest(&self)
     case .direct:
-      guard !avoidsDirect else { return false }
+      guard !avoidsDirect, !detours.avoidDirect else { return false }
       goesDirect = true
       defer { goesDirect = false }
       return rest(&self)

@@ -134,7 +134,7 @@ package struct Standing: Hashable, Sendable {
 
 /// What is known of all upstreams, and whose turn it is where several take turns.
 package struct Standings: Sendable {
-  private var records = UpstreamRecords { _ in Standing() }
+  private var records: UpstreamRecords<Standing>
   /// Connections that go `direct` by a plan.
   package var directConnections = 0
   /// Of groups and chains, by their names.
@@ -143,7 +143,12 @@ package struct Standings: Sendable {
   private var surveys: [String: Survey] = [:]
   var unopened = UnopenedWays()
 
-  package init() {}
+  package init() { self.init { _ in Standing() } }
+
+  /// - Parameter makeStanding: of an upstream that nothing is known of.
+  init(_ makeStanding: @escaping @Sendable (Upstream) -> Standing) {
+    records = UpstreamRecords(makeStanding)
+  }
 
   /// Of an upstream that nothing is known of: as good as any.
   package subscript(upstream: Upstream) -> Standing { records[upstream] }

@@ -1,4 +1,4 @@
-/// A limit that had no room for a connection, or for a UDP path.
+/// A limit that had no room for a connection, for a UDP path, or for a question to a name server.
 package enum Limit: String, Hashable, Sendable, CaseIterable {
   /// `limits.connections`.
   case connections
@@ -20,6 +20,10 @@ package enum Limit: String, Hashable, Sendable, CaseIterable {
   case sockets
   /// A quarter of these: what one client may have.
   case clientSockets = "client_sockets"
+  /// Questions to name servers that are open on one loop (`Limits.questions`).
+  case questions
+  /// A quarter of these: what the lookups of one client may await there.
+  case clientQuestions = "client_questions"
   /// A quarter of a listener's `udp.ports`: what one client may have.
   case clientUDPPorts = "client_udp_ports"
   /// The same of `bind.ports`.
@@ -69,6 +73,8 @@ extension Limits {
     case .pathsPerAssociation: pathsPerAssociation
     case .sockets: sockets
     case .clientSockets: Self.share(of: sockets)
+    case .questions: questions
+    case .clientQuestions: max(1, questions / 4)
     // No limits of the table: `isForeign`.
     case .clientUDPPorts, .clientBindPorts, .clientDials: 0
     }

@@ -48,6 +48,12 @@ struct EventLog: EventSink {
         .warning,
         "limit reached: \(reached): \(reached.limit.effect(on: count)), the last the oldest of \(held) of \(client)"
           + " (\(reached.limit.advice); more are counted in 'status', and told once a minute)")
+    case .nameRefused(let reached, let client, let count):
+      say(
+        .warning,
+        "limit reached: \(reached): \(reached.limit.effect(on: count)), the last of"
+          + " \(client?.description ?? "Sockeye itself")"
+          + " (\(reached.limit.advice); more are counted in 'status', and told once a minute)")
     case .pathFailed(let outcome, let failure):
       write(
         .warning, "udp", [("via", .text(outcome.description)), ("failed", .failure(failure, outcome.chain))])

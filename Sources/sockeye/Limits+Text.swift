@@ -14,13 +14,16 @@ extension Limits {
 }
 
 extension Limit {
-  /// What it did to as many connections, or to UDP paths.
+  /// What it did to as many connections, UDP paths, or questions.
   func effect(on count: Int) -> String {
     switch self {
     case .handshakes, .clientHandshakes:
       count == 1 ? "a handshake was closed for newer ones" : "\(count) handshakes were closed for newer ones"
     case .pathsPerAssociation:
       count == 1 ? "a UDP path was closed or not opened" : "\(count) UDP paths were closed or not opened"
+    case .questions, .clientQuestions:
+      count == 1
+        ? "a question to a name server was not asked" : "\(count) questions to name servers were not asked"
     default:
       count == 1 ? "a connection was refused" : "\(count) connections were refused"
     }
@@ -36,6 +39,8 @@ extension Limit {
       "raise limits.associations, or LimitNOFILE= where descriptors lower it"
     case .sockets, .clientSockets:
       "raise limits.associations, each of which adds 4, or LimitNOFILE= where descriptors lower it"
+    case .questions, .clientQuestions:
+      "the client asks for too many names at once, the name servers do not answer, or LimitNOFILE= is too low"
     case .pathsPerAssociation: "raise limits.paths_per_association"
     case .clientUDPPorts: "widen the listener's udp.ports"
     case .clientBindPorts: "widen the listener's bind.ports"

@@ -10,9 +10,6 @@ extension Failure.Cause {
     case .system(let error): "\(error.shortage) towards \(endpoint): \(error.advice)"
     case .resolution(.shortage(let error)):
       "\(error.shortage) to ask a name server for \(endpoint.host): \(error.advice)"
-    case .resolution(.overloaded(let limit)):
-      "limit reached: questions \(limit): \(endpoint.host) was not looked up: a client asks for too many names at once, or "
-        + "the name servers do not answer"
     default: "\(self) towards \(endpoint)"
     }
   }

@@ -1,4 +1,5 @@
 import Addresses
+import Synchronization
 import Testing
 import Transport
 
@@ -91,7 +92,8 @@ import Transport
     let found = NameServer.Behaviour.addresses(addresses("192.0.2.1", "2001:db8::1"), ttl: 3600)
     let script = ["good.test": found, "n0.test": .silence, "n1.test": .silence]
     try await withResolver(script) { resolver, _ in
-      resolver.limit(to: 4)
+      let refusals = Mutex<[Resolver.Refusal]>([])
+      resolver.limit(to: 4, ofOne: 2) { refusal in refusals.withLock { $0.append(refusal) } }
       _ = resolver.lookup(try DomainName("good.test"), for: Self.client)
       while resolver.openCount > 0 { try await resolver.loop.sleep(until: .after(.milliseconds(1))) }
       let lookups = try (0..<2).map { index in
@@ -100,6 +102,13 @@ import Transport
       #expect(lookups.allSatisfy { $0.failure == nil })
       let next = resolver.lookup(try DomainName("next.test"), for: Self.others[2])
       #expect(next.failure == .overloaded(limit: 4))
+      let another = resolver.lookup(try DomainName("another.test"), for: Self.others[0])
+      #expect(another.failure == .overloaded(limit: 2))
+      // Each name is two questions.
+      let told = refusals.withLock { $0 }
+      #expect(told.map(\.client) == [Self.others[2], Self.others[2], Self.others[0], Self.others[0]])
+      #expect(told.map(\.isOfShare) == [false, false, true, true])
+      #expect(told.map(\.limit) == [4, 4, 2, 2])
     }
   }
 

@@ -29,7 +29,10 @@ struct FewDescriptorsTests {
 
     // Silent connections, names that no server answers, and tunnels: as many as it can get of each.
     var greedy = try (0..<20).map { try ask(sockeye.address, for: "n\($0).test:80") }
-    try sockeye.process.line(containing: "limit reached: questions 3: ")
+    try sockeye.process.line(
+      containing:
+        "limit reached: client_questions 3: a question to a name server was not asked, the last of loopback ("
+    )
     greedy += try (0..<60).map { _ in try ask(sockeye.address, for: target.address) }
     try sockeye.process.line(containing: "limit reached: local_client 51: ")
     let silent = try (0..<100).map { _ in try Socket(to: sockeye.address) }
@@ -84,5 +87,46 @@ struct FewDescriptorsTests {
     for number in 1...9 { try user.send("hello", to: "127.0.1.\(number):9") }
     try sockeye.process.line(containing: "limit reached: client_sockets 7: ")
     withExtendedLifetime((full, dials)) {}
+  }
+
+  /// One client may have 7 of 27 sockets: an association takes 3, and each of its paths 2.
+  @Test func `when four clients have all sockets, the log says so`() throws {
+    let network = try Network()
+    for number in 0..<5 { try network.ip("address add 2001:db8:0:\(number)::1/64 dev lo nodad") }
+    let hop = try Sockeye(
+      "listen: {address: \"127.0.0.1:1080\", auth: optional}\ndefault: direct\n", in: network)
+    let sockeye = try Sockeye(
+      """
+      listen: {address: "[2001:db8:0:4::1]:1080", open: true}
+      upstreams: {hop: {url: "socks5://127.0.0.1:1080", username: "{session}", isolate: destination}}
+      default: hop
+
+      """, arguments: ["--workers", "2"], descriptors: 256, in: network)
+    let clients = try ChildProcess(
+      try Program("python3", package: "python3"),
+      [
+        "-c",
+        """
+        import socket, time
+        kept = []
+        for number in range(4):
+          address = "2001:db8:0:%d::1" % number
+          control = socket.create_connection(("2001:db8:0:4::1", 1080), 60, (address, 0))
+          control.sendall(b"\\5\\1\\0\\5\\3\\0\\1" + bytes(6))
+          answer = b""
+          while len(answer) < 24: answer += control.recv(24 - len(answer))
+          datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+          datagrams.bind((address, 0))
+          for last in 1, 2:
+            datagrams.sendto(bytes((0, 0, 0, 1, 127, 0, 0, last, 0, 9)), ("2001:db8:0:4::1", int.from_bytes(answer[-2:], "big")))
+          kept += [control, datagrams]
+        print("sent", flush=True)
+        time.sleep(600)
+        """,
+      ], in: network)
+    try clients.line(containing: "sent")
+    let line = try sockeye.process.line(containing: "limit reached: sockets 27: a connection was refused")
+    #expect(line.contains(#/ the last of 2001:db8:(0:[1-3])?:(:)?1 at /#), "\(line)")
+    withExtendedLifetime((hop, clients)) {}
   }
 }

@@ -195,6 +195,17 @@ struct UDPAssociateTests {
     try clients[1].expectEcho("hello", from: target.address)
   }
 
+  @Test func `when all associations are taken, the log says so`() throws {
+    let directory = try TemporaryDirectory()
+    let sockeye = try Sockeye(
+      Sockeye.listen(directory) + "limits: {associations: 1}\ndefault: direct\n")
+    let client = try Association(through: sockeye.address)
+    #expect(try Socket(to: sockeye.userAddress).requestAssociation().code == 1)
+    try sockeye.process.line(
+      containing: "limit reached: associations 1: a connection was refused, the last of unix at unix:")
+    withExtendedLifetime(client) {}
+  }
+
   @Test func `associations of a client count among its connections`() throws {
     let directory = try TemporaryDirectory()
     let sockeye = try Sockeye(Sockeye.listen(directory) + "limits: {per_client: 2}\ndefault: direct\n")

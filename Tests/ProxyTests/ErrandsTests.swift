@@ -217,6 +217,34 @@ import Transport
     #expect(pass(Plan(.group(exits))) == [])
   }
 
+  @Test func `no more members of all groups are checked early at a time than all checks may be`() throws {
+    let groups = (0..<1002).map { number in
+      group(
+        "g\(number)",
+        [.upstream(Upstream(name: "m\(number)", endpoint: Endpoint(.loopback4, port: 1)))])
+    }
+    let (health, errands) = (health(of: groups), Errands())
+    func suspect(_ number: Int) {
+      let plan = Plan(.group(groups[number]))
+      let journey = Journey(by: plan, for: request, health: health, begin: errands.add)
+      _ = journey.next()
+      journey.fail(Failure(.hop(0, of: 1, name: "m\(number)"), .request, .closed))
+    }
+    func earlyChecks() -> Int { errands.take().count { $0.hasPrefix("member") } }
+    for number in 0..<1000 { suspect(number) }
+    #expect(earlyChecks() == 64)
+    suspect(1000)
+    #expect(earlyChecks() == 0)
+    let first = try #require(health.subject("g0", of: 1) { _ in Deadline(nanoseconds: 0) })
+    health.endEarlyCheck(of: 0, in: first, hasPassed: true)
+    suspect(1000)
+    suspect(1001)
+    #expect(earlyChecks() == 1)
+    health.limitEarlyChecks(to: 65)
+    suspect(1001)
+    #expect(earlyChecks() == 1)
+  }
+
   private func chain(_ names: String) -> Stop {
     .itinerary(Itinerary(names.map { Itinerary.Position([upstream($0)]) }))
   }

@@ -1,5 +1,6 @@
 import Addresses
 import Routing
+import Synchronization
 import Testing
 import Transport
 
@@ -215,7 +216,7 @@ import Transport
     #expect(!isDown("b"))
   }
 
-  @Test(arguments: [Ending.skipped, .dropped, .ours, .warm, .upkeep])
+  @Test(arguments: [Ending.dropped, .ours, .warm, .upkeep])
   func `a trial that is given up keeps nobody from the hop, and sends nobody direct`(ending: Ending)
     async throws
   {
@@ -231,7 +232,6 @@ import Transport
     #expect(journey?.next()?.description == "a")
     #expect(isDown("a"))
     switch ending {
-    case .skipped: journey?.skip(Failure(.hop(0, of: 1, name: "a"), .relay, .noWay))
     case .dropped: journey = nil
     case .ours: journey?.fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.cancelled)))
     case .warm: journey?.noteWarmTunnel()
@@ -242,7 +242,7 @@ import Transport
     withExtendedLifetime(journey) {}
   }
 
-  enum Ending { case skipped, dropped, ours, warm, upkeep }
+  enum Ending { case dropped, ours, warm, upkeep }
 
   @Test func `a request that a hop has taken waits for as long as there is time and no hop is down`() throws {
     let journey = journey("ab", "c")
@@ -265,15 +265,32 @@ import Transport
 
   @Test func `ways that are skipped take none of the time`() {
     let journey = journey("a", "b", "c", "d", "e", "f")
-    for name in ["a", "b", "c"] {
-      _ = journey.next()
-      journey.skip(Failure(.hop(0, of: 1, name: name), .relay, .noWay))
+    let way = journey.next { chain, _ in
+      ["a", "b", "c"].contains(chain.description)
+        ? Failure(.hop(0, of: 1, name: chain.description), .relay, .noWay) : nil
     }
-    _ = journey.next()
+    #expect(way?.description == "d")
+    #expect(journey.attempts.map(\.way.description) == ["a", "b", "c"])
     let now = Deadline.now
     // Three are left.
     let share = journey.share(until: now + .seconds(30))
     #expect(share > now + .seconds(9) && share < now + .seconds(11))
+  }
+
+  @Test func `a way that is skipped begins no trial, keeps from direct, and counts as a use of its group`() {
+    let check = Group.Check(to: Endpoint(.loopback4, port: 1), every: .seconds(30), timeout: .seconds(5))
+    let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(.direct)], check: check)
+    let checks = Mutex(0)
+    let journey = Journey(by: Plan(.group(group)), for: request, health: health) { _ in
+      checks.withLock { $0 += 1 }
+    }
+    let refusal = Failure(.hop(0, of: 1, name: "a"), .associate, .reply(.generalFailure))
+    #expect(journey.next { _, _ in refusal } == nil)
+    #expect(connections("a") == [0] && !isDown("a"))
+    #expect(checks.withLock { $0 } == 1)
+    let lack = Failure(.hop(0, of: 1, name: "a"), .associate, .reply(.commandNotSupported))
+    let other = Journey(by: Plan(.group(group)), for: request, health: health)
+    #expect(other.next { _, _ in lack } == .direct)
   }
 
   @Test

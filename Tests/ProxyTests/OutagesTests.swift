@@ -130,14 +130,38 @@ struct OutagesTests {
     #expect(outages.failure(of: Self.chain, as: Self.identity("bob")) == (isForAll ? failure : nil))
   }
 
+  static let refusedLogin = failure(.authenticate, .closed)
+
+  private func refuseLogins(of identities: Range<Int>, at outages: Outages, by client: Client) {
+    for number in identities {
+      outages.note(Self.refusedLogin, of: Self.chain, as: Self.identity("\(number)"), by: client)
+    }
+  }
+
   @Test func `identities without end are not remembered, and do not hide what concerns all`() {
     let outages = Outages()
-    for number in 0..<5000 {
-      outages.note(
-        Self.failure(.authenticate, .closed), of: Self.chain, as: Self.identity("\(number)"), by: Self.client)
-    }
+    refuseLogins(of: 0..<5000, at: outages, by: Self.client)
     #expect(outages.failure(of: Self.chain, as: Self.identity("0")) != nil)
     #expect(outages.failure(of: Self.chain, as: Self.identity("4999")) == nil)
+    outages.note(Self.dead, of: Self.chain, as: Self.identity("4999"), by: Self.client)
+    #expect(outages.failure(of: Self.chain, as: Self.identity("another")) == Self.dead)
+  }
+
+  @Test func `a client has a share of the identities that are remembered, and gives places back`() {
+    let outages = Outages()
+    func isKnown(_ name: String) -> Bool { outages.failure(of: Self.chain, as: Self.identity(name)) != nil }
+    refuseLogins(of: 0..<5000, at: outages, by: Self.client)
+    refuseLogins(of: 5000..<5001, at: outages, by: Self.otherClient)
+    #expect([0, 255, 256, 5000].map { isKnown("\($0)") } == [true, true, false, true])
+    outages.enter(Self.chain, as: Self.identity("0"))
+    refuseLogins(of: 256..<258, at: outages, by: Self.client)
+    #expect([0, 255, 256, 257].map { isKnown("\($0)") } == [false, true, true, false])
+    // Beyond all places, the oldest entries make room.
+    for client in 1...5 {
+      refuseLogins(
+        of: client * 10_000..<client * 10_000 + 256, at: outages, by: Client(at: .v4(UInt32(client))))
+    }
+    #expect([255, 5000, 10_255, 50_255].map { isKnown("\($0)") } == [false, false, false, true])
   }
 
   @Test func `the log hears of each chain once in a while`() {

@@ -13,6 +13,7 @@ final class Record: EventSink {
   private let (events, eventTold) = AsyncStream<Event>.makeStream()
   private let (failures, failureTold) = AsyncStream<Failure>.makeStream()
   private let failureCounter = Mutex(0)
+  private let refusedNames = Mutex<[(limit: ReachedLimit, client: Client?)]>([])
   private let reaction = Mutex<(@Sendable () -> Void)?>(nil)
 
   func record(_ event: Event) {
@@ -26,10 +27,16 @@ final class Record: EventSink {
 
   func record(_ notice: Notice) {
     if case .limitsLowered = notice { reaction.withLock { $0 }?() }
+    if case .nameRefused(let limit, let client, _) = notice {
+      refusedNames.withLock { $0.append((limit, client)) }
+    }
     guard case .pathFailed(_, let failure) = notice else { return }
     failureCounter.withLock { $0 += 1 }
     failureTold.yield(failure)
   }
+
+  /// Limits that were told to have kept a client's name from being looked up.
+  var nameRefusals: [(limit: ReachedLimit, client: Client?)] { refusedNames.withLock { $0 } }
 
   /// How many chains were told to have failed.
   var failureCount: Int { failureCounter.withLock { $0 } }

@@ -45,7 +45,7 @@ final class Warm: @unchecked Sendable {
   let health = Health()
   private let pipelining = Pipelining()
   private let begin: (@escaping @Sendable () async -> Void) -> Void
-  private var policy: Policy
+  private(set) var policy: Policy
   private let terms: WarmStock.Terms
   private(set) lazy var chains = WarmChains(
     on: loop, of: 1, health: health, terms: terms, makeDialer: { [unowned self] in dialer }, begin: begin)

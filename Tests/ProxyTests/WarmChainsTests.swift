@@ -1,6 +1,8 @@
 import Addresses
 import Routing
+import TLS
 import Testing
+import Transport
 import Wire
 
 @testable import Proxy
@@ -135,6 +137,39 @@ struct WarmChainsTests {
   }
 
   // MARK: Plans
+
+  @Test func `tunnels at rest keep no table that a reload has replaced`() async throws {
+    try await withWarmChains(WarmStock.Terms(round: .seconds(3600))) { warm in
+      let hop = try WaitingHop(on: warm.loop)
+      let chain = hop.chain(warm: .count(1))
+      let guest = try await warm.rest(chain, hop)
+      weak let replaced = warm.policy
+      warm.reload([.chain(chain)])
+      // What made the tunnel may not have ended yet.
+      let end = Deadline.after(patience)
+      while replaced != nil, .now < end { try await warm.loop.sleep(until: .after(.milliseconds(1))) }
+      #expect(replaced == nil)
+      withExtendedLifetime(guest) {}
+    }
+  }
+
+  @Test func `of a plan that standbys were looked for, nothing is kept but when that was`() async throws {
+    try await withWarmChains { warm in
+      weak var context: TLSContext?
+      do {
+        let only = try TLSContext(TLSContext.Demands(trust: .anything))
+        context = only
+        let endpoint = Endpoint(.loopback4, port: 1)
+        let taken = Upstream(name: "taken", endpoint: endpoint)
+        let other = Upstream(name: "other", endpoint: endpoint, tls: only)
+        let plan = Plan(.group(Group(name: "g", members: [taken, other].map { .init(.upstream($0)) })))
+        let chain = Chain([taken], warm: .count(1))
+        #expect(warm.chains.wantsStandbys(for: chain, by: plan, nil))
+        #expect(!warm.chains.wantsStandbys(for: chain, by: plan, nil))
+      }
+      #expect(context == nil)
+    }
+  }
 
   @Test func `a failover group has its next member ready`() async throws {
     try await withWarmChains(WarmStock.Terms(nearby: .zero)) { warm in

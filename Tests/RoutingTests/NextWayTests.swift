@@ -1,4 +1,6 @@
 import Addresses
+import Chance
+import Synchronization
 import Testing
 
 @testable import Routing
@@ -48,6 +50,119 @@ import Testing
     let plan = Plan(.itinerary(Itinerary((0..<11).map { _ in Itinerary.Position([stops]) })))
     var standings = Standings()
     #expect(try ways(1, by: plan, &standings) == ["none"])
+  }
+
+  @Test(arguments: [Group.Strategy.failover, .roundRobin, .random, .fastest, .leastConnections])
+  func `a thousand members with obstacles are passed over in one search`(strategy: Group.Strategy) throws {
+    let members = try (0..<1000).map { Group.Member(.upstream(try upstream("m\($0)"))) }
+    let counts = Mutex((gradings: 0, ways: 0))
+    // Nothing is known of any, so that each grading asks for it.
+    var standings = Standings { _ in
+      counts.withLock { $0.gradings += 1 }
+      return Standing()
+    }
+    let plan = Plan(.group(Group(name: "g", members: members, strategy: strategy)))
+    var generator = SplitMix(state: 1)
+    for last in [nil, "m77"] {
+      counts.withLock { $0 = (0, 0) }
+      var detours = Detours()
+      let way = standings.choose(
+        by: plan, for: try Request("x.test", .udp), avoiding: &detours,
+        unless: { selection, _, detours in
+          counts.withLock { $0.ways += 1 }
+          guard selection.way.description != last, case .chain(let chain) = selection.way else {
+            return false
+          }
+          detours.add(chain.hops, isOut: true)
+          return true
+        }, at: 1, using: &generator)?.way.description
+      #expect(way == last)
+      #expect(counts.withLock { $0.ways } < 1100)
+      #expect(counts.withLock { $0.gradings } < 20_000)
+    }
+  }
+
+  /// Whether a way leads nowhere in a random world, in which some hops carry no datagrams, or are down.
+  private func isObstructed(_ way: Way, _ detours: inout Detours, _ world: UInt64) -> Bool {
+    guard case .chain(let chain) = way else { return false }
+    for (index, hop) in chain.hops.enumerated() {
+      var generator = SplitMix(state: world ^ rendezvousScore(of: hop.name, for: ""))
+      guard Int.random(in: 0..<3, using: &generator) == 0 else { continue }
+      let isOut = Int.random(in: 0..<4, using: &generator) > 0
+      let isDown = isOut && Bool.random(using: &generator)
+      detours.add(chain.hops.prefix(index + 1), isOut: isOut, isDown: isDown)
+      return true
+    }
+    return false
+  }
+
+  private func randomStop(_ depth: Int, _ generator: inout SplitMix) throws -> Stop {
+    let kind = depth == 0 ? 0 : Int.random(in: 0..<3, using: &generator)
+    if kind == 0 { return try upstreams(String("abcdef".randomElement(using: &generator) ?? "a"))[0] }
+    if kind == 1 {
+      let positions = try (0..<Int.random(in: 1...2, using: &generator)).map { _ in
+        let choices = try (0..<Int.random(in: 1...2, using: &generator)).map { _ in
+          try randomStop(depth - 1, &generator)
+        }
+        return Itinerary.Position(choices, isOptional: Bool.random(using: &generator))
+      }
+      return .itinerary(Itinerary(positions))
+    }
+    let members = try (0..<Int.random(in: 1...4, using: &generator)).map { _ in
+      Group.Member(try randomStop(depth - 1, &generator))
+    }
+    return .group(Group(name: "g\(depth)", members: members))
+  }
+
+  @Test(arguments: [freshSeed])
+  func `ways with obstacles are passed over as if each had been tried`(seed: UInt64) throws {
+    var generator = SplitMix(state: seed)
+    for round in 0..<5_000 {
+      let isFlat = Bool.random(using: &generator)
+      let depth = isFlat ? 0 : 2
+      let isDirect = Bool.random(using: &generator)
+      let members =
+        try (0..<(isFlat ? 5 : 2)).map { _ in try randomStop(depth, &generator) }
+        + (isDirect ? [.direct] : [])
+      let plan = Plan(.group(Group(name: "g", members: members.map { Group.Member($0) })))
+      let down = Set("abcdef".filter { _ in Int.random(in: 0..<4, using: &generator) == 0 })
+      var standings = failing(String(down))
+      var naive = standings
+      let world = generator.next()
+      var (one, other) = (SplitMix(state: world), SplitMix(state: world))
+      var detours = Detours()
+      let way = standings.choose(
+        by: plan, for: try Request("x.test"), avoiding: &detours,
+        unless: { selection, _, detours in isObstructed(selection.way, &detours, world) }, at: 1, using: &one
+      )?.way
+      detours = Detours()
+      var expected: Way?
+      while let next = naive.choose(
+        by: plan, for: try Request("x.test"), avoiding: detours, at: 1, using: &other)
+      {
+        guard isObstructed(next.way, &detours, world) else {
+          expected = next.way
+          break
+        }
+      }
+      // One search may find out of more ways than it needed to, and so that `direct` may not be taken.
+      let isRight =
+        isFlat
+        ? way == expected
+        : way.map { isObstructed($0, &detours, world) } != true
+          && (expected == .direct
+            || way != .direct && (way == nil) == (expected == nil)
+              && (!passes(way, down) || passes(expected, down)))
+      guard isRight else {
+        Issue.record("round \(round): \(members) with \(down) down: \(way as Way?), not \(expected as Way?)")
+        return
+      }
+    }
+  }
+
+  private func passes(_ way: Way?, _ names: Set<Character>) -> Bool {
+    guard case .chain(let chain)? = way else { return false }
+    return chain.hops.contains { hop in names.contains { hop.name == String($0) } }
   }
 
   @Test func `datagrams take only what carries them`() throws {

@@ -34,7 +34,17 @@ extension Dispatch {
     let end = loop.now + Self.failureLifetime
     let journey = association.worker.journey(by: plan, for: request)
     var concernsAll = true
-    while let way = journey.next() {
+    let way = journey.next { [self] chain, standings in
+      let isolated = server.identities.isolate(chain, for: request)
+      guard paths[isolated] == nil, let trouble = trouble(of: chain, as: isolated, standings) else {
+        return nil
+      }
+      if chain.isIsolatedByDestination, self.trouble(of: chain, as: chain, standings) == nil {
+        concernsAll = false
+      }
+      return trouble
+    }
+    if let way {
       guard case .chain(let chain) = way else {
         choose(.direct(journey), for: plan)
         return decideDirectly(request)
@@ -43,11 +53,6 @@ extension Dispatch {
       if let path = paths[isolated] {
         choose(.path(path), for: plan)
         return decide(request, by: path)
-      }
-      if let trouble = trouble(of: chain, as: isolated) {
-        if chain.isIsolatedByDestination, self.trouble(of: chain, as: chain) == nil { concernsAll = false }
-        journey.skip(trouble)
-        continue
       }
       guard makeRoom() else {
         let nowhere = Nowhere(drop: .queue, isLackOfUDP: false, end: end)
@@ -63,8 +68,7 @@ extension Dispatch {
     report(failure, of: .plan(plan))
     let isLackOfUDP = failure.isLackOfUDP && journey.attempts.allSatisfy(\.failure.isLackOfUDP)
     let nowhere = Nowhere(drop: .noPath, isLackOfUDP: isLackOfUDP, end: end)
-    // A search looks at every member once for each member. A client sends as many datagrams to new destinations as it
-    // likes.
+    // A search looks at every member. A client sends as many datagrams to new destinations as it likes.
     if concernsAll { chosen[plan] = .nowhere(nowhere) }
     return decide(request, nowhere, by: route, alternative: alternative)
   }
@@ -82,13 +86,13 @@ extension Dispatch {
   ///
   /// It may lead to `direct`. So a failure that others met holds only as long as `Health`, which hears of every connection,
   /// leaves the hop alone; and that a hop carries no UDP, the hop tells this association itself.
-  private func trouble(of chain: Chain, as isolated: Chain) -> Failure? {
+  private func trouble(of chain: Chain, as isolated: Chain, _ standings: Standings) -> Failure? {
     if let rest = rest(of: isolated) { return rest.failure }
     guard let failure = server.outages.failure(of: chain, as: isolated), !failure.isLackOfUDP else {
       return nil
     }
     let isUpToHealth = failure.blame(in: chain) == .hop
-    return !isUpToHealth || server.health.pauseEnd(of: chain) > loop.now ? failure : nil
+    return !isUpToHealth || standings.pauseEnd(of: chain) > loop.now ? failure : nil
   }
 
   private func choose(_ choice: Choice, for plan: Plan) {
@@ -98,18 +102,17 @@ extension Dispatch {
   /// Opens a path by the first way of the plan that leads somewhere, before anything is to leave by it. All ways share the
   /// time for a dial.
   func open(_ plan: Plan, by route: Route?) async throws(Failure) {
-    let journey = association.worker.journey(by: plan, for: anywhere)
+    let request = anywhere
+    let journey = association.worker.journey(by: plan, for: request)
     let start = Deadline.now
-    while let way = journey.next() {
+    while let way = journey.next(unless: { [self] chain, standings in
+      trouble(of: chain, as: server.identities.isolate(chain, for: request), standings)
+    }) {
       // Nothing has to be opened for it.
       guard case .chain(let chain) = way else {
         return choose(.direct(journey), for: plan)
       }
-      let isolated = server.identities.isolate(chain, for: anywhere)
-      if let trouble = trouble(of: chain, as: isolated) {
-        journey.skip(trouble)
-        continue
-      }
+      let isolated = server.identities.isolate(chain, for: request)
       let path = ChainPath(chain, as: isolated, by: route, of: association, journey: journey)
       do {
         try await open(path, until: start + path.budget)

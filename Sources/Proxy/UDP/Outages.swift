@@ -12,19 +12,25 @@ import Transport
 ///
 /// An entry keeps clients from a chain. It sends none another way: what happened to one association a while ago is no
 /// reason for another one to go `direct`.
+///
+/// Clients make identities, so a client has a share of the entries that concern one identity. What concerns all
+/// identities of a chain is kept apart from these.
 final class Outages: Sendable {
   /// How long a chain is left alone.
   static let duration = Duration.seconds(30)
   /// How long a hop counts as one that carries datagrams, after the last path through it was open: 10 minutes.
   private static let carriage = Duration.seconds(600)
-  /// Identities are made by clients: beyond this number, failures are not remembered.
+  /// How many entries of either kind there are: the oldest makes room.
   private static let capacity = 1024
+  /// How many identities of one client have an entry: more failures are not remembered.
+  private static let share = capacity / 4
 
   private struct Outage {
     let failure: Failure
-    let end: Deadline
     /// `nil`: it holds for all clients. Otherwise the one client that it has happened to.
     let witness: Client?
+    /// The client in whose share it counts, if it concerns one identity.
+    let holder: Client
   }
 
   private struct Carrier {
@@ -35,10 +41,45 @@ final class Outages: Sendable {
   }
 
   private struct State {
-    var outages: [Chain: Outage] = [:]
+    /// By chains as the table has them.
+    var common = LapsingMap<Chain, Outage>(lifetime: Outages.duration)
+    /// By chains with the credentials of one identity.
+    var own = LapsingMap<Chain, Outage>(lifetime: Outages.duration)
+    /// How many of `own` each client holds.
+    var held: [Client: Int] = [:]
     var carriers = UpstreamRecords { _ in Carrier() }
-    /// Until when a failure of the outcome is not written to the log again.
-    var silences: [Outcome: Deadline] = [:]
+    /// A failure of these outcomes is not written to the log again.
+    var silences = LapsingMap<Outcome, Void>(lifetime: Outages.duration)
+
+    func outage(of chain: Chain, as isolated: Chain, at now: Deadline) -> Outage? {
+      common[chain, at: now] ?? (isolated == chain ? nil : own[isolated, at: now])
+    }
+
+    mutating func keep(_ outage: Outage, of chain: Chain, at now: Deadline) {
+      while common.removeLapsed(at: now) != nil {}
+      if common.count >= Outages.capacity, common[chain, at: now] == nil { _ = common.removeOldest() }
+      common.set(outage, for: chain, at: now)
+    }
+
+    mutating func keep(_ outage: Outage, as isolated: Chain, at now: Deadline) {
+      while let lapsed = own.removeLapsed(at: now) { release(lapsed) }
+      if own[isolated, at: now] == nil {
+        guard held[outage.holder, default: 0] < Outages.share else { return }
+        if own.count >= Outages.capacity, let oldest = own.removeOldest() { release(oldest) }
+        held[outage.holder, default: 0] += 1
+      }
+      own.set(outage, for: isolated, at: now)
+    }
+
+    mutating func forget(_ chain: Chain, as isolated: Chain) {
+      _ = common.remove(chain)
+      if let outage = own.remove(isolated) { release(outage) }
+    }
+
+    private mutating func release(_ outage: Outage) {
+      let rest = held[outage.holder, default: 0] - 1
+      held[outage.holder] = rest > 0 ? rest : nil
+    }
   }
 
   private let state = Mutex(State())
@@ -49,38 +90,33 @@ final class Outages: Sendable {
   ///   - chain: as the table has it.
   ///   - isolated: the same with the credentials of the identity.
   func failure(of chain: Chain, as isolated: Chain) -> Failure? {
-    state.withLock { state in
-      let now = Deadline.now
-      for key in [chain, isolated] {
-        if let outage = state.outages[key], outage.end > now, outage.witness == nil { return outage.failure }
-      }
-      return nil
-    }
+    let outage = state.withLock { $0.outage(of: chain, as: isolated, at: .now) }
+    return outage?.witness == nil ? outage?.failure : nil
   }
 
   /// Remembers why a path could not be opened for a client, unless the failure says nothing of the chain.
   func note(_ failure: Failure, of chain: Chain, as isolated: Chain, by client: Client) {
     guard !failure.isOurs, !failure.isOfNameServer, !failure.isCutShort else { return }
-    let dialled = failure.concernsAllIdentities ? chain : isolated
-    let end = Deadline.now + Self.duration
+    let concernsAll = failure.concernsAllIdentities || isolated == chain
     state.withLock { state in
       let now = Deadline.now
-      let earlier = state.outages[dialled].flatMap { $0.end > now ? $0 : nil }
+      let earlier = concernsAll ? state.common[chain, at: now] : state.own[isolated, at: now]
       if let earlier, earlier.witness == nil { return }
-      if earlier == nil, state.outages.count >= Self.capacity {
-        state.outages = state.outages.filter { $0.value.end > now }
-        guard state.outages.count < Self.capacity else { return }
-      }
       let isProven = !failure.mayBeTheClients || earlier.map { $0.witness != client } == true
-      state.outages[dialled] = Outage(failure: failure, end: end, witness: isProven ? nil : client)
+      let outage = Outage(
+        failure: failure, witness: isProven ? nil : client, holder: earlier?.holder ?? client)
+      if concernsAll {
+        state.keep(outage, of: chain, at: now)
+      } else {
+        state.keep(outage, as: isolated, at: now)
+      }
     }
   }
 
   /// Notes that a path was opened: what was remembered of the chain no longer holds.
   func enter(_ chain: Chain, as isolated: Chain) {
     state.withLock { state in
-      state.outages[chain] = nil
-      state.outages[isolated] = nil
+      state.forget(chain, as: isolated)
       for hop in chain.hops {
         state.carriers.update(hop) { $0 = Carrier(paths: $0.paths + 1, latest: .now) }
       }
@@ -116,10 +152,9 @@ final class Outages: Sendable {
   func isNews(_ outcome: Outcome) -> Bool {
     state.withLock { state in
       let now = Deadline.now
-      // A reloaded table may never ask for the others again.
-      state.silences = state.silences.filter { $0.value > now }
-      guard state.silences[outcome] == nil else { return false }
-      state.silences[outcome] = now + Self.duration
+      while state.silences.removeLapsed(at: now) != nil {}
+      guard state.silences[outcome, at: now] == nil else { return false }
+      state.silences.set((), for: outcome, at: now)
       return true
     }
   }

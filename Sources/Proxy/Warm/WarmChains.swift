@@ -33,9 +33,11 @@ final class WarmChains: @unchecked Sendable {
   private let others = WarmShelf(chains: 64, tunnels: 64)
   /// Of these a client can make any number.
   private let identities = WarmShelf(chains: 64, tunnels: 64, share: 16)
-  /// When standbys were looked for, by plan.
-  private var standbyChecks = RecencyMap<Plan, Deadline>(capacity: 64)
-  private var policy: Policy?
+  /// When standbys were looked for, by the plan's description: the plan of a table that a reload has replaced is not kept.
+  private var standbyChecks = RecencyMap<String, Deadline>(capacity: 64)
+  /// The one by which useless tunnels were dropped last. A reload replaces it, and then nothing keeps it.
+  private weak var policy: Policy?
+  private var hadPolicy = false
   private var isTended = false
   /// The wait of `tend`.
   private var watch: WaitID?
@@ -117,11 +119,11 @@ final class WarmChains: @unchecked Sendable {
       return false
     }
     let now = Deadline.now
-    if let checked = standbyChecks.use(plan) {
+    if let checked = standbyChecks.use(plan.description) {
       guard now >= checked + Self.standbyInterval else { return false }
-      standbyChecks.replace(with: now, for: plan)
+      standbyChecks.replace(with: now, for: plan.description)
     } else {
-      _ = standbyChecks.insert(now, for: plan)
+      _ = standbyChecks.insert(now, for: plan.description)
     }
     return true
   }
@@ -255,8 +257,8 @@ final class WarmChains: @unchecked Sendable {
   private func dropWhatIsUseless() {
     let current = makeDialer().policy
     guard current !== policy else { return }
-    defer { policy = current }
-    guard policy != nil else { return }
+    defer { (policy, hadPolicy) = (current, true) }
+    guard hadPolicy else { return }
     let upstreams = current.upstreams
     for entry in entries where !entry.chain.hops.allSatisfy(upstreams.contains) {
       drop(entry)
