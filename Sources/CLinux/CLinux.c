@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <limits.h>
 #include <linux/filter.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -405,30 +405,45 @@ static int can_bind(const struct linux_address *address) {
   return result;
 }
 
-// Whether an interface has the address.
-static int is_on_interface(const struct linux_address *address) {
-  struct ifaddrs *list;
-  if (getifaddrs(&list) < 0) return 0;
-  int result = 0;
-  for (struct ifaddrs *entry = list; entry && !result; entry = entry->ifa_next) {
-    if (!entry->ifa_addr) continue;
-    if (address->family == 4 && entry->ifa_addr->sa_family == AF_INET)
-      result = !memcmp(&((struct sockaddr_in *)(void *)entry->ifa_addr)->sin_addr, address->octets, 4);
-    else if (address->family == 6 && entry->ifa_addr->sa_family == AF_INET6)
-      result = !memcmp(&((struct sockaddr_in6 *)(void *)entry->ifa_addr)->sin6_addr, address->octets, 16);
-  }
-  freeifaddrs(list);
-  return result;
+// Whether the kernel delivers to this host what is sent to an address (rtnetlink(7), RTM_GETROUTE): also an address of no
+// interface, of which bind(2) knows over IPv4 only (`ip route add local`). -1 when it does not say.
+static int is_routed_here(const struct linux_address *address) {
+  size_t length = address->family == 4 ? 4 : 16;
+  struct {
+    struct nlmsghdr header;
+    struct rtmsg route;
+    struct rtattr attribute;
+    uint8_t destination[16];
+  } question = {
+      .header = {.nlmsg_len = sizeof question - 16 + length, .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
+      .route = {.rtm_family = address->family == 4 ? AF_INET : AF_INET6, .rtm_dst_len = length * 8},
+      .attribute = {.rta_len = RTA_LENGTH(length), .rta_type = RTA_DST},
+  };
+  memcpy(question.destination, address->octets, length);
+  // What follows is of no interest, and is cut off.
+  struct {
+    struct nlmsghdr header;
+    struct rtmsg route;
+  } answer;
+  int probe = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (probe < 0) return -1;
+  // The answer is there when the question is sent.
+  ssize_t count = send(probe, &question, question.header.nlmsg_len, 0);
+  if (count >= 0) count = recv(probe, &answer, sizeof answer, MSG_DONTWAIT);
+  close(probe);
+  if (count < (ssize_t)sizeof answer || answer.header.nlmsg_type != RTM_NEWROUTE) return -1;
+  return answer.route.rtm_type == RTN_LOCAL;
 }
 
 int linux_is_own_address(const struct linux_address *address) {
-  if (!can_bind(address)) return 0;
-  // No host has 0.0.0.1 or 100::1 (RFC 6666): where they can be bound too, binding proves nothing. The list of
-  // interfaces comes last, since RestrictAddressFamilies= of systemd can forbid a service to ask for it.
+  // RestrictAddressFamilies= of systemd can forbid a service to ask for routes. Then bind(2) tells of most addresses.
+  int is_routed = is_routed_here(address);
+  if (is_routed >= 0 || !can_bind(address)) return is_routed > 0;
+  // No host has 0.0.0.1 or 100::1 (RFC 6666): where they can be bound too, binding proves nothing.
   struct linux_address unassigned = {.family = address->family};
   unassigned.octets[0] = address->family == 6;
   unassigned.octets[address->family == 6 ? 15 : 3] = 1;
-  return can_bind(&unassigned) ? is_on_interface(address) : 1;
+  return !can_bind(&unassigned);
 }
 
 int linux_local_address(int socket, struct linux_address *address) {

@@ -17,8 +17,10 @@ final class Query: @unchecked Sendable {
   private var lastServer: SocketAddress?
   /// Of a name that is searched for: the lookup of the name that is tried now.
   var current: Lookup?
-  /// How many lookups would use the answer.
-  var lookups = 0
+  /// How many lookups of each client await the answer; `nil`: those of the program itself.
+  var lookups: [Client?: Int] = [:]
+  /// While it is open and awaited: its place among those of the client that it belongs to.
+  var place: (number: Int, owner: Client?)?
   /// Asks; `nil` when it was answered at once.
   var task: Task<Void, Never>?
   private var waits: Set<WaitID> = []
@@ -29,7 +31,7 @@ final class Query: @unchecked Sendable {
     lastServer = server
   }
 
-  var isAwaited: Bool { lookups > 0 }
+  var isAwaited: Bool { !lookups.isEmpty }
 
   /// Ends `wait` when the answer comes.
   func add(_ wait: WaitID) {

@@ -17,23 +17,26 @@ package final class Resolver: Sendable {
     var open: [Question: Query] = [:]
     /// Open questions that no lookup awaits, in the order in which they were given up.
     var unawaited: [Query] = []
-    /// How many open questions the lookups of each client await; `nil`: those of the program itself.
-    var shares: [Client?: Int] = [:]
+    /// Which of the open questions that lookups await belong to one client.
+    var holdings = Holdings()
+    /// What `holdings` knows the clients by that have one; `nil`: the program itself.
+    var holders: [Client?: Int] = [:]
+    /// Open questions by their place in `holdings`.
+    var awaited: [Query?] = []
     var hasEnded = false
     var openLimit = Resolver.openLimit
-    var share = max(1, Resolver.openLimit / 4)
+    var share = Resolver.openLimit / 4
     var onRefusal: (Refusal) -> Void = { _ in }
   }
 
-  /// How many questions may be open, unless `limit` says otherwise: more fail with `overloaded`. The lookups of one client
-  /// may await a quarter.
+  /// How many questions may be open, unless `limit` says otherwise. A quarter may belong to one client.
   static let openLimit = 4096
   /// How many may go on, for the cache, when no lookup awaits them any more. They make room for any that is awaited.
   static let unawaitedLimit = 64
 
-  /// A question that is not asked, since a limit is reached.
+  /// A question that is not asked, or no longer, since a limit is reached.
   package struct Refusal: Sendable {
-    /// `nil`: the program itself.
+    /// Whose question it is; `nil`: the program's own.
     package let client: Client?
     /// The limit of one client; otherwise all questions that may be open.
     package let isOfShare: Bool
@@ -73,7 +76,8 @@ package final class Resolver: Sendable {
   ///
   /// - Parameters:
   ///   - client: for whom; `nil`: the program itself, for its checks and for connections to come. The lookup fails with
-  ///     `overloaded` when those of the client await a quarter of the questions that may be open.
+  ///     `overloaded` when a quarter of the questions that may be open belongs to the client; or later, when all places
+  ///     are taken and the client has most of them.
   ///   - role: whether the name may be meant in a domain of `search` (resolv.conf(5)).
   package func lookup(_ name: DomainName, for client: Client?, as role: Role = .destination) -> Lookup {
     guard role == .hop || !name.text.utf8.contains(UInt8(ascii: ".")) else {
@@ -108,22 +112,25 @@ package final class Resolver: Sendable {
     }
   }
 
-  /// An answered query, or an open one, which is still to be claimed.
+  /// An answered query, or an open one, which the client awaits until `release`.
   private func query(_ question: Question, for client: Client?) -> Query {
     let state = own
     if case .answered(let answer, let server) = shared.knowledge(of: question, at: .now) {
       return Query(question, answer: answer, server: server)
     }
-    if let query = state.open[question] { return query }
+    if let query = state.open[question] {
+      state.unawaited.removeAll { $0 === query }
+      add(client, to: query)
+      return query
+    }
     guard !state.hasEnded else { return Query(question, answer: .failure(.cancelled)) }
-    let isOfShare = state.shares[client, default: 0] >= state.share
-    guard !isOfShare, makeRoom() else {
-      let limit = isOfShare ? state.share : state.openLimit
-      state.onRefusal(Refusal(client: client, isOfShare: isOfShare, limit: limit))
+    if let limit = makeRoom(for: client) {
+      state.onRefusal(Refusal(client: client, isOfShare: limit == state.share, limit: limit))
       return Query(question, answer: .failure(.overloaded(limit: limit)))
     }
     let query = Query(question)
     state.open[question] = query
+    add(client, to: query)
     query.task = Task(executorPreference: loop) { await self.ask(query) }
     return query
   }
@@ -151,56 +158,121 @@ package final class Resolver: Sendable {
 
   // MARK: Places
 
-  /// Lets no more than that many questions be open; those that are stay.
+  /// Lets no more than that many questions be open; those that are stay until there is a new one.
   ///
   /// - Parameters:
   ///   - count: of all questions.
-  ///   - share: of the questions that the lookups of one client await.
-  ///   - onRefusal: told each question that is not asked for one of the two.
+  ///   - share: of those that belong to one client; 2 at least, since a lookup is two questions.
+  ///   - onRefusal: told each question that is not asked, or ended, for one of the two.
   package func limit(
     to count: Int, ofOne share: Int, onRefusal: @escaping (Refusal) -> Void = { _ in }
   ) {
-    (own.openLimit, own.share, own.onRefusal) = (count, share, onRefusal)
+    (own.openLimit, own.share, own.onRefusal) = (count, max(2, share), onRefusal)
   }
 
   /// How many questions are open.
   var openCount: Int { own.open.count }
 
-  /// Keeps those of `queries` that are open for as long as the claim exists, and counts them for the client.
+  /// No question belongs to a client, and nothing is kept of those that had one.
+  var holdsNothing: Bool { own.holdings.isEmpty && own.holders.isEmpty }
+
+  /// Releases `queries` when the claim ends; `nil` when all were answered at once.
   private func claim(on queries: [Query], for client: Client?) -> Lookup.Claim? {
-    let state = own
-    let queries = queries.filter { $0.answer == nil }
-    guard !queries.isEmpty else { return nil }
-    for query in queries {
-      query.lookups += 1
-      state.unawaited.removeAll { $0 === query }
-    }
-    state.shares[client, default: 0] += queries.count
+    guard queries.contains(where: \.isAwaited) else { return nil }
     return Lookup.Claim { [self] in release(queries, of: client) }
   }
 
   private func release(_ queries: [Query], of client: Client?) {
     let state = own
-    let rest = state.shares[client, default: 0] - queries.count
-    state.shares[client] = rest > 0 ? rest : nil
     for query in queries {
-      query.lookups -= 1
-      guard !query.isAwaited, query.answer == nil else { continue }
+      guard let count = query.lookups[client] else { continue }
+      query.lookups[client] = count > 1 ? count - 1 : nil
+      guard count == 1, let place = query.place, place.owner == client, !passOn(query) else { continue }
       state.unawaited.append(query)
-      if state.unawaited.count > Self.unawaitedLimit { _ = giveUpOldest() }
+      if state.unawaited.count > Self.unawaitedLimit { _ = giveUpUnawaited() }
     }
   }
 
-  /// False when all places are taken by questions that are awaited.
-  private func makeRoom() -> Bool {
-    own.open.count < own.openLimit || giveUpOldest()
+  /// Makes room for one more question of a client.
+  ///
+  /// A client that has its quarter gives up none of its own for it: the question may be one of very many datagrams', and
+  /// its oldest the one that a connection waits for.
+  ///
+  /// - Returns: the limit for which there is no room.
+  private func makeRoom(for client: Client?) -> Int? {
+    let state = own
+    let count = state.holders[client].map(state.holdings.count(of:)) ?? 0
+    guard count < state.share else { return state.share }
+    while state.open.count >= state.openLimit {
+      if giveUpUnawaited() { continue }
+      // Every client can have one lookup. Beyond that, no client takes a place from one that has hardly more: clients that
+      // flood would otherwise send a question for each that they take from one another.
+      guard count < 2 || count + 1 < state.holdings.most, giveUpOldestOfBiggest() else {
+        return state.openLimit
+      }
+    }
+    return nil
   }
 
   /// Ends the question that no lookup has awaited for longest; false when there is none.
-  private func giveUpOldest() -> Bool {
+  private func giveUpUnawaited() -> Bool {
     let state = own
     guard !state.unawaited.isEmpty else { return false }
     close(state.unawaited.removeFirst(), with: .failure(.cancelled))
+    return true
+  }
+
+  /// Ends the oldest question that belongs to the client with most of them; false when none belongs to a client. One that
+  /// other clients await as well goes on for them, and the next is looked at: each client that came to an open question
+  /// makes for one step more.
+  private func giveUpOldestOfBiggest() -> Bool {
+    let state = own
+    while let number = state.holdings.oldestOfBiggest {
+      guard let query = state.awaited[number], let place = query.place else { return false }
+      query.lookups[place.owner] = nil
+      if !passOn(query) {
+        state.onRefusal(Refusal(client: place.owner, isOfShare: false, limit: state.openLimit))
+        close(query, with: .failure(.overloaded(limit: state.openLimit)))
+        return true
+      }
+    }
+    return false
+  }
+
+  /// Counts one more lookup that awaits an open question. The question belongs to the client that came first.
+  private func add(_ client: Client?, to query: Query) {
+    query.lookups[client, default: 0] += 1
+    if query.place == nil { give(query, to: client) }
+  }
+
+  private func give(_ query: Query, to client: Client?) {
+    let state = own
+    let holder = state.holders[client] ?? state.holdings.addHolder()
+    state.holders[client] = holder
+    let number = state.holdings.take(for: holder)
+    if number == state.awaited.count { state.awaited.append(nil) }
+    state.awaited[number] = query
+    query.place = (number, client)
+  }
+
+  private func takeAway(_ query: Query) {
+    let state = own
+    guard let place = query.place else { return }
+    query.place = nil
+    state.awaited[place.number] = nil
+    let holder = state.holdings.holder(of: place.number)
+    state.holdings.release(place.number)
+    state.holdings.free(place.number)
+    guard state.holdings.count(of: holder) == 0 else { return }
+    state.holdings.forget(holder)
+    state.holders[place.owner] = nil
+  }
+
+  /// Takes a question away from its client, for another that awaits it; false when there is none.
+  private func passOn(_ query: Query) -> Bool {
+    takeAway(query)
+    guard let next = query.lookups.first else { return false }
+    give(query, to: next.key)
     return true
   }
 
@@ -208,6 +280,7 @@ package final class Resolver: Sendable {
     let state = own
     guard state.open[query.question] === query else { return }
     state.open[query.question] = nil
+    takeAway(query)
     state.unawaited.removeAll { $0 === query }
     query.task?.cancel()
     query.finish(with: answer, on: loop)

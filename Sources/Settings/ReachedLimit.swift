@@ -74,7 +74,7 @@ extension Limits {
     case .sockets: sockets
     case .clientSockets: Self.share(of: sockets)
     case .questions: questions
-    case .clientQuestions: max(1, questions / 4)
+    case .clientQuestions: max(2, questions / 4)
     // No limits of the table: `isForeign`.
     case .clientUDPPorts, .clientBindPorts, .clientDials: 0
     }

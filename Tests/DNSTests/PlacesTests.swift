@@ -37,20 +37,99 @@ import Transport
     }
   }
 
-  @Test func `when all places are taken by questions that are awaited, more are refused`() async throws {
+  /// Such as four networks of 64 bits, which belong to one line.
+  @Test func `when four clients have all places, others take the oldest of these, and keep them`()
+    async throws
+  {
     try await withSilence { resolver, _ in
-      var lookups: [Lookup] = []
+      var floods: [Lookup] = []
       for index in 0..<(Resolver.openLimit / 2) {
-        lookups.append(resolver.lookup(try DomainName("n\(index).test"), for: Self.others[index % 4]))
+        floods.append(resolver.lookup(try DomainName("n\(index).test"), for: Self.others[index % 4]))
       }
-      #expect(lookups.allSatisfy { $0.failure == nil })
-      let next = try DomainName("next.test")
-      #expect(resolver.lookup(next, for: nil).failure == .overloaded(limit: 4096))
+      #expect(floods.allSatisfy { $0.failure == nil })
+      var lookups: [Lookup] = []
+      for index in 0..<20 {
+        lookups.append(resolver.lookup(try DomainName("own\(index).test"), for: nil))
+        lookups.append(resolver.lookup(try DomainName("client\(index).test"), for: Self.client))
+      }
+      // These take 80 places, and each of the four loses 20.
+      let lost = Answer.failure(.overloaded(limit: 4096))
+      #expect(floods.prefix(40).allSatisfy { $0.v4 == lost && $0.v6 == lost })
+      #expect(floods.dropFirst(40).allSatisfy { $0.v4 == nil && $0.v6 == nil })
+      // They get none back while they have most.
+      for (index, client) in Self.others.enumerated() {
+        let more = resolver.lookup(try DomainName("more\(index).test"), for: client)
+        #expect(more.failure == .overloaded(limit: 4096))
+      }
+      #expect(lookups.allSatisfy { $0.v4 == nil && $0.v6 == nil })
       await #expect(throws: Unresolved(reason: .overloaded(limit: 4096), server: nil)) {
-        try await resolver.name(of: .v4(1), for: nil, until: .never)
+        try await resolver.name(of: .v4(1), for: Self.others[0], until: .never)
       }
-      lookups.removeLast()
-      #expect(resolver.lookup(next, for: nil).failure == nil)
+      #expect(resolver.openCount == Resolver.openLimit)
+      floods = []
+      lookups = []
+      #expect(resolver.holdsNothing)
+    }
+  }
+
+  @Test func `a client with no question has room for a lookup when each of the others has one`() async throws
+  {
+    try await withSilence { resolver, _ in
+      resolver.limit(to: 8, ofOne: 2)
+      let lookups = try (0..<4).map { index in
+        resolver.lookup(try DomainName("n\(index).test"), for: Self.others[index])
+      }
+      let next = resolver.lookup(try DomainName("next.test"), for: Self.client)
+      #expect(next.v4 == nil && next.v6 == nil)
+      #expect(lookups.map { $0.v4 == nil } == [false, false, true, true])
+      #expect(lookups.allSatisfy { $0.v6 == nil })
+      #expect(resolver.openCount == 8)
+    }
+  }
+
+  @Test func `a question that a client loses goes on for another that awaits it`() async throws {
+    try await withSilence { resolver, _ in
+      resolver.limit(to: 16, ofOne: 4)
+      var lookups = try (0..<8).map { index in
+        resolver.lookup(try DomainName("n\(index).test"), for: Self.others[index % 4])
+      }
+      lookups.append(resolver.lookup(try DomainName("n0.test"), for: Self.client))
+      lookups.append(resolver.lookup(try DomainName("next.test"), for: nil))
+      // The first of the four passes its oldest on. So the second and the third lose theirs.
+      #expect(lookups.map { $0.v4 == nil }.enumerated().filter { !$0.element }.map(\.offset) == [1, 2])
+      #expect(lookups.allSatisfy { $0.v6 == nil })
+      #expect(resolver.openCount == 16)
+      lookups = []
+      #expect(resolver.holdsNothing)
+    }
+  }
+
+  @Test func `a question belongs to another client when the first has dropped it`() async throws {
+    try await withSilence { resolver, _ in
+      resolver.limit(to: 8, ofOne: 2)
+      let name = try DomainName("n0.test")
+      var lookups = [resolver.lookup(name, for: Self.others[0]), resolver.lookup(name, for: Self.client)]
+      let next = try DomainName("next.test")
+      // Only the first of them has a quarter.
+      #expect(resolver.lookup(next, for: Self.others[0]).failure == .overloaded(limit: 2))
+      #expect(resolver.lookup(next, for: Self.client).failure == nil)
+      lookups.removeFirst()
+      #expect(resolver.lookup(try DomainName("n1.test"), for: Self.client).failure == .overloaded(limit: 2))
+      #expect(resolver.lookup(next, for: Self.others[0]).failure == nil)
+      lookups.removeFirst()
+      #expect(resolver.holdsNothing)
+    }
+  }
+
+  @Test func `with a lower limit, a new question ends those that are too many`() async throws {
+    try await withSilence { resolver, _ in
+      let lookups = try (0..<20).map { resolver.lookup(try DomainName("n\($0).test"), for: Self.others[0]) }
+      resolver.limit(to: 16, ofOne: 4)
+      #expect(resolver.openCount == 40)
+      let next = resolver.lookup(try DomainName("next.test"), for: Self.client)
+      #expect(next.v4 == nil && next.v6 == nil)
+      #expect(resolver.openCount == 16)
+      withExtendedLifetime(lookups) {}
     }
   }
 
@@ -101,12 +180,14 @@ import Transport
       }
       #expect(lookups.allSatisfy { $0.failure == nil })
       let next = resolver.lookup(try DomainName("next.test"), for: Self.others[2])
-      #expect(next.failure == .overloaded(limit: 4))
-      let another = resolver.lookup(try DomainName("another.test"), for: Self.others[0])
+      #expect(next.failure == nil)
+      #expect(lookups.map { $0.v4 == nil } == [false, false])
+      #expect(resolver.openCount == 4)
+      let another = resolver.lookup(try DomainName("another.test"), for: Self.others[2])
       #expect(another.failure == .overloaded(limit: 2))
       // Each name is two questions.
       let told = refusals.withLock { $0 }
-      #expect(told.map(\.client) == [Self.others[2], Self.others[2], Self.others[0], Self.others[0]])
+      #expect(told.map(\.client) == [0, 1, 2, 2].map { Self.others[$0] })
       #expect(told.map(\.isOfShare) == [false, false, true, true])
       #expect(told.map(\.limit) == [4, 4, 2, 2])
     }

@@ -8,7 +8,7 @@ import Wire
 @testable import Proxy
 
 /// Rounds of a group's checks.
-@Suite(.timeLimit(.minutes(2))) struct GroupChecksTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupChecksTests {
   private static let check = Group.Check(
     to: Endpoint(.v4(0xc000_0201), port: 80), every: .seconds(3600), timeout: .seconds(600))
 

@@ -10,7 +10,7 @@ import Wire
 @testable import Proxy
 
 /// What Sockeye's own trials find out of a hop that the hop before it does not open the way to.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct WayTrialTests {
   private let health = Health()
   private let request = Request(to: Endpoint(.loopback4, port: 80))

@@ -96,7 +96,7 @@ int linux_drop_connection_requests(int socket);
 int linux_accept(int listener, struct linux_address *peer);
 int linux_tcp_socket(int family);
 int linux_connect(int socket, const struct linux_address *address);
-// 1 when this host has the address, so that to connect there is to connect to this host; 0 when not, or when that
+// 1 when the kernel delivers to this host what is sent to the address; 0 when not, or when that
 // cannot be known. A few system calls: ask only when it matters.
 int linux_is_own_address(const struct linux_address *address);
 int linux_local_address(int socket, struct linux_address *address);
