@@ -89,10 +89,11 @@ extension Dialer {
     _ = journey?.next()
     let failure = await dialer.failure(of: chain, asking: destination, at: .lockstep)
     // What the last hop says of the name counts for nothing.
-    guard let failure, !failure.isAnswer(of: chain.hops.count - 1) else {
+    guard var failure, !failure.isAnswer(of: chain.hops.count - 1) else {
       journey?.arrive(showing: .admission)
       return failure
     }
+    journey?.noteFullness(in: &failure)
     journey?.fail(failure)
     return failure
   }

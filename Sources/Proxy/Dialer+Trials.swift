@@ -6,7 +6,7 @@ extension Dialer {
   /// Finds out whether a hop is down that a client's dial did not reach, or not in the time that the dial had left.
   ///
   /// The hop is dialled with its own `timeout`, one thing asked at a time. It is down if it cannot be connected to, or does
-  /// not admit us.
+  /// not admit us, unless it may be full.
   ///
   /// If the hop before it does not open the way to it, that hop may be at fault: it restarts, or clients have used up its
   /// sessions. So the way is dialled three times: the hop is down if the one before it admits us and does not open the way
@@ -18,7 +18,7 @@ extension Dialer {
     var other = trial.other
     var failures = 0
     while true {
-      switch await finding(of: trial.unopened) {
+      switch await finding(of: trial.unopened, noting: health) {
       case .opened:
         if let hop = trial.unopened.last { health.noteAdmission(of: hop) }
         return
@@ -28,7 +28,7 @@ extension Dialer {
         return
       case .unopened: failures += 1
       }
-      if let way = other, await finding(of: way) != .opened {
+      if let way = other, await finding(of: way, noting: health) != .opened {
         other = nil
         failures = 1
       }
@@ -57,7 +57,7 @@ extension Dialer {
     case nothing
   }
 
-  private func finding(of hops: [Upstream]) async -> Finding {
+  private func finding(of hops: [Upstream], noting health: Health) async -> Finding {
     let last = hops.count - 1
     let chain = identities.isolate(Chain(hops), for: Request(to: Endpoint(.unspecified4, port: 0)))
     do throws(Failure) {
@@ -65,7 +65,9 @@ extension Dialer {
       return .opened
     } catch {
       if let next = error.unopened { return next == last ? .unopened : .nothing }
-      return error.place.hopIndex == last && error.blame(in: chain) == .hop ? .failed : .nothing
+      var failure = error
+      health.noteFullness(in: &failure, of: chain)
+      return failure.place.hopIndex == last && failure.blame(in: chain) == .hop ? .failed : .nothing
     }
   }
 }

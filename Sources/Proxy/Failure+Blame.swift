@@ -8,7 +8,7 @@ extension Failure {
     /// The hop is down: it could not be connected to, or did not admit us. No client has a part in that.
     case hop
     /// The hop took the request and did not answer it. It may be down; or the destination, which the client chose, made
-    /// it fall silent or hang up. Another way is tried, and others still take the hop.
+    /// it fall silent or hang up. Or the hop may be full. Another way is tried, and others still take the hop.
     case suspect
     /// The hop is up and refused, without a word about the destination. Another way is tried.
     case refusal
@@ -75,7 +75,7 @@ extension Failure {
     guard case .hop(let index, let count, _) = place else { return .destination }
     if isOurs || cause == .system(.cancelled) || cause == .resolution(.cancelled) { return .ours }
     // With its own `timeout`, the hop may have answered.
-    if isCutShort { return .suspect }
+    if isCutShort || mayBeFull { return .suspect }
     switch phase {
     case .resolve:
       // That a name server does not answer says nothing of the hop.
@@ -116,6 +116,20 @@ extension Failure {
 
   /// The index of the hop that may be at fault: of two, the one that was not reached.
   var culprit: Int? { unopened ?? place.hopIndex }
+
+  /// The hop was connected to, and did not admit us, without a word on the reason.
+  var isAdmissionDenied: Bool {
+    switch phase {
+    case .tls, .greet, .authenticate: break
+    // A connection that was never made is refused, not reset.
+    case .connect: return cause == .system(.connectionReset)
+    case .resolve, .request, .associate, .accept, .relay: return false
+    }
+    return switch cause {
+    case .closed, .system(.connectionReset), .system(.brokenPipe), .system(.timedOut): true
+    default: false
+    }
+  }
 
   /// Another way would fail alike.
   var isFinal: Bool { blame == .destination || blame == .ours }

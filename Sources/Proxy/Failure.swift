@@ -102,6 +102,9 @@ package struct Failure: Error, Hashable, Sendable {
   /// The dial's time was over before the hop's own `timeout`: a destination, another hop or the table's own choice of a
   /// time for the dial has left it less. Or this program did not run meanwhile.
   var isCutShort = false
+  /// The hop may have no session left: it did not admit the connection, without a word, while others are open that it has
+  /// admitted. One client can hold all of them.
+  var mayBeFull = false
   /// The hop carries datagrams, or did less than 10 minutes ago: that it says it carries none (07) is no more than a refusal.
   var hasCarriedUDP = false
   /// What was looked up when the phase is `resolve`.

@@ -149,9 +149,11 @@ struct GroupChecks: Sendable {
     } catch {
       // What was not answered while this program did not run proves nothing.
       let isLate = error.cause == .system(.timedOut) && loop.hasStalled(since: start)
+      var failure = error
+      journey.noteFullness(in: &failure)
       journey.fail(
-        error,
-        as: isProof && !isLate ? error.blame(inCheckOf: chain, behind: subject.before.count) : .ours)
+        failure,
+        as: isProof && !isLate ? failure.blame(inCheckOf: chain, behind: subject.before.count) : .ours)
       return .failed
     }
   }

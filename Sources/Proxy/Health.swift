@@ -60,17 +60,39 @@ package final class Health: Sendable {
   }
 
   /// Counts a connection for each hop, and for nothing but `direct` where there are none.
-  func count(_ way: Way, by difference: Int) {
+  ///
+  /// - Parameter admitted: how many of the hops, from the first on, have admitted it.
+  func count(_ way: Way, by difference: Int, admitted: Int = 0) {
     state.withLock { state in
       switch way {
       case .direct: state.standings.directConnections += difference
       case .chain(let chain):
-        for hop in chain.hops {
-          // Two reloads, there and back, may have forgotten a connection that ends now.
-          state.standings.update(hop) { $0.connections = max(0, $0.connections + difference) }
+        for (index, hop) in chain.hops.enumerated() {
+          state.standings.update(hop) { standing in
+            // Two reloads, there and back, may have forgotten a connection that ends now.
+            standing.connections = max(0, standing.connections + difference)
+            if index < admitted { standing.admitted = max(0, standing.admitted + difference) }
+          }
         }
       }
     }
+  }
+
+  /// Counts that hops have admitted a connection, or that it has ended.
+  func countAdmission(by hops: ArraySlice<Upstream>, by difference: Int) {
+    state.withLock { state in
+      for hop in hops {
+        state.standings.update(hop) { $0.admitted = max(0, $0.admitted + difference) }
+      }
+    }
+  }
+
+  /// Notes in a failure if the hop may be full. What is down already stays down until it is reached.
+  func noteFullness(in failure: inout Failure, of chain: Chain) {
+    guard failure.isAdmissionDenied, let index = failure.place.hopIndex, chain.hops.indices.contains(index)
+    else { return }
+    let standing = state.withLock { $0.standings[chain.hops[index]] }
+    failure.mayBeFull = standing.admitted > 0 && standing.failures == 0
   }
 
   /// Notes that all hops of a way were passed.
@@ -116,7 +138,8 @@ package final class Health: Sendable {
             finding, of: failure, at: index, for: request, purpose, since: start.nanoseconds, at: now)
         }
       }
-      guard blame == .suspect, failure.isUnopened || failure.isCutShort, let failed = failure.culprit
+      guard blame == .suspect, failure.isUnopened || failure.isCutShort || failure.mayBeFull,
+        let failed = failure.culprit
       else { return nil }
       // What the client's own request brought about, or a limit of one identity, is no evidence.
       if state.standings[chain.hops[failed]].failures > 0, !failure.hasRequestUnderway,

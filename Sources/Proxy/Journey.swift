@@ -36,6 +36,8 @@ package final class Journey: @unchecked Sendable {
   package private(set) var attempts: [Attempt] = []
   /// The one being tried, or taken; `nil` before, between and after.
   package private(set) var way: Way?
+  /// How many of its hops, from the first on, have admitted the connection.
+  private var admitted = 0
   /// When it was chosen.
   private var start = Deadline.now
   /// A hop of the way has failed before: that it admits us is to be told at once.
@@ -154,8 +156,15 @@ package final class Journey: @unchecked Sendable {
   /// The hop of that index has admitted us. If it is on trial, others may use it from now on, however long the request
   /// takes; unless a check has failed at it, which only a request that it fulfils makes good.
   func noteAdmission(ofHop index: Int) {
-    guard isTrial, case .chain(let chain)? = way, chain.hops.indices.contains(index) else { return }
-    health.noteAdmission(of: chain.hops[index])
+    guard case .chain(let chain)? = way, chain.hops.indices.contains(index) else { return }
+    if isTrial { health.noteAdmission(of: chain.hops[index]) }
+    countAdmissions(by: chain.hops[...index])
+  }
+
+  private func countAdmissions(by hops: ArraySlice<Upstream>) {
+    guard hops.count > admitted else { return }
+    health.countAdmission(by: hops[admitted...], by: 1)
+    admitted = hops.count
   }
 
   /// The last hop has left the request without an answer for longer than its `timeout`.
@@ -174,14 +183,23 @@ package final class Journey: @unchecked Sendable {
   }
 
   /// The way is dialled once more: what was measured is of a dial that came to nothing.
-  func beginAgain() { latencies = HopLatencies() }
+  func beginAgain() {
+    latencies = HopLatencies()
+    guard admitted > 0, case .chain(let chain)? = way else { return }
+    health.countAdmission(by: chain.hops[..<admitted], by: -1)
+    admitted = 0
+  }
 
   /// The way is passed.
   ///
   /// - Parameter proof: what the last hop has shown with that: `passage` if it reached a destination, `answer` if it
   ///   could do what it was asked without reaching one, `admission` if it was asked for nothing yet.
   func arrive(showing proof: Standing.Proof) {
-    if case .chain(let chain)? = way { health.note(proof, of: chain, latencies: latencies.sums) }
+    if case .chain(let chain)? = way {
+      health.note(proof, of: chain, latencies: latencies.sums)
+      // Those of a tunnel that was open already have said nothing.
+      countAdmissions(by: chain.hops[...])
+    }
     endTrials()
   }
 
@@ -189,6 +207,11 @@ package final class Journey: @unchecked Sendable {
   var standbys: [Chain] {
     guard plan.isSteady, case .chain(let chain)? = way else { return [] }
     return health.standbys(for: chain, by: plan, for: request)
+  }
+
+  /// Notes in a failure of the way if a hop of it may be full. Must come before `fail`.
+  func noteFullness(in failure: inout Failure) {
+    if case .chain(let chain)? = way { health.noteFullness(in: &failure, of: chain) }
   }
 
   /// The way does not lead there; false when another would not either.
@@ -223,8 +246,9 @@ package final class Journey: @unchecked Sendable {
 
   private func leave() {
     endTrials()
-    if let way { health.count(way, by: -1) }
+    if let way { health.count(way, by: -1, admitted: admitted) }
     way = nil
+    admitted = 0
   }
 
   private func endTrials() {
@@ -301,6 +325,7 @@ extension Dialer {
       } catch {
         var failure = error
         failure.elapsed = Deadline.now.since(start)
+        journey.noteFullness(in: &failure)
         if case .chain(let chain) = way { ledger?.note(failure, of: chain) }
         guard journey.fail(failure), deadline.leavesTimeToDial(since: first) else { throw journey.conclude() }
       }

@@ -130,7 +130,7 @@ final class Session: @unchecked Sendable {
   private func endJourney() {
     guard let journey else { return }
     (way, attempts) = (journey.way, journey.attempts)
-    if let way { worker.server.health.count(way, by: 1) }
+    if let way { worker.server.health.count(way, by: 1, admitted: .max) }
     self.journey = nil
   }
 
@@ -139,7 +139,7 @@ final class Session: @unchecked Sendable {
     worker.server.occupancy.leave(place)
     worker.census.leave(listenerNumber, in: stage)
     if case .tunnel? = service, let chain { worker.ledger.leave(chain) }
-    if let way { worker.server.health.count(way, by: -1) }
+    if let way { worker.server.health.count(way, by: -1, admitted: .max) }
     var event = Event(
       listener: listenerName, client: peer, command: command, user: user, destination: destination,
       rewritten: rewritten, route: route, outcome: outcome, plan: plan, way: way ?? journey?.way,

@@ -128,14 +128,14 @@ struct Selector<Generator: RandomNumberGenerator> {
   /// Whether a proxy goes before `direct`, which the member at `index` is or contains, and is not down.
   ///
   /// What a client's own requests make doubtful sends nobody `direct`, whatever the strategy. With `failover` the members
-  /// listed before count, with `fastest` all.
+  /// listed before count, with `fastest` and `least-connections` all: one client can make a proxy slow, or busy.
   private func hasProxyBeforeDirect(in group: Group, at index: Int) -> Bool {
     switch group.strategy {
     case .failover:
       group.members[..<index].contains { bestProxy(in: $0.stop).map { $0 < .down } ?? false }
-    case .fastest:
+    case .fastest, .leastConnections:
       group.members.contains { bestProxy(in: $0.stop).map { $0 < .down } ?? false }
-    case .roundRobin, .random, .leastConnections, .sticky:
+    case .roundRobin, .random, .sticky:
       group.members.contains { bestProxy(in: $0.stop) == .doubtful }
     }
   }

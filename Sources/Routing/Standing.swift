@@ -34,6 +34,8 @@ package struct Standing: Hashable, Sendable {
   /// To connect to it and to be admitted, smoothed, in nanoseconds; `nil` before it was ever reached.
   package private(set) var latency: Double?
   package var connections = 0
+  /// Those of the connections that are open and that it has admitted: while there are any, it may be full.
+  package var admitted = 0
 
   private static let firstPause: Moment = 1_000_000_000
   private static let longestPause: Moment = 60_000_000_000

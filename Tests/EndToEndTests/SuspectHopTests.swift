@@ -62,6 +62,87 @@ struct SuspectHopTests {
     #expect(target.accepted.all.count == 1)
   }
 
+  /// A proxy that admits so many connections, and cuts all later ones before it has read a greeting. It answers no request
+  /// for one address.
+  private static func limited(
+    to sessions: Int, by cut: @escaping @Sendable (Socket) throws -> Void, recording asked: Recorder<String>
+  ) throws -> Server {
+    let sessions = Locked(sessions)
+    return try Server { client in
+      let isFull = sessions.withLock { sessions in
+        sessions -= 1
+        return sessions < 0
+      }
+      guard !isFull else { return try cut(client) }
+      try client.receiveGreeting()
+      try client.send(5, 0)
+      let (command, destination) = try client.receiveCommand()
+      asked.record(destination)
+      if destination.hasPrefix(evil) {
+        _ = try client.receiveToEnd()
+      } else if command == 1 {
+        try ScriptedHop.tunnel(client, to: destination)
+      } else {
+        let relay = try DatagramSocket(on: "127.0.0.1:0")
+        try client.send([5, 0, 0] + SOCKS.encoded(relay.address))
+        _ = try client.receiveToEnd()
+      }
+    }
+  }
+
+  /// What one client holds the sessions by.
+  enum Holding: CaseIterable { case tunnels, associations, requests }
+
+  @Test(arguments: 0..<3, Holding.allCases)
+  func `a proxy whose sessions one client has used up sends others direct only when that is over (T32)`(
+    index: Int, holding: Holding
+  ) throws {
+    let target = try Server.echo(on: "0.0.0.0:0")
+    let asked = Recorder<String>()
+    let hop = try Self.limited(to: 3, by: Self.cuts[index].1, recording: asked)
+    let directory = try TemporaryDirectory()
+    let controlled = try ControlledSockeye(
+      """
+      \(Sockeye.listen(directory))upstreams:
+        a: {url: "socks5://\(hop.address)", pipeline: no, timeout: 200ms}
+      groups: {exits: {members: [a, direct]}}
+      timeouts: {dial: 60s}
+      default: exits
+
+      """)
+    let sockeye = controlled.sockeye
+    var attackers: [Socket] = []
+    for number in 1...3 {
+      let attacker = try Socket(to: sockeye.address)
+      switch holding {
+      case .tunnels: #expect(try attacker.requestConnect(to: "127.0.0.5:\(target.port)").code == 0)
+      case .associations: #expect(try attacker.requestAssociation().code == 0)
+      case .requests: try attacker.send(SOCKS.noAuthentication + SOCKS.connect(to: "\(Self.evil):80"))
+      }
+      attackers.append(attacker)
+      try asked.wait(forCount: number)
+    }
+    let taken = holding == .tunnels ? 3 : 0
+    try target.accepted.wait(forCount: taken)
+    func connect() throws -> UInt8 {
+      let victim = try Socket(to: sockeye.userAddress)
+      defer { victim.hangUp() }
+      return try victim.requestConnect(to: "127.0.0.6:\(target.port)").code
+    }
+    for _ in 0..<3 { #expect(try connect() != 0) }
+    // Another is Sockeye's own trial.
+    try hop.accepted.wait(forCount: 3 + 3 + 1)
+    for _ in 0..<3 { #expect(try connect() != 0) }
+    #expect(try Socket(to: sockeye.userAddress).requestAssociation().code != 0)
+    #expect(try controlled.status().groups[0].members.map(\.up) == [true, true])
+    #expect(try controlled.upstream("a").state == "up")
+    #expect(target.accepted.all.count == taken)
+    for attacker in attackers { attacker.resetWhenClosed() }
+    attackers = []
+    try eventually("a never went down") { try connect() == 0 }
+    try target.accepted.wait(forCount: taken + 1)
+  }
+
   /// What an entry says when it does not open a way, without a word on the next hop.
   private static let refusals: [(scheme: String, answer: [UInt8])] =
     [("socks5", SOCKS.failure(1)), ("socks5", SOCKS.failure(7)), ("socks4a", [0, 91, 0, 0, 0, 0, 0, 0])]

@@ -138,6 +138,19 @@ struct BlameTests {
     }
   }
 
+  @Test func `a hop that may be full is suspect, but fails a check of its own group`() {
+    let chain = Chain(["office", "tor"].map { Upstream(name: $0, endpoint: Endpoint(.loopback4, port: 1)) })
+    for (place, index) in [(Self.firstHop, 0), (Self.lastHop, 1)] {
+      var failure = Failure(place, .greet, .closed)
+      failure.mayBeFull = true
+      #expect(failure.blame(in: chain) == .suspect && !failure.isFinal)
+      let finding = Failure.Finding(of: failure, as: .suspect, at: index)
+      #expect(finding == .doubtful(hasAdmitted: false))
+      #expect(failure.blame(inCheckOf: chain, behind: 1) == (index == 0 ? .suspect : .hop))
+      #expect(failure.blame(inCheckOf: chain, behind: 0) == .hop)
+    }
+  }
+
   @Test func `tunnels at rest give back descriptors and memory, and nothing else that runs short`() {
     for error in [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .outOfMemory, .noBufferSpace] as [Errno] {
       #expect(Failure.Cause.system(error).isShortage)

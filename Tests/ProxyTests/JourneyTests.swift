@@ -54,6 +54,89 @@ import Transport
     #expect(connections("abx") == [0, 0, 0])
   }
 
+  private func admitted(_ names: String) -> [Int] {
+    names.map { health.standings[proxy(String($0))].admitted }
+  }
+
+  @Test func `every hop counts what it has admitted for as long as that is open`() {
+    var first: Journey? = journey("axy")
+    _ = first?.next()
+    #expect(admitted("axy") == [0, 0, 0])
+    first?.noteAdmission(ofHop: 1)
+    first?.noteAdmission(ofHop: 0)
+    #expect(admitted("axy") == [1, 1, 0])
+    first?.beginAgain()
+    #expect(admitted("axy") == [0, 0, 0])
+    first?.noteAdmission(ofHop: 0)
+    first?.arrive(showing: .passage)
+    let second = journey("x")
+    _ = second.next()
+    second.noteAdmission(ofHop: 0)
+    #expect(admitted("axy") == [1, 2, 1])
+    second.fail(Failure(.hop(0, of: 1, name: "x"), .request, .closed))
+    #expect(admitted("axy") == [1, 1, 1])
+    first = nil
+    #expect(admitted("axy") == [0, 0, 0])
+  }
+
+  private static let denials: [(Failure.Phase, Failure.Cause)] =
+    [(.connect, .system(.connectionReset))]
+    + ([.tls, .greet, .authenticate] as [Failure.Phase]).flatMap { phase in
+      [.closed, .system(.connectionReset), .system(.brokenPipe), .system(.timedOut)].map { (phase, $0) }
+    }
+
+  @Test(arguments: denials)
+  func `a hop that denies admission without a word is down only while it has admitted nothing that is open`(
+    phase: Failure.Phase, cause: Failure.Cause
+  ) {
+    let trials = Mutex(0)
+    let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(.direct)])
+    func dial() -> Journey {
+      let journey = Journey(by: Plan(.group(group)), for: request, health: health) { errand in
+        if case .trial = errand { trials.withLock { $0 += 1 } }
+      }
+      #expect(journey.next()?.description == "a")
+      return journey
+    }
+    func fail(_ phase: Failure.Phase, _ cause: Failure.Cause) -> Journey {
+      let journey = dial()
+      var failure = Failure(.hop(0, of: 1, name: "a"), phase, cause)
+      journey.noteFullness(in: &failure)
+      journey.fail(failure)
+      return journey
+    }
+    var open: Journey? = dial()
+    open?.arrive(showing: .passage)
+    for _ in 0..<5 { #expect(fail(phase, cause).next() == nil) }
+    #expect(!isDown("a") && trials.withLock { $0 } == 1)
+    open = nil
+    // A dial that is under way and not admitted does not count.
+    let other = dial()
+    #expect(fail(phase, cause).next() == .direct)
+    #expect(isDown("a"))
+    withExtendedLifetime(other) {}
+  }
+
+  @Test(
+    arguments: [
+      (.connect, .system(.connectionRefused)), (.connect, .system(.timedOut)), (.tls, .tls(.notTLS)),
+      (.greet, .method(.noneAcceptable)), (.greet, .violation(.version(72))), (.authenticate, .credentials),
+    ] as [(Failure.Phase, Failure.Cause)])
+  func `a hop that is not connected to, or says why it does not admit us, is down whatever it has admitted`(
+    phase: Failure.Phase, cause: Failure.Cause
+  ) {
+    let open = journey("a")
+    _ = open.next()
+    open.arrive(showing: .passage)
+    let next = journey("a")
+    _ = next.next()
+    var failure = Failure(.hop(0, of: 1, name: "a"), phase, cause)
+    next.noteFullness(in: &failure)
+    next.fail(failure)
+    #expect(isDown("a"))
+    withExtendedLifetime(open) {}
+  }
+
   @Test func `a dial that began before the hop served another connection takes it down no more`() {
     for isUpkeep in [false, true] {
       let health = Health()

@@ -67,8 +67,14 @@ struct OutagesTests {
     }
   }
 
+  static let full = {
+    var full = failure(.greet, .closed)
+    full.mayBeFull = true
+    return full
+  }()
+
   static let refusals = [
-    failure(.associate, .reply(.generalFailure)), failure(.associate, .reply(.notAllowed)),
+    full, failure(.associate, .reply(.generalFailure)), failure(.associate, .reply(.notAllowed)),
     failure(.associate, .closed), failure(.associate, .system(.timedOut)),
     failure(.associate, .reply(.generalFailure), at: 1),
     failure(.connect, .reply(.generalFailure), at: 1), failure(.connect, .system(.timedOut), at: 1),

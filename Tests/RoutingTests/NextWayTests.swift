@@ -205,12 +205,15 @@ import Testing
 
   private static func hops(of stop: Stop) -> [Upstream] { stop.upstreams }
 
-  @Test func `fastest takes direct only while no proxy is up, from the first connection on`() throws {
+  @Test(arguments: [Group.Strategy.fastest, .leastConnections])
+  func `fastest and least-connections take direct only while no proxy is up, from the first connection on`(
+    strategy: Group.Strategy
+  ) throws {
     let stops = try upstreams("ab")
     let inner = Stop.group(
       Group(name: "inner", members: [Group.Member(.direct), Group.Member(stops[1])]))
     for members in [[Stop.direct] + stops, [stops[0], .direct], [inner, stops[0]], [stops[0], inner]] {
-      let plan = Plan(.group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: .fastest)))
+      let plan = Plan(.group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: strategy)))
       var standings = Standings()
       var generator = SplitMix(state: 5)
       for number in 0..<2000 {
@@ -228,7 +231,7 @@ import Testing
     // What cannot carry datagrams is not in their way.
     let deaf = Stop.upstream(try upstream("d", udp: .no))
     let plan = Plan(
-      .group(Group(name: "g", members: [Group.Member(deaf), Group.Member(.direct)], strategy: .fastest)))
+      .group(Group(name: "g", members: [Group.Member(deaf), Group.Member(.direct)], strategy: strategy)))
     var standings = Standings()
     let datagram = try Request("x.test", .udp)
     #expect(try ways(1, by: plan, &standings, request: { _ in datagram }) == ["direct"])

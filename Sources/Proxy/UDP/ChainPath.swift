@@ -83,6 +83,7 @@ final class ChainPath: @unchecked Sendable {
       seat = nil
       var failure = error
       failure.hasCarriedUDP = outages.hasCarried(at: failure.place, of: chain)
+      journey?.noteFullness(in: &failure)
       journey?.fail(failure)
       ledger.note(failure, of: chain)
       throw failure

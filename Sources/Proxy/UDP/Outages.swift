@@ -172,10 +172,11 @@ extension Failure {
 
   /// The hop, or the one before it, had admitted us: it may have refused because of what this client had asked for before,
   /// such as too many associations.
+  /// Or the hop may be full.
   fileprivate var mayBeTheClients: Bool {
     switch phase {
-    case .connect: isUnopened
-    case .resolve, .tls, .greet, .authenticate: false
+    case .connect: isUnopened || mayBeFull
+    case .resolve, .tls, .greet, .authenticate: mayBeFull
     case .request, .associate, .accept, .relay: !isLackOfUDP
     }
   }

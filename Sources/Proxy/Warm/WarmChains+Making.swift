@@ -52,10 +52,12 @@ extension WarmChains {
       return true
     } catch {
       if error.cause.isShortage { giveUp() }
-      dialer.ledger?.note(error, of: entry.chain)
+      var failure = error
+      journey.noteFullness(in: &failure)
+      dialer.ledger?.note(failure, of: entry.chain)
       let resting = error.cause == .system(.timedOut) ? 0 : entry.tunnels.count
       // While others stand, it is one too many, and the hop is not down.
-      journey.fail(error, as: resting > 0 ? .refusal : nil)
+      journey.fail(failure, as: resting > 0 ? .refusal : nil)
       let now = Deadline.now
       if entry.isChosen, resting == 0, health.pauseEnd(of: entry.chain) > now {
         entry.stock.yield()
