@@ -363,6 +363,7 @@ import Transport
   @Test func `a way that is skipped begins no trial, keeps from direct, and counts as a use of its group`() {
     let check = Group.Check(to: Endpoint(.loopback4, port: 1), every: .seconds(30), timeout: .seconds(5))
     let group = Group(name: "g", members: [Group.Member(upstream("a")), Group.Member(.direct)], check: check)
+    health.keep([proxy("a")], [group])
     let checks = Mutex(0)
     let journey = Journey(by: Plan(.group(group)), for: request, health: health) { _ in
       checks.withLock { $0 += 1 }
