@@ -161,6 +161,38 @@ struct WarmChainsTests {
     }
   }
 
+  @Test(
+    arguments: [
+      (.socks5, SOCKS5.Reply(.connectionRefused).bytes, true),
+      (.socks5, SOCKS5.Reply(.generalFailure).bytes, false),
+      (.http, HTTP.Response(.badGateway).bytes, false),
+    ] as [(Upstream.Kind, [UInt8], Bool)])
+  func `what an entry says of the next hop counts for a tunnel that is made ready as for a client`(
+    kind: Upstream.Kind, answer: [UInt8], isDown: Bool
+  ) async throws {
+    try await withWarmChains(WarmStock.Terms(nearby: .zero)) { warm in
+      let (first, second) = (try WaitingHop(on: warm.loop), try WaitingHop(on: warm.loop))
+      var entry = second.upstream
+      entry.kind = kind
+      let next = Upstream(name: "next", endpoint: Self.there, pipeline: .no)
+      let way = Stop.itinerary(Itinerary([entry, next].map { Itinerary.Position([.upstream($0)]) }))
+      let members = [Group.Member(.upstream(first.upstream)), Group.Member(way)]
+      try await warm.pass(.plan(Plan(.group(Group(name: "g", members: members)))), first)
+      let tunnel = try await second.nextGuest()
+      if kind == .http {
+        _ = try await tunnel.hearHTTPRequest()
+      } else {
+        try await tunnel.admit()
+        #expect(try await tunnel.hearRequest().destination == Self.there)
+      }
+      try await tunnel.send(answer)
+      // It is made again after a pause.
+      _ = try await second.nextGuest()
+      #expect(warm.health.standings[next].failures == (isDown ? 1 : 0))
+      #expect(warm.health.standings[entry].failures == 0)
+    }
+  }
+
   @Test func `a member that comes back is found by its tunnel, and not by a client`() async throws {
     try await withWarmChains(WarmStock.Terms(nearby: .zero)) { warm in
       let hops = [try WaitingHop(on: warm.loop), try WaitingHop(on: warm.loop)]
