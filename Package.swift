@@ -83,16 +83,17 @@ let package = Package(
     // Tests. Those of a module stand under its name; EndToEndTests run the built program among real peers.
     .testTarget(name: "AddressesTests", dependencies: ["Addresses"]),
     .testTarget(name: "PrintingTests", dependencies: ["Printing"]),
-    .testTarget(name: "WireTests", dependencies: ["Wire", "Addresses"]),
+    .testTarget(name: "WireTests", dependencies: ["Wire", "Addresses", "Chance"]),
     .testTarget(name: "PasswordsTests", dependencies: ["Passwords"]),
     .target(name: "Chance", path: "Tests/Chance"),
     .target(name: "TLSPeer", dependencies: ["COpenSSL"], path: "Tests/TLSPeer"),
     .testTarget(name: "TLSTests", dependencies: ["TLS", "TLSPeer", "Addresses", "Chance"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "Patterns", "TLS", "Addresses", "Chance"]),
     .testTarget(
-      name: "ConfigTests", dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses"]),
+      name: "ConfigTests",
+      dependencies: ["Config", "Settings", "Routing", "TLS", "TLSPeer", "Addresses", "Chance"]),
     .testTarget(name: "ImportTests", dependencies: ["Import", "Config", "Routing", "Addresses", "Chance"]),
-    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "Addresses", "Chance"]),
     .testTarget(name: "DNSTests", dependencies: ["DNS", "Transport", "Addresses", "Chance"]),
     .testTarget(
       name: "ProxyTests",

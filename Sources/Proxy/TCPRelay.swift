@@ -22,7 +22,8 @@ final class TCPRelay {
   private(set) var down: RelayDirection
   /// How the relay ended; `nil` while it lasts.
   private(set) var ending: Ending?
-  private var silentSince: Deadline
+  /// When a byte moved last, in either direction.
+  var silentSince: Deadline
   private var isKeptAlive = false
   /// The client is to be cut off, for this reason, once it has what came for it.
   private var cut: Ending?

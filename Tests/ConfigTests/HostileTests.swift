@@ -1,3 +1,4 @@
+import Chance
 import Config
 import Testing
 
@@ -17,8 +18,9 @@ import Testing
     }
   }
 
-  @Test func `random octets, and a table with some of them in it, give errors`() {
-    var generator = Generator(state: 7)
+  @Test(arguments: [freshSeed])
+  func `random octets, and a table with some of them in it, give errors`(seed: UInt64) {
+    var generator = SeededGenerator(seed: seed)
     for _ in 0..<500 {
       let count = Int.random(in: 0...200, using: &generator)
       let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -36,7 +38,8 @@ import Testing
     }
   }
 
-  @Test func `random words of YAML give errors or a configuration`() {
+  @Test(arguments: [freshSeed])
+  func `random words of YAML give errors or a configuration`(seed: UInt64) {
     let words = [
       "default", "direct", "routes", "listen", "- ", ": ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ", ",
       "&a ",
@@ -45,7 +48,7 @@ import Testing
       "any", "not", "~", "null", "upstreams", "a", "chains", "socks5://h:1", "tests", "to", "é", "\u{85}",
       "\u{2028}",
     ]
-    var generator = Generator(state: 11)
+    var generator = SeededGenerator(seed: seed)
     for _ in 0..<3000 {
       let count = Int.random(in: 0...30, using: &generator)
       let text = (0..<count).compactMap { _ in words.randomElement(using: &generator) }.joined()
@@ -247,18 +250,5 @@ import Testing
     let result = load(Array(yaml.utf8))
     #expect(result.diagnostics.isEmpty)
     #expect(result.configuration?.table.routes.count == 2)
-  }
-}
-
-/// The same numbers every time: a failure can be looked at again (SplitMix64).
-private struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-    return word ^ (word >> 31)
   }
 }

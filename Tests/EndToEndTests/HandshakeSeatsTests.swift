@@ -57,4 +57,54 @@ struct HandshakeSeatsTests {
       "\(line)")
     #expect(!sockeye.log.contains { $0.contains("2001:db8:0:4:") && $0.contains("limit reached") })
   }
+
+  @Test func `silent connections of one network beyond its limit hold no place of a handshake (T8)`() throws {
+    let network = try Network()
+    for address in ["0::1", "0::2", "0::3", "1::1", "5::1"] {
+      try network.ip("address add 2001:db8:0:\(address)/64 dev lo nodad")
+    }
+    let controlled = try ControlledSockeye(
+      """
+      listen: {address: "[2001:db8:0:5::1]:1080", open: true}
+      timeouts: {handshake: 600s}
+      default: reject
+
+      """, in: network)
+    let exit = try ChildProcess.run(
+      try Program("python3", package: "python3"),
+      [
+        "-c",
+        """
+        import resource, select, socket
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+        def connect(address):
+          return socket.create_connection(("2001:db8:0:5::1", 1080), 60, ("2001:db8:0:" + address, 0))
+        silent = [connect("0::%d" % (number % 3 + 1)) for number in range(1100)]
+        # 256 are served, and 64, a sixteenth of all handshakes, are heard to be refused.
+        poll = select.poll()
+        for c in silent: poll.register(c, select.POLLIN)
+        closed = 0
+        while closed < 1100 - 256 - 64:
+          for descriptor, _ in poll.poll():
+            poll.unregister(descriptor)
+            closed += 1
+        print(closed, len(poll.poll(0)))
+        codes = []
+        for _ in range(20):
+          c = connect("1::1")
+          c.sendall(b"\\5\\1\\0")
+          assert c.recv(2, socket.MSG_WAITALL) == b"\\5\\0"
+          c.sendall(b"\\5\\1\\0\\1\\x7f\\0\\0\\1\\0\\x50")
+          answer = b""
+          while len(answer) < 2: answer += c.recv(2 - len(answer))
+          codes.append(answer[1])
+        print(set(codes))
+        """,
+      ], in: network)
+    #expect(exit.output == ["780 0", "{2}"], "\(exit)")
+    try controlled.sockeye.process.line(
+      matching: #/limit reached: per_client 256: a connection was refused, the last of 2001:db8::[123] at /#)
+    #expect(try controlled.refusals("per_client") == 844)
+    for limit in ["client_handshakes", "handshakes"] { #expect(try controlled.refusals(limit) == 0) }
+  }
 }

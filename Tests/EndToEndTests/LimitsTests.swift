@@ -80,12 +80,32 @@ struct LimitsTests {
   @Test func `a client over its limit takes no place of a handshake, and is not heard without end`() throws {
     let target = try Server.silent()
     let directory = try TemporaryDirectory()
-    let sockeye = try Sockeye(
-      Sockeye.listen(directory) + "limits: {per_client: 10, handshakes: 16}\ndefault: direct\n")
-    let first = try (0..<10).map { _ in try tunnel(sockeye, to: target.address) }
+    let controlled = try ControlledSockeye(
+      Sockeye.listen(directory)
+        + "limits: {per_client: 14, handshakes: 16}\ntimeouts: {handshake: 600s}\ndefault: direct\n")
+    let sockeye = controlled.sockeye
+    let tunnels = try (0..<10).map { _ in try tunnel(sockeye, to: target.address) }
+    // All that one client may have.
+    let handshakes = try (0..<4).map { _ in try greeted(at: sockeye.address) }
     let silent = try (0..<100).map { _ in try Socket(to: sockeye.address) }
-    let others = try (0..<10).map { _ in try tunnel(sockeye, to: target.address, at: sockeye.userAddress) }
-    withExtendedLifetime((first, silent, others)) {}
+    // One is heard: a sixteenth of `handshakes`.
+    try eventually("all were closed, or more than one was not") {
+      silent.count { $0.hasSomethingToRead() } == 99
+    }
+    for client in silent {
+      if client.hasSomethingToRead() {
+        #expect(try client.receiveToEnd().bytes == [])
+      } else {
+        try expectRefused(client, to: target.address)
+      }
+    }
+    for client in handshakes {
+      try client.send(SOCKS.connect(to: target.address))
+      #expect(try client.receiveReply().code == 0)
+    }
+    #expect(try controlled.refusals("per_client") == 100)
+    for limit in ["client_handshakes", "handshakes"] { #expect(try controlled.refusals(limit) == 0) }
+    withExtendedLifetime(tunnels) {}
   }
 
   @Test func `no more handshakes at once than allowed, tunnels do not count`() throws {

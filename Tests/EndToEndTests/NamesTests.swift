@@ -72,10 +72,9 @@ struct NamesTests {
       try sockeye.session(to: "by-hop.test:80").contains(
         " failed hop=1/1 de phase=resolve host=hop.test server=\(names.address) error=(no such name)"))
     #expect(try code(json, "missing.test:80") == 4)
-    let line = try json.process.line(containing: "missing.test:80")
-    let event = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    let event = try JSONObject(json.process.line(containing: "missing.test:80"), of: "serve")
     #expect(
-      event["failed"] as? [String: String] == [
+      event.object("failed") as? [String: String] == [
         "at": "destination", "phase": "resolve", "host": "missing.test", "server": names.address,
         "error": "no such name",
       ])

@@ -93,24 +93,93 @@ struct PipeliningTrialTests: VisitingHops {
     #expect(hop.destinations.all.count { $0 == "pipelining.invalid" } == 1)
   }
 
-  @Test func `a slow destination is asked for once, and has all the time there is`() throws {
+  /// The first of two mute members has half of the time to be reached. When it is over for a client that comes now, half
+  /// of that time is over for all that came before.
+  private static func waitForHalfOfTheTime(_ sockeye: Sockeye, _ mute: Server) throws {
+    let later = try Socket(to: sockeye.address)
+    try later.send(SOCKS.noAuthentication + SOCKS.connect(to: "192.0.2.1:9"))
+    try mute.accepted.wait(forCount: 2)
+  }
+
+  @Test(arguments: ["a", "exits"])
+  func `a slow destination is asked for once, and has all the time there is`(way: String) throws {
     let asked = Recorder<Int>()
+    let isAnswered = Gate()
     let hop = try Server { client in
       guard case .bytes(let bytes) = try client.receive(upTo: 1024) else { return }
       try client.send(5, 0)
       asked.record(bytes.count)
+      try isAnswered.wait()
+      try client.send(Self.success)
       _ = try client.receiveToEnd()
     }
+    let mute = try Server { client in _ = try client.receiveToEnd() }
     let sockeye = try Sockeye(
       """
-      upstreams: {a: {url: "socks5://\(hop.address)", pipeline: yes}}
-      timeouts: {dial: 2s}
-      default: a
+      upstreams:
+        a: {url: "socks5://\(hop.address)", pipeline: yes}
+        m1: socks5://\(mute.address)
+        m2: socks5://\(mute.address)
+      groups: {exits: {members: [a, direct]}, mute: {members: [m1, m2]}}
+      routes: [{port: 9, via: mute}]
+      timeouts: {dial: 8s}
+      default: \(way)
 
       """)
     let client = try Socket(to: sockeye.address)
-    #expect(try client.requestConnect(to: Self.target).code == 6)
-    #expect(asked.all.count { $0 != 3 + 7 + "pipelining.invalid".utf8.count } == 1)
+    try client.send(SOCKS.noAuthentication + SOCKS.connect(to: Self.target))
+    try asked.wait(forCount: 1)
+    try Self.waitForHalfOfTheTime(sockeye, mute)
+    isAnswered.open()
+    #expect(try client.receive(exactly: 2) == [5, 0])
+    #expect(try client.receiveReply().code == 0)
+    #expect(asked.all.filter { $0 != 3 + 7 + "pipelining.invalid".utf8.count } == [13])
+  }
+
+  @Test func `a slow check of a hop that is told everything at once is made once, and passes`() throws {
+    let probe = "127.0.0.8:80"
+    let (checks, flights) = (Recorder<Int>(), Recorder<Void>())
+    let (isAnswered, isOver) = (Gate(), Gate())
+    let hop = try Server { client in
+      guard case .bytes(let bytes) = try client.receive(upTo: 1024) else { return }
+      try client.send(5, 0)
+      guard bytes.count > 3 else {
+        if try client.receiveRequest() == probe { checks.record(bytes.count) }
+        return try client.send(Self.success)
+      }
+      guard bytes.elementsEqual(SOCKS.noAuthentication + SOCKS.connect(to: probe)) else {
+        return try client.send(SOCKS.failure(4))
+      }
+      checks.record(bytes.count)
+      flights.record(())
+      try (flights.all.count == 1 ? isAnswered : isOver).wait()
+      try client.send(Self.success)
+    }
+    let mute = try Server { client in _ = try client.receiveToEnd() }
+    let controlled = try ControlledSockeye(
+      """
+      upstreams:
+        a: socks5://\(hop.address)
+        m1: socks5://\(mute.address)
+        m2: socks5://\(mute.address)
+      groups:
+        exits: {members: [a], check: {to: "\(probe)", every: 100ms, timeout: 8s}}
+        mute: {members: [m1, m2]}
+      routes: [{port: 9, via: mute}]
+      timeouts: {dial: 8s}
+      default: exits
+
+      """)
+    #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: Self.target).code == 0)
+    try flights.wait(forCount: 1)
+    try Self.waitForHalfOfTheTime(controlled.sockeye, mute)
+    #expect(checks.all.drop { $0 == 3 } == [13])
+    isAnswered.open()
+    // The next check has begun, and is not over.
+    try flights.wait(forCount: 2)
+    #expect(try controlled.status().groups.first { $0.name == "exits" }?.members.map(\.up) == [true])
+    #expect(checks.all.drop { $0 == 3 } == [13, 13])
+    isOver.open()
   }
 
   @Test func `a clear answer to everything at once is an answer`() throws {

@@ -36,16 +36,6 @@ struct ReloadTests {
     #expect(!sockeye.process.hasExited)
   }
 
-  @Test func `the service manager hears of a reload`() throws {
-    let manager = try NotifySocket()
-    let sockeye = try Sockeye("default: direct\n", environment: ["NOTIFY_SOCKET": manager.path])
-    try manager.wait(for: "READY=1")
-    try sockeye.reload("default: reject\n")
-    try eventually("the new table rejects") {
-      try Socket(to: sockeye.address).requestConnect(to: "127.0.0.1:80").code == 2
-    }
-  }
-
   @Test func `users come and go with the table`() throws {
     let sockeye = try Sockeye(
       "listen:\n  - {address: \"127.0.0.1:0\", users: {alice: one}}\ndefault: reject\n")

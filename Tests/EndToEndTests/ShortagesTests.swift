@@ -36,7 +36,7 @@ struct ShortagesTests {
     #expect(said.contains(" \(hop.address): raise the limit of open files (LimitNOFILE= in systemd"))
     try sockeye.process.limitDescriptors(to: 1000)
     #expect(try code(second, target.address) == 0)
-    #expect(try sockeye.log.last { $0.contains("way=direct") || $0.contains("via=direct") } == nil)
+    #expect(!sockeye.log.contains { $0.contains("way=direct") || $0.contains("via=direct") })
     #expect(hop.log.count { $0.contains(" warning connect ") } == 0)
     second.hangUp()
     #expect(try sockeye.process.line(matching: #/info connect .* via=de /#) != "")
@@ -156,14 +156,21 @@ struct ShortagesTests {
     let table = try directory.write(
       "listen: 127.0.0.1:0\nupstreams: {de: \"socks5://\(hop.address)\"}\ndefault: de\n", to: "table.yaml")
     try network.useLocalPorts(portNumber(of: hop.address)...portNumber(of: hop.address))
-    for (options, text) in [
-      ([], "failed sockeye phase=connect error=(no local port is left towards \(hop.address))"),
-      (["--json"], #""at":"sockeye""#),
-    ] {
+    func trace(_ options: String...) throws -> [String] {
       let exit = try ChildProcess.run(
         try Sockeye.program(), ["trace", table, "192.0.2.1:80"] + options, in: network)
-      #expect(exit.status == 1 && exit.output.contains { $0.contains(text) }, "\(exit)")
+      #expect(exit.status == 1, "\(exit)")
+      return exit.output
     }
+    let error = "no local port is left"
+    #expect(
+      try trace().contains {
+        $0.contains("failed sockeye phase=connect error=(\(error) towards \(hop.address))")
+      })
+    let failed = try JSONObject(try #require(try trace("--json").last), of: "trace").object("failed")
+    #expect(
+      failed as? [String: String]
+        == ["at": "sockeye", "phase": "connect", "endpoint": hop.address, "error": error], "\(failed)")
   }
 
   @Test func `a name with 64 addresses is dialled at no more than six at a time`() throws {

@@ -382,25 +382,24 @@ struct SuspectHopTests {
     #expect(line.contains(" phase=request reply=0\(codes.max() ?? 0) "), "\(line)")
   }
 
-  @Test(arguments: ["03", "04", "05", "06", "91", "502"])
-  func `a member that does not reach the check's destination does not pass`(answer: String) throws {
+  private static let notReached: [(scheme: String, answer: [UInt8])] =
+    ([1, 2, 3, 4, 5, 6, 7, 8] as [UInt8]).map { ("socks5", SOCKS.failure($0)) }
+    + ([91, 92, 93] as [UInt8]).map { ("socks4a", [0, $0, 0, 0, 0, 0, 0, 0]) }
+    + [401, 403, 404, 407, 500, 502, 503, 504].map {
+      ("http", Array("HTTP/1.1 \($0) No\r\nContent-Length: 0\r\n\r\n".utf8))
+    }
+
+  @Test(arguments: notReached)
+  func `a member that does not reach the check's destination does not pass`(scheme: String, answer: [UInt8])
+    throws
+  {
     let target = try Server.echo()
     let hop = try Server { client in
-      switch answer {
-      case "91":
-        _ = try client.receiveSOCKS4Request()
-        try client.send(0, 91, 0, 0, 0, 0, 0, 0)
-      case "502":
-        _ = try client.receiveHead()
-        try client.send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
-      default:
-        _ = try client.acceptRequest()
-        try client.send(SOCKS.failure(try #require(UInt8(answer))))
-      }
+      _ = try ScriptedHop.accept(client, scheme)
+      try client.send(answer)
       _ = try client.receiveToEnd()
     }
     let good = try Sockeye("default: direct\n")
-    let scheme = ["91": "socks4a", "502": "http"][answer] ?? "socks5"
     let controlled = try ControlledSockeye(
       """
       upstreams: {a: "\(scheme)://\(hop.address)", b: "socks5://\(good.address)"}

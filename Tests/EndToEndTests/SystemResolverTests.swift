@@ -8,6 +8,7 @@ struct SystemResolverTests {
   private let servers: ChildProcess
   /// In the place of /etc.
   private let directory: TemporaryDirectory
+  private let tables: TemporaryDirectory
   private let process: ChildProcess
   private let address: String
 
@@ -44,9 +45,16 @@ struct SystemResolverTests {
       try Program("python3", package: "python3"), ["-c", Self.answering], in: network)
     try servers.line(containing: "it is up")
     directory = try TemporaryDirectory()
-    let tables = try TemporaryDirectory()
+    tables = try TemporaryDirectory()
     address = "unix:\(directory.path)/socket"
-    let table = try tables.write("listen: \(address)\ndefault: direct\n", to: "table.yaml")
+    let table = try tables.write(
+      """
+      listen: \(address)
+      upstreams: {short: "socks5://proxy:1080", dotted: "socks5://proxy.team:1080"}
+      routes: [{port: 1, via: short}, {port: 2, via: dotted}]
+      default: direct
+
+      """, to: "table.yaml")
     process = try ChildProcess(
       try Program("unshare", package: "util-linux"),
       [
@@ -103,6 +111,36 @@ struct SystemResolverTests {
     #expect(try resolve("wiki.lab") == 0)
     #expect(try resolve("wiki.lab.test") == 2)
     #expect(!servers.lines.all.contains { $0.contains("wiki.lab.corp") || $0.contains("lab.test.corp") })
+  }
+
+  @Test func `the name of a hop is searched for in the domains, with a dot too if ndots asks for more`()
+    throws
+  {
+    try directory.write("nameserver 127.0.0.2\nsearch corp.test\noptions ndots:5\n", to: "resolv.conf")
+    try eventually("the domain was not searched") { try resolve("wiki") == 2 }
+    for (port, name) in [(1, "proxy"), (2, "proxy.team")] {
+      #expect(try Socket(to: address).requestConnect(to: "192.0.2.1:\(port)").code != 0)
+      // The hop was found, and is not there.
+      let line = try process.line(containing: " to=192.0.2.1:\(port) ")
+      #expect(line.contains(" phase=connect "), "\(line)")
+      try servers.line(containing: "asked \(name).corp.test plain")
+      #expect(!servers.lines.all.contains { $0.contains("asked \(name) ") })
+    }
+  }
+
+  /// Without a reload a change goes unseen for up to a second.
+  @Test func `a reload looks at the files again`() throws {
+    for round in 0..<10 {
+      let server = UInt8(2 + round % 2)
+      // The files have just been looked at, or are for this question.
+      _ = try resolve("some.test")
+      try directory.write("nameserver 127.0.0.\(server)\n", to: "resolv.conf")
+      process.signal(SIGHUP)
+      try process.lines.wait(for: "reload \(round)") {
+        $0.count { $0.contains("reloaded") } > round ? () : nil
+      }
+      #expect(try resolve("some.test") == server, "\(round)")
+    }
   }
 
   @Test func `hosts, which is asked first, is read anew as well`() throws {

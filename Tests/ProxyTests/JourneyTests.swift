@@ -400,8 +400,11 @@ import Transport
   @Test(
     arguments: [
       .reply(.networkUnreachable), .reply(.hostUnreachable), .reply(.connectionRefused), .reply(.ttlExpired),
-      .reply(.notAllowed), .reply(.generalFailure), .socks4Reply(.rejected), .status(.forbidden),
-      .status(.badGateway), .closed, .system(.timedOut),
+      .reply(.notAllowed), .reply(.generalFailure), .reply(.commandNotSupported),
+      .reply(.addressTypeNotSupported), .socks4Reply(.rejected), .socks4Reply(.identUnreachable),
+      .socks4Reply(.identMismatch), .status(.init(rawValue: 401)), .status(.forbidden), .status(.notFound),
+      .status(.init(rawValue: 407)), .status(.badGateway), .status(.serviceUnavailable),
+      .status(.gatewayTimeout), .closed, .system(.timedOut),
     ] as [Failure.Cause])
   func `a check passes only when its destination is reached, and only that ends its failure`(
     cause: Failure.Cause
@@ -414,7 +417,10 @@ import Transport
       return journey
     }
     let check = check(of: ["a"])
-    journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .request, cause), as: .hop)
+    func fail(_ failure: Failure) {
+      journey(check).fail(failure, as: failure.blame(inCheckOf: Chain([proxy("a")]), behind: 0))
+    }
+    fail(Failure(.hop(0, of: 1, name: "a"), .request, cause))
     #expect(isDown("a"))
     // Neither a tunnel to it nor an answer of its brings it back.
     journey(.upkeep).arrive(showing: .admission)
@@ -426,8 +432,9 @@ import Transport
     #expect(isDown("a"))
     journey(check).arrive(showing: .passage)
     #expect(!isDown("a"))
-    // What is ours is no failure of a member's.
-    journey(check).fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.tooManyOpenFiles)))
+    // What is ours, or a name server's, is no failure of a member's.
+    fail(Failure(.hop(0, of: 1, name: "a"), .connect, .system(.tooManyOpenFiles)))
+    fail(Failure(.hop(0, of: 1, name: "a"), .resolve, .resolution(.timedOut)))
     #expect(!isDown("a"))
   }
 

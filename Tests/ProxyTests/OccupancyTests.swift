@@ -31,6 +31,31 @@ struct OccupancyTests {
     }
   }
 
+  @Test func `a client over its limit takes no place of a handshake, however silent it is`() throws {
+    let occupancy = Occupancy()
+    let limits = Limits()
+    var places: [Occupancy.Place] = []
+    for _ in 0..<1100 {
+      let entry = occupancy.enter(try client("192.0.2.1"), limits: limits)
+      #expect(entry.displaced?.reached == nil)
+      if case .admitted(let place) = entry.admission { places.append(place) }
+    }
+    // A sixteenth of all handshakes is heard to be refused.
+    #expect(places.count { $0.refusal == nil } == 256 && places.count == 256 + 64)
+    // All others find their places.
+    for number in 0..<1024 - 256 {
+      let entry = occupancy.enter(try client("198.51.100.\(number % 250)"), limits: limits)
+      #expect(entry.displaced?.reached == nil)
+      if case .admitted(let place) = entry.admission { places.append(place) }
+    }
+    let next = occupancy.enter(try client("203.0.113.1"), limits: limits)
+    #expect(next.displaced?.reached == ReachedLimit(.handshakes, value: 1024))
+    if case .admitted(let place) = next.admission { places.append(place) }
+    for place in places { occupancy.leave(place) }
+    #expect(occupancy.isEmpty)
+    #expect(occupancy.reached.mapValues(\.count) == [.perClient: 844, .handshakes: 1])
+  }
+
   @Test
   func `a client with a quarter of the handshakes loses its oldest, and no other client loses one`() throws {
     let occupancy = Occupancy()

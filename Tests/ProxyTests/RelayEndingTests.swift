@@ -21,7 +21,8 @@ import Testing
     }
 
     static func make(
-      on loop: EventLoop, idle: Duration = patience, halfClosed: Duration = patience
+      on loop: EventLoop, idle: Duration = patience, halfClosed: Duration = patience,
+      silentSince: Deadline? = nil
     ) async throws -> Tunnel {
       let (outlet, target) = try await withConnection(on: loop) { outlet, target in
         (StreamBox(outlet), try SharedStream(target))
@@ -32,6 +33,7 @@ import Testing
         let relay = TCPRelay(
           client: inlet, upstream: outlet.take(), fromClient: [], fromUpstream: [], idle: idle,
           halfClosed: halfClosed)
+        if let silentSince { relay.silentSince = silentSince }
         return Tunnel(try SharedStream(client), relay, target)
       }
     }
@@ -103,11 +105,10 @@ import Testing
   // A turn after a turn, it has no time to wait.
   @Test func `a tunnel that moved bytes a moment ago is not idle, however long it was busy`() async throws {
     try await onLoop { [sent] loop in
-      let tunnel = try await Tunnel.make(on: loop, idle: .seconds(5))
+      // Nothing has moved since this machine was started, until the relay takes its turn.
+      let tunnel = try await Tunnel.make(
+        on: loop, idle: .seconds(60), silentSince: Deadline(nanoseconds: 0))
       try await tunnel.target?.write(sent)
-      // The thread is busy for longer than the limit. Then the relay takes its turn, and after that it waits.
-      usleep(5_100_000)
-      try await loop.sleep(until: .after(.milliseconds(1)))
       async let ending = tunnel.run()
       let first = try await tunnel.client.take(atLeast: sent.count)
       #expect(first == sent)

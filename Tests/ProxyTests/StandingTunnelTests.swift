@@ -28,6 +28,31 @@ import Transport
     }
   }
 
+  @Test func `a tunnel through a chain keeps no table that a reload has replaced`() async throws {
+    try await withServer { _ in
+      RouteTable(.direct)
+    } _: { server in
+      let hop = try TestHop(on: server.loop)
+      var configuration = server.configuration
+      configuration.table = RouteTable(hop.chain)
+      _ = try server.server.reload(configuration)
+      async let opened = SharedStream(server.connect(to: SocketAddress(.v4(0xc000_0201), port: 80)))
+      let asked = try await hop.nextRequest(on: server.loop)
+      try await asked.grant(SocketAddress(.unspecified4, port: 0))
+      let client = try await opened
+      weak let replaced = server.server.policy
+      #expect(replaced != nil)
+      try await client.outgoing.write([1], until: .after(patience))
+      #expect(try await asked.receive() == [1])
+      _ = try server.server.reload(server.configuration)
+      await server.server.passTurns(besides: server.loop)
+      #expect(replaced == nil)
+      // It goes on.
+      try await client.outgoing.write([2], until: .after(patience))
+      #expect(try await asked.receive() == [2])
+    }
+  }
+
   /// Of a group that is replaced: the hop that is taken, and what another member alone has.
   private final class Members: @unchecked Sendable {
     let hop: TestHop

@@ -241,6 +241,11 @@ final class Guest: @unchecked Sendable {
     return try #require(request)
   }
 
+  func hearHTTPRequest() async throws -> HTTP.Request {
+    let request: HTTP.Request? = try await stream?.receive(input: &input, until: .after(patience))
+    return try #require(request)
+  }
+
   func grant() async throws {
     try await send(SOCKS5.Reply(.succeeded, bound: SocketAddress(.loopback4, port: 9)).bytes)
   }

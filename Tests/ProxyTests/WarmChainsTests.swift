@@ -75,12 +75,18 @@ struct WarmChainsTests {
       let hop = try WaitingHop(on: warm.loop)
       let chain = hop.chain(warm: .count(1))
       let slow = try await warm.rest(chain, hop)
-      let client = warm.dial(chain, budget: .seconds(1))
+      let mute = [try WaitingHop(on: warm.loop), try WaitingHop(on: warm.loop)]
+      let client = warm.dial(chain, budget: .seconds(8))
       _ = try await slow.hearRequest()
       let everybody = hop.serveEverybody()
       defer { everybody.cancel() }
-      #expect(try await client.value == .failed(.system(.timedOut)))
-      slow.close()
+      // The first of two members has half of the time. When it is over for a dial that came later, it is over for this one.
+      let later = warm.dial(WaitingHop.failover(mute), budget: .seconds(8))
+      defer { later.cancel() }
+      _ = try await mute[0].nextGuest()
+      _ = try await mute[1].nextGuest()
+      try await slow.grant()
+      #expect(try await client.value == .reached(isWarm: true))
     }
   }
 
@@ -187,6 +193,38 @@ struct WarmChainsTests {
       _ = try await standby.hearRequest()
       try await standby.grant()
       #expect(try await client.value == .reached(isWarm: true))
+    }
+  }
+
+  @Test(
+    arguments: [
+      (.socks5, SOCKS5.Reply(.connectionRefused).bytes, true),
+      (.socks5, SOCKS5.Reply(.generalFailure).bytes, false),
+      (.http, HTTP.Response(.badGateway).bytes, false),
+    ] as [(Upstream.Kind, [UInt8], Bool)])
+  func `what an entry says of the next hop counts for a tunnel that is made ready as for a client`(
+    kind: Upstream.Kind, answer: [UInt8], isDown: Bool
+  ) async throws {
+    try await withWarmChains(WarmStock.Terms(nearby: .zero)) { warm in
+      let (first, second) = (try WaitingHop(on: warm.loop), try WaitingHop(on: warm.loop))
+      var entry = second.upstream
+      entry.kind = kind
+      let next = Upstream(name: "next", endpoint: Self.there, pipeline: .no)
+      let way = Stop.itinerary(Itinerary([entry, next].map { Itinerary.Position([.upstream($0)]) }))
+      let members = [Group.Member(.upstream(first.upstream)), Group.Member(way)]
+      try await warm.pass(.plan(Plan(.group(Group(name: "g", members: members)))), first)
+      let tunnel = try await second.nextGuest()
+      if kind == .http {
+        _ = try await tunnel.hearHTTPRequest()
+      } else {
+        try await tunnel.admit()
+        #expect(try await tunnel.hearRequest().destination == Self.there)
+      }
+      try await tunnel.send(answer)
+      // It is made again after a pause.
+      _ = try await second.nextGuest()
+      #expect(warm.health.standings[next].failures == (isDown ? 1 : 0))
+      #expect(warm.health.standings[entry].failures == 0)
     }
   }
 

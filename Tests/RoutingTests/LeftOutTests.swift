@@ -1,4 +1,5 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
@@ -27,7 +28,7 @@ import Testing
     by stop: Stop, _ standings: Standings, avoiding detours: Detours = Detours(), for client: IPAddress?
   ) throws -> String? {
     var standings = standings
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator(seed: 1)
     let request = Request(to: Endpoint(.loopback4, port: 80), client: client)
     return standings.choose(
       by: Plan(stop), for: request, avoiding: detours, at: 1, using: &generator)?.way.description

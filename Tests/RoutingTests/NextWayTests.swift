@@ -12,7 +12,7 @@ import Testing
     let exits = Itinerary.Position(try upstreams("xy"))
     let plan = Plan(.itinerary(Itinerary([entries, exits])))
     var standings = Standings()
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     var detours = Detours()
     var tried: [String] = []
     while let selection = standings.choose(
@@ -32,7 +32,7 @@ import Testing
     }
     let plan = Plan(.group(Group(name: "g", members: roads.map { Group.Member($0) })))
     var standings = Standings()
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     var detours = Detours()
     var tried: [String] = []
     while let selection = standings.choose(
@@ -183,7 +183,7 @@ import Testing
           .group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: strategy)))
         for isDown in [false, true] {
           var standings = Standings()
-          var generator = SplitMix(state: 3)
+          var generator = SeededGenerator(seed: 3)
           var detours = Detours()
           detours.add(Self.hops(of: stops[0]), isOut: isDown)
           let way = standings.choose(
@@ -215,7 +215,7 @@ import Testing
     for members in [[Stop.direct] + stops, [stops[0], .direct], [inner, stops[0]], [stops[0], inner]] {
       let plan = Plan(.group(Group(name: "g", members: members.map { Group.Member($0) }, strategy: strategy)))
       var standings = Standings()
-      var generator = SplitMix(state: 5)
+      var generator = SeededGenerator(seed: 5)
       for number in 0..<2000 {
         let way = standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way
         let name = try #require(way).description
@@ -300,7 +300,7 @@ import Testing
     var standings = failing("a")
     var now = Self.second * 3
     func choose(_ plan: Plan, _ standings: inout Standings) throws -> Selection {
-      var generator = SplitMix(state: 7)
+      var generator = SeededGenerator(seed: 7)
       now += 1
       let selection = standings.choose(
         by: plan, for: try Request("example.com"), at: now, using: &generator)

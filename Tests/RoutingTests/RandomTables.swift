@@ -1,25 +1,20 @@
 import Addresses
+import Chance
 
 @testable import Routing
 
 /// Small tables over few values, so that routes collide, nest and hide one another as often as they can.
 struct RandomTables: RandomNumberGenerator {
-  private var state: UInt64
+  private var generator: SeededGenerator
   /// Whether conditions speak of names.
   private let hasNames: Bool
 
   init(seed: UInt64, hasNames: Bool = true) {
-    state = seed &+ 1
+    generator = SeededGenerator(seed: seed)
     self.hasNames = hasNames
   }
 
-  /// SplitMix64: the same tables on every run.
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
+  mutating func next() -> UInt64 { generator.next() }
 
   mutating func pick<Value>(_ values: [Value]) -> Value {
     values[Int.random(in: values.indices, using: &self)]

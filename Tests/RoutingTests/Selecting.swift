@@ -1,4 +1,5 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
@@ -38,7 +39,7 @@ extension Selecting {
     _ count: Int, by plan: Plan, _ standings: inout Standings, at now: Moment = second,
     request: (Int) throws -> Request = { _ in try Request("example.com") }
   ) throws -> [String] {
-    var generator = SplitMix(state: 7)
+    var generator = SeededGenerator(seed: 7)
     return try (0..<count).map { index in
       let selection = standings.choose(by: plan, for: try request(index), at: now, using: &generator)
       return selection?.way.description ?? "none"
@@ -58,24 +59,11 @@ extension Selecting {
 
 /// Counts the random numbers that are taken.
 struct CountingGenerator: RandomNumberGenerator {
-  var base: SplitMix
+  var base: SeededGenerator
   var count = 0
 
   mutating func next() -> UInt64 {
     count += 1
     return base.next()
-  }
-}
-
-/// Sebastiano Vigna's splitmix64.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
   }
 }

@@ -1,4 +1,5 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
@@ -41,7 +42,7 @@ import Testing
     let members = try (0..<4096).map { Group.Member(.upstream(try upstream("m\($0)")), weight: 1 + $0 % 7) }
     let plan = Plan(.group(Group(name: "g", members: members, strategy: .random)))
     var standings = Standings()
-    var generator = CountingGenerator(base: SplitMix(state: 5))
+    var generator = CountingGenerator(base: SeededGenerator(seed: 5))
     for number in 1...100 {
       #expect(standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator) != nil)
       // A draw that would favour some members is made again.
@@ -64,7 +65,7 @@ import Testing
     let plan = Plan(.group(Group(name: "g", members: members, strategy: .fastest)))
     let latencies: [String: Double] = ["a": 30e6, "b": 10e6, "c": 20e6]
     var standings = Standings()
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     var taken: [String: Int] = [:]
     for number in 0..<3200 {
       let way = standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way
@@ -93,7 +94,7 @@ import Testing
     var standings = Standings()
     standings.update("a") { $0.connections = 5 }
     standings.update("b") { $0.connections = 2 }
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     for _ in 0..<11 {
       let way = standings.choose(by: plan, for: try Request("x.test"), at: 1, using: &generator)?.way
       standings.update(try #require(way).description) { $0.connections += 1 }

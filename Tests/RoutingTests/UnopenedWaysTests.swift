@@ -1,4 +1,5 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Routing
@@ -15,7 +16,7 @@ import Testing
   }
 
   private mutating func trial(_ names: String..., at now: Moment) -> WayTrial? {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator(seed: 1)
     let hops = names.map(upstream)
     let plan = Plan(.itinerary(Itinerary(hops.map { Itinerary.Position([.upstream($0)]) })))
     return standings.beginTrial(of: hops[...], by: plan, for: request, at: now, using: &generator)

@@ -1,10 +1,11 @@
+import Chance
 import Testing
 
 @testable import Routing
 
 @Suite struct WeightedDrawTests {
   /// Draws by walking along all weights that are left.
-  private func naive(_ weights: [Int], _ generator: inout SplitMix) -> [Int] {
+  private func naive(_ weights: [Int], _ generator: inout SeededGenerator) -> [Int] {
     var left = Array(weights.indices)
     var order: [Int] = []
     while !left.isEmpty {
@@ -18,13 +19,14 @@ import Testing
     return order
   }
 
-  @Test func `draws are those of a walk along all weights that are left`() {
-    var seeds = SplitMix(state: 11)
+  @Test(arguments: [freshSeed])
+  func `draws are those of a walk along all weights that are left`(seed: UInt64) {
+    var seeds = SeededGenerator(seed: seed)
     for count in (0...40) {
       for _ in 0..<20 {
         let weights = (0..<count).map { _ in Int.random(in: 1...9, using: &seeds) }
-        let state = seeds.next()
-        var (one, other) = (SplitMix(state: state), SplitMix(state: state))
+        let next = seeds.next()
+        var (one, other) = (SeededGenerator(seed: next), SeededGenerator(seed: next))
         var draw = WeightedDraw(weights)
         let order = weights.map { _ in draw.next(using: &one) }
         #expect(draw.next(using: &one) == nil)

@@ -1,3 +1,4 @@
+import Chance
 import Testing
 
 @testable import Transport
@@ -25,9 +26,9 @@ import Testing
 }
 
 @Suite struct DeadlineHeapTests {
-  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  @Test(arguments: seeds(20))
   func `deadlines come in order, whatever was inserted and withdrawn`(seed: UInt64) {
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(seed: seed)
     var heap = DeadlineHeap()
     var expected: [Int: Deadline] = [:]
     for _ in 0..<2000 {
@@ -61,18 +62,5 @@ import Testing
     heap.insert(Deadline(nanoseconds: 1), for: 2)
     heap.remove(7)
     #expect(heap.earliest == Deadline(nanoseconds: 1))
-  }
-}
-
-/// The same numbers in every run (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-    return bits ^ (bits >> 31)
   }
 }

@@ -1,4 +1,5 @@
 import Addresses
+import Chance
 import Testing
 
 @testable import Wire
@@ -6,7 +7,7 @@ import Testing
 /// Messages made of random values, the same on every run: what is written is read back. Of a refusal no more is read than
 /// that it is one.
 @Suite struct RoundTripTests {
-  @Test(arguments: 0..<200)
+  @Test(arguments: seeds(200))
   func `a UDP header, whatever stands behind it`(seed: UInt64) throws {
     var random = RandomValues(seed: seed)
     let header = SOCKS5.DatagramHeader(try random.endpoint())
@@ -19,7 +20,7 @@ import Testing
     #expect(byteCount == count)
   }
 
-  @Test(arguments: 0..<200)
+  @Test(arguments: seeds(200))
   func `SOCKS5 requests and replies`(seed: UInt64) throws {
     var random = RandomValues(seed: seed)
     let command = SOCKS5.Command(rawValue: .random(in: 0...255, using: &random))
@@ -32,7 +33,7 @@ import Testing
     try expect(Array(refusal.bytes.prefix(2)), parseAs: SOCKS5.Reply(code))
   }
 
-  @Test(arguments: 0..<200)
+  @Test(arguments: seeds(200))
   func `SOCKS4 requests and replies`(seed: UInt64) throws {
     var random = RandomValues(seed: seed)
     let command = SOCKS4.Command(rawValue: .random(in: 0...255, using: &random))
@@ -48,7 +49,7 @@ import Testing
 }
 
 extension RoundTripTests {
-  @Test(arguments: 0..<50)
+  @Test(arguments: seeds(50))
   func `HTTP requests and responses`(seed: UInt64) throws {
     var random = RandomValues(seed: seed)
     let username = random.octets(0...255).filter { $0 != UInt8(ascii: ":") }
@@ -65,17 +66,11 @@ extension RoundTripTests {
 }
 
 private struct RandomValues: RandomNumberGenerator {
-  private var state: UInt64
+  private var generator: SeededGenerator
 
-  init(seed: UInt64) { state = seed }
+  init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-  /// SplitMix64.
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
+  mutating func next() -> UInt64 { generator.next() }
 
   mutating func octets(_ counts: ClosedRange<Int>) -> [UInt8] {
     (0..<Int.random(in: counts, using: &self)).map { _ in .random(in: 0...255, using: &self) }

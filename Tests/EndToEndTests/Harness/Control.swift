@@ -8,11 +8,14 @@ final class ControlledSockeye: Sendable {
   private let directory: TemporaryDirectory
 
   /// Serves `table`, to which the `control` is added.
-  init(_ table: String, environment: [String: String] = [:], workers: Int = 2) throws {
+  init(
+    _ table: String, environment: [String: String] = [:], workers: Int = 2, in network: Network? = nil
+  ) throws {
     directory = try TemporaryDirectory()
     socket = directory.path + "/control.sock"
     sockeye = try Sockeye(
-      "control: unix:\(socket)\n\(table)", arguments: ["--workers", "\(workers)"], environment: environment)
+      "control: unix:\(socket)\n\(table)", arguments: ["--workers", "\(workers)"], environment: environment,
+      in: network)
   }
 
   var table: String { sockeye.directory.path + "/table.yaml" }
