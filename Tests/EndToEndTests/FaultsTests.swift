@@ -153,15 +153,12 @@ private struct FaultBench {
   mutating func run(_ fault: Fault) throws -> Int {
     let blamed = try blame()
     faultSwitch.set(fault)
-    let results = load(patience: 4)
+    _ = try load(patience: 4)
     let time = try sockeye.sockeye.process.processorTime
     // Nothing goes on now: whoever is busy spins.
     poll(nil, 0, 200)
     let spent = try sockeye.sockeye.process.processorTime - time
     faultSwitch.clear()
-    for result in results {
-      if case .failure(let error as WrongBytes) = result { throw error }
-    }
     guard spent < .milliseconds(120) else {
       throw NeverHappened(description: "rest; it used \(spent) in 200 ms")
     }
@@ -193,7 +190,7 @@ private struct FaultBench {
     try eventually(
       "the load passes after \(fault.map { "\($0)" } ?? "the start"); the last said \(last)", within: 60
     ) {
-      last = load(patience: 10)
+      last = try load(patience: 10)
       return last.allSatisfy { if case .success = $0 { true } else { false } }
     }
   }
@@ -201,7 +198,9 @@ private struct FaultBench {
   struct WrongBytes: Error { let what: String }
 
   /// All that the program can do, at the same time. Each ends within about `patience` seconds.
-  private func load(patience: TimeInterval) -> [Result<Void, any Error>] {
+  ///
+  /// - Throws: when bytes are wrong, or one does not end.
+  private func load(patience: TimeInterval) throws -> [Result<Void, any Error>] {
     let works: [@Sendable () throws -> Void] = [
       { [self] in try echo(direct.address, patience) },
       { [self] in try echo("direct.test:\(direct.port)", patience) },
@@ -218,7 +217,8 @@ private struct FaultBench {
     for work in works {
       Thread.detachNewThread { results.record(Result { try work() }) }
     }
-    try? results.wait(forCount: works.count)
+    try results.wait(forCount: works.count)
+    for case .failure(let error as WrongBytes) in results.all { throw error }
     return results.all
   }
 
