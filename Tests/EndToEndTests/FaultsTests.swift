@@ -116,6 +116,24 @@ struct FaultsTests {
     #expect(exit.status == 0, "\(fault): \(exit)")
   }
 
+  @Test(.enabled(if: !isSanitized), arguments: [EMFILE, ENFILE, ENOMEM, EACCES, ENOENT])
+  func `a shortage while the system's authorities are read refuses the table, and trusts nobody less`(
+    error: Int32
+  ) throws {
+    let faultSwitch = try FaultSwitch()
+    let directory = try TemporaryDirectory()
+    let file = try directory.write(
+      "listen: 127.0.0.1:0\nupstreams: {hop: \"socks5+tls://127.0.0.1:9\"}\ndefault: hop\n", to: "table.yaml")
+    let fault = Fault(call: "fopen", effect: .error(error), rhythm: .always)
+    faultSwitch.set(fault)
+    let exit = try ChildProcess.run(
+      try Sockeye.program(), ["check", file], environment: try faultSwitch.environment)
+    try faultSwitch.checkReached(by: fault)
+    let isShortage = ![EACCES, ENOENT].contains(error)
+    #expect(exit.status == (isShortage ? 1 : 0), "\(exit)")
+    #expect(exit.description.contains("OpenSSL cannot be used (memory or descriptors ran out") == isShortage)
+  }
+
   @Test(
     .enabled(if: !isSanitized),
     arguments: seeds(1))
