@@ -1,5 +1,6 @@
 #include "Context.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -108,8 +109,22 @@ void tls_context_free(struct tls_context *context) {
   free(context);
 }
 
+// Memory or descriptors have run out: OpenSSL's first error says so.
+static bool is_shortage(unsigned long error) {
+  int reason = ERR_GET_REASON(error);
+  if (ERR_SYSTEM_ERROR(error)) return reason == ENOMEM || reason == EMFILE || reason == ENFILE;
+  return reason == ERR_R_MALLOC_FAILURE;
+}
+
+// SSL_CTX_set_default_verify_paths does not tell that it could not read the file: each certificate would be refused then,
+// until the table is read again.
 bool tls_context_trust_system(struct tls_context *context) {
-  bool is_set = SSL_CTX_set_default_verify_paths(context->openssl) == 1;
+  const char *file = getenv(X509_get_default_cert_file_env());
+  if (!file) file = X509_get_default_cert_file();
+  ERR_clear_error();
+  X509_STORE_load_file(SSL_CTX_get_cert_store(context->openssl), file);
+  // There may be none, and a directory instead.
+  bool is_set = !is_shortage(ERR_peek_error()) && SSL_CTX_set_default_verify_dir(context->openssl) == 1;
   ERR_clear_error();
   return is_set;
 }

@@ -254,6 +254,8 @@ static struct tls_answer explain(struct tls_session *session, int kind, unsigned
     default: break;
   }
   int reason = ERR_GET_REASON(error);
+  // The first error is the cause of those behind it.
+  if (reason == ERR_R_MALLOC_FAILURE) return answer(TLS_SYSTEM, ENOMEM);
   bool is_of_tls = error && ERR_GET_LIB(error) == ERR_LIB_SSL;
   if (is_of_tls && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
     return answer(TLS_CERTIFICATE, SSL_get_verify_result(session->openssl));

@@ -83,7 +83,10 @@ extension TableReader {
     case .keyMismatch:
       error(fields?["key"] ?? node, "this private key is not that of the certificate (name the one that is)")
     case .outOfMemory:
-      error(node, "OpenSSL cannot be used (look at its configuration, /etc/ssl/openssl.cnf)")
+      error(
+        node,
+        "OpenSSL cannot be used (memory or descriptors ran out, or look at its configuration, /etc/ssl/openssl.cnf)"
+      )
     }
   }
 

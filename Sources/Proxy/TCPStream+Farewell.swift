@@ -16,7 +16,7 @@ extension TCPStream {
     } catch {
       return
     }
-    shutdownWriting()
+    _ = try? shutdownWriting()
     _ = await forget(until: deadline)
   }
 

@@ -62,7 +62,7 @@ package struct RelayDirection {
     let start = byteCount
     while progress == .more, byteCount - start < Self.turn {
       if isEnding {
-        end(sink)
+        try end(sink)
         break
       }
       if isBusy, pipe == nil, kept.isEmpty {
@@ -119,7 +119,7 @@ extension RelayDirection {
       progress = .awaitsSource
       return
     }
-    guard count > 0 else { return end(sink) }
+    guard count > 0 else { return try end(sink) }
 
     let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: scratch[..<count]))
     let written = try Self.attempt(isSource: false) { () throws(Errno) in try sink.writeNow(bytes) } ?? 0
@@ -155,14 +155,14 @@ extension RelayDirection {
     }
   }
 
-  private mutating func end(_ sink: borrowing TCPStream) {
+  private mutating func end(_ sink: borrowing TCPStream) throws(Fault) {
+    var isTold = true
     // With TLS, a stream that closes without a word has been cut.
-    if !isLast || sink.isSecured, !sink.shutdownWriting() {
-      isEnding = true
-      progress = .awaitsSink
-    } else {
-      progress = .ended
+    if !isLast || sink.isSecured {
+      isTold = try Self.attempt(isSource: false) { () throws(Errno) in try sink.shutdownWriting() } ?? false
     }
+    isEnding = !isTold
+    progress = isTold ? .ended : .awaitsSink
   }
 }
 
@@ -199,7 +199,7 @@ extension RelayDirection {
       return
     }
     release(on: source.loop)
-    if moved == nil { progress = .awaitsSource } else { end(sink) }
+    if moved == nil { progress = .awaitsSource } else { try end(sink) }
   }
 
   private static func splice(
@@ -209,9 +209,9 @@ extension RelayDirection {
   }
 
   /// The answer, `nil` for "would block", or the fault of that end.
-  private static func attempt(
-    isSource: Bool, _ body: () throws(Errno) -> Int
-  ) throws(Fault) -> Int? {
+  private static func attempt<Result>(
+    isSource: Bool, _ body: () throws(Errno) -> Result
+  ) throws(Fault) -> Result? {
     do {
       return try body()
     } catch .wouldBlock {

@@ -172,9 +172,13 @@ package struct TCPStream: ~Copyable {
   ///
   /// False when it has to be told again once the stream is writable: TLS has words of its own for it, and there may be
   /// no room for them.
-  @discardableResult package func shutdownWriting() -> Bool {
+  ///
+  /// - Throws: when the peer cannot be told, and would wait for more. One that is gone does not.
+  package func shutdownWriting() throws(Errno) -> Bool {
     if let session, case .awaits = session.end() { return false }
-    _ = linux_shutdown_write(descriptor.rawValue)
+    do {
+      _ = try Errno.check(linux_shutdown_write(descriptor.rawValue))
+    } catch  where error == .notConnected {}
     return true
   }
 

@@ -5,11 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,20 +52,36 @@ struct fault_switch {
 
 static struct fault_switch *the_switch;
 
-// Where the code of C libraries lies that look at what malloc returns. Swift's own runtime ends the program.
+// Where the code lies that looks at what an allocation returns: that of C libraries, and the program's own C. Swift's code
+// ends the program.
 static struct { uintptr_t start, end; } careful[16];
 static int careful_count;
 
+static void note(uintptr_t start, uintptr_t end) {
+  if (careful_count == sizeof careful / sizeof *careful) return;
+  careful[careful_count].start = start;
+  careful[careful_count++].end = end;
+}
+
+// SOCKEYE_FAULTS_CALLERS says where the program's own C lies: `START-END`, in hexadecimal digits, as the program file has it.
+static void note_program(uintptr_t base) {
+  const char *text = getenv("SOCKEYE_FAULTS_CALLERS");
+  unsigned long start, end;
+  if (text && sscanf(text, "%lx-%lx", &start, &end) == 2) note(base + start, base + end);
+}
+
 static int note_library(struct dl_phdr_info *info, size_t size, void *unused) {
   (void)size, (void)unused;
-  static const char *const names[] = {"libcares", "libssl", "libcrypto", "libpcre2", "libyaml", "libcrypt.so"};
+  static const char *const names[] = {"libssl", "libcrypto", "libpcre2", "libyaml", "libcrypt.so"};
+  // The program comes first, and without a name.
+  if (!*info->dlpi_name && careful_count == 0) note_program(info->dlpi_addr);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (!strstr(info->dlpi_name, names[i])) continue;
-    for (int j = 0; j < info->dlpi_phnum && careful_count < 16; j++) {
+    for (int j = 0; j < info->dlpi_phnum; j++) {
       const ElfW(Phdr) *part = &info->dlpi_phdr[j];
       if (part->p_type != PT_LOAD || !(part->p_flags & PF_X)) continue;
-      careful[careful_count].start = info->dlpi_addr + part->p_vaddr;
-      careful[careful_count++].end = info->dlpi_addr + part->p_vaddr + part->p_memsz;
+      uintptr_t start = info->dlpi_addr + part->p_vaddr;
+      note(start, start + part->p_memsz);
     }
   }
   return 0;
@@ -75,13 +89,13 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *unused) {
 
 __attribute__((constructor)) static void begin(void) {
   const char *path = getenv("SOCKEYE_FAULTS");
-  if (!path) return;
+  // Not in the programs that start it.
+  if (!path || strcmp(program_invocation_short_name, "sockeye")) return;
   dl_iterate_phdr(note_library, NULL);
-  int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+  int file = openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC);
   if (file < 0) return;
-  void *page = (void *)syscall(
-      SYS_mmap, NULL, sizeof(struct fault_switch), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0L);
-  syscall(SYS_close, file);
+  void *page = mmap64(NULL, sizeof(struct fault_switch), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
   if (page != MAP_FAILED) the_switch = page;
 }
 
@@ -94,7 +108,7 @@ static int effect(const char *name) {
   atomic_fetch_add(&the_switch->faults, 1);
   if (the_switch->effect == is_late) {
     struct timespec pause = {0, 20000000};
-    syscall(SYS_nanosleep, &pause, NULL);
+    nanosleep(&pause, NULL);
   }
   return the_switch->effect;
 }
@@ -125,6 +139,8 @@ WRAP(int, epoll_create1, (int f), (f))
 WRAP(int, epoll_ctl, (int e, int o, int d, struct epoll_event *v), (e, o, d, v))
 WRAP(int, fchmod, (int d, mode_t m), (d, m))
 WRAP(int, fstat, (int d, struct stat *s), (d, s))
+WRAP(int, getentropy, (void *b, size_t n), (b, n))
+WRAP(int, gethostname, (char *b, size_t n), (b, n))
 WRAP(int, getpeername, (int s, struct sockaddr *a, socklen_t *n), (s, a, n))
 WRAP(int, getrlimit, (__rlimit_resource_t r, struct rlimit *l), (r, l))
 WRAP(int, getsockname, (int s, struct sockaddr *a, socklen_t *n), (s, a, n))
@@ -134,22 +150,18 @@ WRAP(int, lstat, (const char *p, struct stat *s), (p, s))
 WRAP(int, madvise, (void *a, size_t n, int f), (a, n, f))
 WRAP(int, munmap, (void *a, size_t n), (a, n))
 WRAP(int, pipe2, (int p[2], int f), (p, f))
-WRAP(int, poll, (struct pollfd *p, nfds_t n, int t), (p, n, t))
+WRAP(int, sem_wait, (sem_t *s), (s))
 WRAP(int, setrlimit, (__rlimit_resource_t r, const struct rlimit *l), (r, l))
 WRAP(int, setsockopt, (int s, int l, int o, const void *v, socklen_t n), (s, l, o, v, n))
 WRAP(int, shutdown, (int s, int h), (s, h))
+WRAP(int, sigwaitinfo, (const sigset_t *s, siginfo_t *i), (s, i))
 WRAP(int, socket, (int d, int t, int p), (d, t, p))
 WRAP(int, stat, (const char *p, struct stat *s), (p, s))
 WRAP(int, unlink, (const char *p), (p))
 WRAP(ssize_t, read, (int d, void *b, size_t n), (d, b, SHORT(n)))
 WRAP(ssize_t, recv, (int s, void *b, size_t n, int f), (s, b, SHORT(n), f))
 WRAP(ssize_t, send, (int s, const void *b, size_t n, int f), (s, b, SHORT(n), f))
-WRAP(ssize_t, readv, (int d, const struct iovec *v, int n), (d, v, SHORT(n)))
-WRAP(ssize_t, writev, (int d, const struct iovec *v, int n), (d, v, SHORT(n)))
-WRAP(ssize_t, recvmsg, (int s, struct msghdr *m, int f), (s, m, f))
-WRAP(ssize_t, sendmsg, (int s, const struct msghdr *m, int f), (s, m, f))
 WRAP(ssize_t, sendto, (int s, const void *b, size_t n, int f, const struct sockaddr *a, socklen_t l), (s, b, n, f, a, l))
-WRAP(ssize_t, recvfrom, (int s, void *b, size_t n, int f, struct sockaddr *a, socklen_t *l), (s, b, n, f, a, l))
 WRAP(int, recvmmsg, (int s, struct mmsghdr *m, unsigned n, int f, struct timespec *t), (s, m, SHORT(n), f, t))
 WRAP(int, sendmmsg, (int s, struct mmsghdr *m, unsigned n, int f), (s, m, SHORT(n), f))
 WRAP(ssize_t, splice, (int a, off64_t *p, int b, off64_t *q, size_t n, unsigned f), (a, p, b, q, SHORT(n), f))
@@ -235,7 +247,7 @@ int open(const char *path, int flags, ...) {
 void *mmap(void *address, size_t size, int protection, int flags, int file, off_t offset) {
   FAULT(mmap);
   FAIL(MAP_FAILED)
-  return (void *)syscall(SYS_mmap, address, size, protection, flags, file, offset);
+  return mmap64(address, size, protection, flags, file, offset);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) {
@@ -245,17 +257,65 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
   return real(thread, attributes, body, argument);
 }
 
-extern void *__libc_malloc(size_t size);
+static FILE *open_stream(const char *path, const char *mode, __typeof__(fopen) *real) {
+  FAULT(fopen);
+  FAIL(NULL)
+  return real(path, mode);
+}
 
-void *malloc(size_t size) {
-  if (the_switch && atomic_load(&the_switch->is_on)) {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    for (int i = 0; i < careful_count; i++) {
-      if (caller < careful[i].start || caller >= careful[i].end) continue;
-      FAULT(malloc);
-      FAIL(NULL)
-      break;
-    }
+FILE *fopen(const char *path, const char *mode) {
+  REAL(fopen);
+  return open_stream(path, mode, real);
+}
+
+// OpenSSL's.
+FILE *fopen64(const char *path, const char *mode) {
+  REAL(fopen64);
+  return open_stream(path, mode, real);
+}
+
+// Swift has its random numbers from getrandom(2) by this function. Its locks wait by it too, and do not fail.
+long syscall(long number, ...) {
+  REAL(syscall);
+  va_list list;
+  va_start(list, number);
+  long a = va_arg(list, long), b = va_arg(list, long), c = va_arg(list, long);
+  long d = va_arg(list, long), e = va_arg(list, long), f = va_arg(list, long);
+  va_end(list);
+  if (number != SYS_getrandom) return real(number, a, b, c, d, e, f);
+  FAULT(syscall);
+  FAIL(-1)
+  return real(number, a, SHORT(b), c);
+}
+
+// MARK: - Memory
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+
+static bool fails_for(void *caller, const char *name) {
+  if (!the_switch || !atomic_load(&the_switch->is_on)) return false;
+  for (int i = 0; i < careful_count; i++) {
+    if ((uintptr_t)caller < careful[i].start || (uintptr_t)caller >= careful[i].end) continue;
+    if (effect(name) != fails) return false;
+    errno = the_switch->error;
+    return true;
   }
-  return __libc_malloc(size);
+  return false;
+}
+
+#define FAILS_FOR_CALLER(name) fails_for(__builtin_return_address(0), #name)
+
+void *malloc(size_t size) { return FAILS_FOR_CALLER(malloc) ? NULL : __libc_malloc(size); }
+
+void *calloc(size_t count, size_t size) { return FAILS_FOR_CALLER(calloc) ? NULL : __libc_calloc(count, size); }
+
+void *realloc(void *memory, size_t size) { return FAILS_FOR_CALLER(realloc) ? NULL : __libc_realloc(memory, size); }
+
+char *strdup(const char *text) {
+  if (FAILS_FOR_CALLER(strdup)) return NULL;
+  size_t size = strlen(text) + 1;
+  char *copy = __libc_malloc(size);
+  return copy ? memcpy(copy, text, size) : NULL;
 }

@@ -144,7 +144,7 @@ final class SharedStream: @unchecked Sendable {
 
   func writeAndEnd(_ bytes: [UInt8]) async throws {
     try await write(bytes)
-    outgoing.shutdownWriting()
+    _ = try? outgoing.shutdownWriting()
   }
 }
 

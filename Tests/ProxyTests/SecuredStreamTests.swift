@@ -36,7 +36,7 @@ import Testing
     try await onLoop { loop in
       try await secured(on: loop) { upstream, _, far in
         try await withConnection(on: loop) { client, inlet in
-          client.shutdownWriting()
+          _ = try? client.shutdownWriting()
           try await inlet.wait(for: .readable, until: .after(patience))
           while Glibc.send(upstream.descriptor.rawValue, [0], 1, Int32(MSG_DONTWAIT)) == 1 {}
           var direction = RelayDirection()
@@ -78,7 +78,7 @@ import Testing
   @Test func `a stream that is cut is read as reset`() async throws {
     try await onLoop { loop in
       try await secured(on: loop) { stream, _, far in
-        far.outgoing.shutdownWriting()
+        _ = try? far.outgoing.shutdownWriting()
         var input: [UInt8] = []
         await #expect(throws: Errno.connectionReset) {
           _ = try await stream.read(into: &input, until: .after(patience))
@@ -106,7 +106,7 @@ import Testing
         try await box.secure(with: contexts[1], to: "second.test")
         let stream = box.take()
         try await stream.write(sent, until: .after(patience))
-        while !stream.shutdownWriting() { try await stream.wait(for: .writable, until: .after(patience)) }
+        while try !stream.shutdownWriting() { try await stream.wait(for: .writable, until: .after(patience)) }
         var answer: [UInt8] = []
         while try await stream.read(into: &answer, atMost: 65_536, until: .after(patience)) {}
         let answered = answer == sent

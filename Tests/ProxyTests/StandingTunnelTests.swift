@@ -98,7 +98,7 @@ import Transport
       #expect(members.other == nil)
       #expect(connections() == 1)
       asked.close()
-      client.outgoing.shutdownWriting()
+      _ = try? client.outgoing.shutdownWriting()
       let event = try await server.record.nextEvent()
       #expect(event.plan == "exits" && event.way?.description == "taken")
       #expect(connections() == 0)

@@ -49,7 +49,7 @@ import Testing
     try await onLoop { loop in
       try await withConnection(on: loop) { client, server in
         try await client.write([1, 2, 3, 4, 5], until: .never)
-        client.shutdownWriting()
+        _ = try? client.shutdownWriting()
         var input: [UInt8] = []
         #expect(try await server.read(into: &input, atMost: 2, until: .never))
         #expect(input == [1, 2])
@@ -82,10 +82,10 @@ import Testing
     try await onLoop { loop in
       try await withConnection(on: loop) { client, server in
         try await client.write([1], until: .never)
-        client.shutdownWriting()
+        _ = try? client.shutdownWriting()
         #expect(try await server.readToEnd() == [1])
         for byte in 2...4 as ClosedRange<UInt8> { try await server.write([byte], until: .never) }
-        server.shutdownWriting()
+        _ = try? server.shutdownWriting()
         #expect(try await client.readToEnd() == [2, 3, 4])
       }
     }
@@ -144,7 +144,7 @@ import Testing
         let (writer, reader) = (SharedStream(client), SharedStream(server))
         async let received = reader.stream.readToEnd()
         try await writer.stream.write(sent, until: .never)
-        writer.stream.shutdownWriting()
+        _ = try? writer.stream.shutdownWriting()
         #expect(try await received == sent)
       }
     }

@@ -140,11 +140,7 @@ final class ChildProcess: Sendable {
   /// The local addresses of its UDP sockets over IPv4, from /proc/PID/net/udp.
   var datagramSockets: [String] {
     get throws {
-      let directory = "/proc/\(identifier)/fd"
-      let own = Set(
-        try FileManager.default.contentsOfDirectory(atPath: directory).compactMap { name in
-          try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
-        })
+      let own = Set(try openFiles)
       let table = try textOfTable("/proc/\(identifier)/net/udp")
       return table.split(separator: "\n").dropFirst().compactMap { line in
         let fields = line.split(separator: " ")
@@ -159,6 +155,16 @@ final class ChildProcess: Sendable {
 
   var openDescriptors: Int {
     get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/fd").count }
+  }
+
+  /// What its descriptors are open on, as /proc/PID/fd has it: `socket:[1234]`, `/dev/null`.
+  var openFiles: [String] {
+    get throws {
+      let directory = "/proc/\(identifier)/fd"
+      return try FileManager.default.contentsOfDirectory(atPath: directory).compactMap { name in
+        try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(name)")
+      }
+    }
   }
 
   /// Waits until it has exited and everything it wrote has been read.

@@ -16,6 +16,16 @@ struct Fault: Sendable, CustomStringConvertible {
     case always = "always"
   }
 
+  /// What the program does meanwhile.
+  enum Stage: Sendable {
+    /// From its first instruction until it serves.
+    case start
+    /// It serves clients, and reloads.
+    case load
+    /// From SIGTERM to its end.
+    case end
+  }
+
   /// The name of its C function.
   let call: String
   let effect: Effect
@@ -45,79 +55,112 @@ struct Fault: Sendable, CustomStringConvertible {
     EACCES, EPERM, EAFNOSUPPORT,
   ]
 
-  /// What the manual page of each call lists, where a correct program can meet it.
-  private static let errors: [(call: String, codes: [Int32])] = [
-    ("accept4", [EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, EHOSTUNREACH]),
-    ("bind", [EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOMEM]),
-    ("close", [EINTR, EIO]),
-    (
-      "connect",
-      [
-        EACCES, EPERM, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EINTR, ENETUNREACH,
-        ENOBUFS,
-        ENOMEM, ETIMEDOUT,
-      ]
-    ),
-    ("epoll_create1", [EMFILE, ENFILE, ENOMEM]),
-    ("epoll_ctl", [ENOMEM, ENOSPC]),
-    ("epoll_wait", [EINTR]),
-    ("eventfd", [EMFILE, ENFILE, ENODEV, ENOMEM]),
-    ("fchmod", [EPERM, EROFS, EIO]),
-    ("fcntl", [EPERM, EBUSY, EINVAL, ENOMEM]),
-    ("fstat", [ENOMEM, EOVERFLOW]),
-    ("getpeername", [ENOTCONN, ENOBUFS]),
-    ("getrlimit", [EINVAL, EPERM]),
-    ("getsockname", [ENOBUFS]),
-    ("getsockopt", [ENOPROTOOPT, ENOBUFS]),
-    ("ioctl", [EINVAL, ENOTTY]),
-    ("listen", [EADDRINUSE, EOPNOTSUPP]),
-    ("lstat", [EACCES, ENOENT, ENOMEM]),
-    ("madvise", [EAGAIN, ENOMEM]),
-    ("malloc", [ENOMEM]),
-    ("mmap", [ENOMEM, EAGAIN, EPERM]),
-    ("munmap", [ENOMEM]),
-    ("open", [EACCES, EINTR, EIO, EMFILE, ENFILE, ENOENT, ENOMEM]),
-    ("pipe2", [EMFILE, ENFILE]),
-    ("poll", [EINTR, ENOMEM]),
-    ("pthread_create", [EAGAIN, EPERM]),
-    ("read", [EINTR, EIO, ECONNRESET, ETIMEDOUT, ENOMEM]),
-    ("recv", [EINTR, ENOMEM, ECONNREFUSED, ECONNRESET]),
-    ("recvfrom", [EINTR, ENOMEM, ECONNREFUSED]),
-    ("recvmmsg", [EINTR, ENOMEM, ECONNREFUSED]),
-    ("send", [EINTR, ENOBUFS, ENOMEM, EPIPE, ECONNRESET]),
-    ("sendmmsg", [EINTR, ENOBUFS, ENOMEM, EMSGSIZE, EPERM, EACCES, ENETUNREACH, EHOSTUNREACH, EINVAL]),
-    ("sendmsg", [EINTR, ENOBUFS, ENOMEM, EPERM]),
-    ("sendto", [EINTR, ENOBUFS, ENOMEM, EPERM, ENETUNREACH, ECONNREFUSED]),
-    ("setrlimit", [EPERM, EINVAL]),
-    ("setsockopt", [EINVAL, ENOPROTOOPT, ENOMEM, ENOBUFS, EPERM]),
-    ("shutdown", [ENOTCONN, ENOBUFS]),
-    ("socket", [EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT]),
-    ("splice", [EINTR, EINVAL, ENOMEM, ECONNRESET, EPIPE]),
-    ("stat", [EACCES, ENOENT, ENOMEM]),
-    ("unlink", [EACCES, EBUSY, EIO, ENOENT, EROFS]),
-    ("write", [EINTR, EIO, ENOSPC, EPIPE, ECONNRESET]),
-    ("writev", [EINTR, EPIPE, ECONNRESET]),
-  ]
+  /// A function of the C library that fails on purpose.
+  private struct Call {
+    let name: String
+    /// Where the program calls it each time. There its faults are tried, and there it is an error if it is not called.
+    let stages: [Stage]
+    /// What its manual page lists, where a correct program can meet it.
+    let errors: [Int32]
+    let canBeShort: Bool
+    let canBeLate: Bool
 
-  private static let shortCalls = [
-    "epoll_wait", "read", "readv", "recv", "recvmmsg", "send", "sendmmsg", "splice", "write", "writev",
-  ]
+    init(
+      _ name: String, _ stages: [Stage], _ errors: [Int32], canBeShort: Bool = false, canBeLate: Bool = false
+    ) {
+      self.name = name
+      self.stages = stages
+      self.errors = errors
+      self.canBeShort = canBeShort
+      self.canBeLate = canBeLate
+    }
 
-  private static let lateCalls = [
-    "accept4", "connect", "epoll_wait", "read", "recv", "recvmmsg", "send", "sendmmsg", "splice", "write",
-  ]
-
-  static let all: [Fault] = {
-    let failing = errors.flatMap { call, codes in codes.map { (call, Effect.error($0)) } }
-    let short = shortCalls.map { ($0, Effect.short) }
-    let late = lateCalls.map { ($0, Effect.late) }
-    return (failing + short + late).flatMap { call, effect in
-      // A call that is always interrupted is rightly made again for ever.
-      Rhythm.allCases.filter { $0 != .always || effect != .error(EINTR) }.map {
-        Fault(call: call, effect: effect, rhythm: $0)
+    var faults: [Fault] {
+      let effects =
+        errors.map { Effect.error($0) } + (canBeShort ? [.short] : []) + (canBeLate ? [.late] : [])
+      return effects.flatMap { effect in
+        // A call that is always interrupted is rightly made again for ever.
+        Rhythm.allCases.filter { $0 != .always || effect != .error(EINTR) }.map {
+          Fault(call: name, effect: effect, rhythm: $0)
+        }
       }
     }
-  }()
+  }
+
+  private static let calls = [
+    Call(
+      "accept4", [.load, .end],
+      [EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, EHOSTUNREACH],
+      canBeLate: true),
+    Call("bind", [.start, .load], [EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOMEM]),
+    Call("calloc", [.start, .load], [ENOMEM]),
+    Call("close", [.start, .load, .end], [EINTR, EIO]),
+    Call(
+      "connect", [.load],
+      [
+        EACCES, EPERM, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, EINTR, ENETUNREACH,
+        ENOBUFS, ENOMEM, ETIMEDOUT,
+      ], canBeLate: true),
+    Call("epoll_create1", [.start], [EMFILE, ENFILE, ENOMEM]),
+    Call("epoll_ctl", [.start, .load, .end], [ENOMEM, ENOSPC]),
+    Call("epoll_wait", [.start, .load, .end], [EINTR], canBeShort: true, canBeLate: true),
+    Call("eventfd", [.start], [EMFILE, ENFILE, ENODEV, ENOMEM]),
+    Call("fchmod", [.start, .load], [EPERM, EROFS, EIO]),
+    Call("fcntl", [.load], [EPERM, EBUSY, EINVAL, ENOMEM]),
+    Call("fopen", [.start], [EACCES, EMFILE, ENFILE, ENOENT, ENOMEM]),
+    Call("fstat", [.start, .load], [ENOMEM, EOVERFLOW]),
+    Call("getentropy", [.start], [EIO, ENOSYS]),
+    Call("gethostname", [.start], [ENAMETOOLONG]),
+    Call("getpeername", [.load], [ENOTCONN, ENOBUFS]),
+    Call("getrlimit", [.start, .load], [EINVAL, EPERM]),
+    Call("getsockname", [.start, .load], [ENOBUFS]),
+    Call("getsockopt", [.load], [ENOPROTOOPT, ENOBUFS]),
+    Call("ioctl", [.load], [EINVAL, ENOTTY]),
+    Call("listen", [.start, .load], [EADDRINUSE, EOPNOTSUPP]),
+    Call("lstat", [.start, .load], [EACCES, ENOENT, ENOMEM]),
+    Call("madvise", [.start], [EAGAIN, ENOMEM]),
+    Call("malloc", [.start, .load], [ENOMEM]),
+    Call("mmap", [.start, .load], [ENOMEM, EAGAIN, EPERM]),
+    Call("munmap", [.start, .load], [ENOMEM]),
+    Call("open", [.start, .load], [EACCES, EINTR, EIO, EMFILE, ENFILE, ENOENT, ENOMEM]),
+    Call("pipe2", [.load], [EMFILE, ENFILE]),
+    Call("pthread_create", [.start], [EAGAIN, EPERM]),
+    Call(
+      "read", [.start, .load, .end], [EINTR, EIO, ECONNRESET, ETIMEDOUT, ENOMEM], canBeShort: true,
+      canBeLate: true),
+    Call("realloc", [.start, .load], [ENOMEM]),
+    Call("recv", [.load], [EINTR, ENOMEM, ECONNREFUSED, ECONNRESET], canBeShort: true, canBeLate: true),
+    Call("recvmmsg", [.load], [EINTR, ENOMEM, ECONNREFUSED], canBeShort: true, canBeLate: true),
+    Call("sem_wait", [.start, .load], [EINTR]),
+    Call("send", [.load], [EINTR, ENOBUFS, ENOMEM, EPIPE, ECONNRESET], canBeShort: true, canBeLate: true),
+    Call(
+      "sendmmsg", [.load],
+      [EINTR, ENOBUFS, ENOMEM, EMSGSIZE, EPERM, EACCES, ENETUNREACH, EHOSTUNREACH, EINVAL],
+      canBeShort: true, canBeLate: true),
+    Call("sendto", [.start, .load, .end], [EINTR, ENOBUFS, ENOMEM, EPERM, ENETUNREACH, ECONNREFUSED]),
+    Call("setrlimit", [.start, .load], [EPERM, EINVAL]),
+    Call("setsockopt", [.start, .load, .end], [EINVAL, ENOPROTOOPT, ENOMEM, ENOBUFS, EPERM]),
+    Call("shutdown", [.load], [ENOTCONN, ENOBUFS]),
+    Call("sigwaitinfo", [.start, .load, .end], [EINTR]),
+    Call(
+      "socket", [.start, .load, .end],
+      [EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT]),
+    Call("splice", [.load], [EINTR, EINVAL, ENOMEM, ECONNRESET, EPIPE], canBeShort: true, canBeLate: true),
+    Call("stat", [.start], [EACCES, ENOENT, ENOMEM]),
+    Call("strdup", [.start, .load], [ENOMEM]),
+    // Of this function, getrandom(2) alone fails.
+    Call("syscall", [.start, .load], [EINTR, ENOSYS], canBeShort: true),
+    Call("unlink", [.load, .end], [EACCES, EBUSY, EIO, ENOENT, EROFS]),
+    Call(
+      "write", [.start, .load, .end], [EINTR, EIO, ENOSPC, EPIPE, ECONNRESET], canBeShort: true,
+      canBeLate: true),
+  ]
+
+  /// The names of all functions that fail.
+  static let callNames = Set(calls.map(\.name))
+
+  /// All faults that are tried in a stage.
+  static func all(in stage: Stage) -> [Fault] { calls.filter { $0.stages.contains(stage) }.flatMap(\.faults) }
 }
 
 /// Makes the system calls of a program fail, by a library that is preloaded into it (Tests/Faults).
@@ -154,16 +197,45 @@ final class FaultSwitch: Sendable {
 
   deinit { munmap(page, Self.pageSize) }
 
-  /// What the program's environment needs.
-  var environment: [String: String] {
+  /// The library, where the build put it: beside the program.
+  static var library: String {
     get throws {
       let library = URL(fileURLWithPath: try Sockeye.program().path).deletingLastPathComponent()
         .appendingPathComponent("libfaults.so").path
       guard access(library, R_OK) == 0 else {
         throw NeverHappened(description: "\(library) is not built: swift build --product faults")
       }
-      return ["LD_PRELOAD": library, "SOCKEYE_FAULTS": file]
+      return library
     }
+  }
+
+  /// What the program's environment needs.
+  var environment: [String: String] {
+    get throws {
+      [
+        "LD_PRELOAD": try Self.library, "SOCKEYE_FAULTS": file,
+        "SOCKEYE_FAULTS_CALLERS": try Self.callers.get(),
+      ]
+    }
+  }
+
+  /// Where CLinux and CTLS lie in the program: they look at what an allocation returns, and Swift's code does not.
+  private static let callers = Result {
+    let exit = try ChildProcess.run(
+      try Program("nm", package: "binutils"),
+      ["--defined-only", "--numeric-sort", "--print-size", try Sockeye.program().path])
+    let functions = exit.output.compactMap { line -> (name: Substring, range: Range<UInt>)? in
+      let fields = line.split(separator: " ")
+      guard fields.count == 4, fields[2].lowercased() == "t", let start = UInt(fields[0], radix: 16),
+        let size = UInt(fields[1], radix: 16)
+      else { return nil }
+      return (fields[3], start..<start + size)
+    }
+    let known = functions.filter { $0.name.hasPrefix("linux_") || $0.name.hasPrefix("tls_") }
+    guard let first = known.first?.range.lowerBound, let end = known.last?.range.upperBound,
+      !functions.contains(where: { (first..<end).contains($0.range.lowerBound) && $0.name.hasPrefix("$s") })
+    else { throw NeverHappened(description: "one place of all functions in C: \(exit.errors)") }
+    return "\(String(first, radix: 16))-\(String(end, radix: 16))"
   }
 
   func set(_ fault: Fault) {
@@ -189,4 +261,15 @@ final class FaultSwitch: Sendable {
 
   /// How many calls failed since `set`.
   var faults: Int { Int(page.pointee.faults) }
+
+  /// How often the call was made since `set`, whether it failed or not.
+  var calls: Int { Int(page.pointee.calls) }
+
+  /// - Throws: when the call was never made, and so the fault was not tried.
+  func checkReached(by fault: Fault) throws {
+    // Some calls are made less than seven times.
+    guard faults > 0 || (fault.rhythm == .seventh && calls > 0) else {
+      throw NeverHappened(description: "a call of \(fault.call)")
+    }
+  }
 }
