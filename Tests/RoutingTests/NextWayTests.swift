@@ -62,7 +62,7 @@ import Testing
       return Standing()
     }
     let plan = Plan(.group(Group(name: "g", members: members, strategy: strategy)))
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     for last in [nil, "m77"] {
       counts.withLock { $0 = (0, 0) }
       var detours = Detours()
@@ -86,7 +86,7 @@ import Testing
   private func isObstructed(_ way: Way, _ detours: inout Detours, _ world: UInt64) -> Bool {
     guard case .chain(let chain) = way else { return false }
     for (index, hop) in chain.hops.enumerated() {
-      var generator = SplitMix(state: world ^ rendezvousScore(of: hop.name, for: ""))
+      var generator = SeededGenerator(seed: world ^ rendezvousScore(of: hop.name, for: ""))
       guard Int.random(in: 0..<3, using: &generator) == 0 else { continue }
       let isOut = Int.random(in: 0..<4, using: &generator) > 0
       let isDown = isOut && Bool.random(using: &generator)
@@ -96,7 +96,7 @@ import Testing
     return false
   }
 
-  private func randomStop(_ depth: Int, _ generator: inout SplitMix) throws -> Stop {
+  private func randomStop(_ depth: Int, _ generator: inout SeededGenerator) throws -> Stop {
     let kind = depth == 0 ? 0 : Int.random(in: 0..<3, using: &generator)
     if kind == 0 { return try upstreams(String("abcdef".randomElement(using: &generator) ?? "a"))[0] }
     if kind == 1 {
@@ -116,7 +116,7 @@ import Testing
 
   @Test(arguments: [freshSeed])
   func `ways with obstacles are passed over as if each had been tried`(seed: UInt64) throws {
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     for round in 0..<5_000 {
       let isFlat = Bool.random(using: &generator)
       let depth = isFlat ? 0 : 2
@@ -129,7 +129,7 @@ import Testing
       var standings = failing(String(down))
       var naive = standings
       let world = generator.next()
-      var (one, other) = (SplitMix(state: world), SplitMix(state: world))
+      var (one, other) = (SeededGenerator(seed: world), SeededGenerator(seed: world))
       var detours = Detours()
       let way = standings.choose(
         by: plan, for: try Request("x.test"), avoiding: &detours,
