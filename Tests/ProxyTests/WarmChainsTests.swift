@@ -145,7 +145,10 @@ struct WarmChainsTests {
   // MARK: Plans
 
   @Test func `tunnels at rest keep no table that a reload has replaced`() async throws {
-    try await withWarmChains(WarmStock.Terms(round: .seconds(3600))) { warm in
+    // Nothing else makes the tunnels be looked at.
+    let later = Duration.seconds(3600)
+    let terms = WarmStock.Terms(disuse: later, season: later, longestLife: later, round: later)
+    try await withWarmChains(terms) { warm in
       let hop = try WaitingHop(on: warm.loop)
       let chain = hop.chain(warm: .count(1))
       let guest = try await warm.rest(chain, hop)
