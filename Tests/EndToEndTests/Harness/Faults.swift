@@ -63,6 +63,8 @@ struct Fault: Sendable, CustomStringConvertible {
     ENOTCONN, EPROTO,
     // A local firewall forbids a peer, or this machine has no IPv6.
     EACCES, EPERM, EAFNOSUPPORT,
+    // What the kernel makes of ICMP's word that the protocol is unreachable.
+    ENOPROTOOPT,
   ]
 
   /// A function of the C library that fails on purpose.
@@ -156,7 +158,7 @@ struct Fault: Sendable, CustomStringConvertible {
     Call("setsockopt", [.start, .load, .end], [EINVAL, ENOPROTOOPT, ENOMEM, ENOBUFS, EPERM]),
     // Not ENOTCONN, which a socket with a peer does not give.
     Call("shutdown", [.load], [ENOBUFS]),
-    Call("sigwaitinfo", [.start, .load, .end], [EINTR]),
+    Call("sigwaitinfo", [.start, .load], [EINTR]),
     Call(
       "socket", [.start, .load, .end],
       [EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT]),
