@@ -1,4 +1,5 @@
 #include "Context.h"
+#include "Memory.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -109,11 +110,10 @@ void tls_context_free(struct tls_context *context) {
   free(context);
 }
 
-// Memory or descriptors have run out: OpenSSL's first error says so.
+// Whether descriptors or memory ran out, as OpenSSL's first error says.
 static bool is_shortage(unsigned long error) {
-  int reason = ERR_GET_REASON(error);
-  if (ERR_SYSTEM_ERROR(error)) return reason == ENOMEM || reason == EMFILE || reason == ENFILE;
-  return reason == ERR_R_MALLOC_FAILURE;
+  int number = ERR_GET_REASON(error);
+  return ERR_SYSTEM_ERROR(error) && (number == ENOMEM || number == EMFILE || number == ENFILE);
 }
 
 // SSL_CTX_set_default_verify_paths does not tell that it could not read the file: each certificate would be refused then,
@@ -122,9 +122,11 @@ bool tls_context_trust_system(struct tls_context *context) {
   const char *file = getenv(X509_get_default_cert_file_env());
   if (!file) file = X509_get_default_cert_file();
   ERR_clear_error();
+  tls_is_short_of_memory = false;
   X509_STORE_load_file(SSL_CTX_get_cert_store(context->openssl), file);
   // There may be none, and a directory instead.
-  bool is_set = !is_shortage(ERR_peek_error()) && SSL_CTX_set_default_verify_dir(context->openssl) == 1;
+  bool is_set = !tls_is_short_of_memory && !is_shortage(ERR_peek_error()) &&
+                SSL_CTX_set_default_verify_dir(context->openssl) == 1;
   ERR_clear_error();
   return is_set;
 }

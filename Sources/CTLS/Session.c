@@ -1,4 +1,5 @@
 #include "Context.h"
+#include "Memory.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -130,10 +131,24 @@ static struct tls_answer write_or_owe(struct tls_session *session, const char *b
   return rest.outcome == TLS_DONE ? answer(TLS_DONE, count) : rest;
 }
 
-// The queue of errors is the thread's, not the session's: OpenSSL may have put an error there before it writes the
-// alert that tells the peer, and a lower session empties it. So it is put back.
-static int finish(BIO *bio, struct tls_session *session, struct tls_answer below, unsigned long error) {
+// What is the thread's, and not a session's: OpenSSL may have put an error there before it writes the alert that tells the
+// peer, and a lower session takes it away. So it is put back.
+struct failure {
+  unsigned long error;
+  bool is_short_of_memory;
+};
+
+static struct failure failure_so_far(void) { return (struct failure){ERR_peek_error(), tls_is_short_of_memory}; }
+
+static void begin(void) {
   ERR_clear_error();
+  tls_is_short_of_memory = false;
+}
+
+static int finish(BIO *bio, struct tls_session *session, struct tls_answer below, struct failure earlier) {
+  unsigned long error = earlier.error;
+  ERR_clear_error();
+  tls_is_short_of_memory = earlier.is_short_of_memory;
   if (error) ERR_raise(ERR_GET_LIB(error), ERR_GET_REASON(error));
   switch (below.outcome) {
     case TLS_DONE: return (int)below.value;
@@ -150,19 +165,19 @@ static int finish(BIO *bio, struct tls_session *session, struct tls_answer below
 
 static int bio_read(BIO *bio, char *buffer, int count) {
   struct tls_session *session = BIO_get_data(bio);
-  unsigned long error = ERR_peek_error();
+  struct failure earlier = failure_so_far();
   BIO_clear_retry_flags(bio);
   session->is_turn_over = false;
   struct tls_answer below = read_below(session, buffer, count);
   if (below.outcome != TLS_AWAITS_INPUT && below.outcome != TLS_AWAITS_OUTPUT) lowest(session)->is_drained = false;
-  return finish(bio, session, below, error);
+  return finish(bio, session, below, earlier);
 }
 
 static int bio_write(BIO *bio, const char *bytes, int count) {
   struct tls_session *session = BIO_get_data(bio);
-  unsigned long error = ERR_peek_error();
+  struct failure earlier = failure_so_far();
   BIO_clear_retry_flags(bio);
-  return finish(bio, session, write_or_owe(session, bytes, count), error);
+  return finish(bio, session, write_or_owe(session, bytes, count), earlier);
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer) {
@@ -175,20 +190,29 @@ static long bio_control(BIO *bio, int command, long number, void *pointer) {
   }
 }
 
-static BIO_METHOD *bio_method;
+static BIO_METHOD *make_bio_method(void) {
+  BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "stream");
+  if (!method) return NULL;
+  BIO_meth_set_read(method, bio_read);
+  BIO_meth_set_write(method, bio_write);
+  BIO_meth_set_ctrl(method, bio_control);
+  return method;
+}
 
-static void make_bio_method(void) {
-  bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-  if (!bio_method) return;
-  BIO_meth_set_read(bio_method, bio_read);
-  BIO_meth_set_write(bio_method, bio_write);
-  BIO_meth_set_ctrl(bio_method, bio_control);
+// Made by the first session that gets the memory for it, for all.
+static BIO_METHOD *shared_bio_method(void) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  static BIO_METHOD *method;
+  pthread_mutex_lock(&lock);
+  if (!method) method = make_bio_method();
+  BIO_METHOD *result = method;
+  pthread_mutex_unlock(&lock);
+  return result;
 }
 
 static BIO *make_bio(struct tls_session *session) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, make_bio_method);
-  BIO *bio = bio_method ? BIO_new(bio_method) : NULL;
+  BIO_METHOD *method = shared_bio_method();
+  BIO *bio = method ? BIO_new(method) : NULL;
   if (!bio) return NULL;
   BIO_set_data(bio, session);
   BIO_set_init(bio, 1);
@@ -254,8 +278,7 @@ static struct tls_answer explain(struct tls_session *session, int kind, unsigned
     default: break;
   }
   int reason = ERR_GET_REASON(error);
-  // The first error is the cause of those behind it.
-  if (reason == ERR_R_MALLOC_FAILURE) return answer(TLS_SYSTEM, ENOMEM);
+  if (tls_is_short_of_memory) return answer(TLS_SYSTEM, ENOMEM);
   bool is_of_tls = error && ERR_GET_LIB(error) == ERR_LIB_SSL;
   if (is_of_tls && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
     return answer(TLS_CERTIFICATE, SSL_get_verify_result(session->openssl));
@@ -286,7 +309,7 @@ static struct tls_answer answer_of_failure_beside_reading(struct tls_session *se
 }
 
 static struct tls_answer handshake_within_turn(struct tls_session *session) {
-  ERR_clear_error();
+  begin();
   int result = SSL_do_handshake(session->openssl);
   if (result != 1) return answer_of_failure_beside_reading(session, result, answer(TLS_TRUNCATED, 0));
   session->is_established = true;
@@ -303,7 +326,7 @@ static struct tls_answer read_within_turn(struct tls_session *session, uint8_t *
   lowest(session)->is_drained = false;
   while (total < count && session->over.outcome == TLS_DONE) {
     size_t got = 0;
-    ERR_clear_error();
+    begin();
     int result = SSL_read_ex(session->openssl, buffer + total, count - total, &got);
     total += got;
     if (result == 1) {
@@ -336,7 +359,7 @@ static struct tls_answer write_within_turn(struct tls_session *session, const ui
   while (total < count) {
     struct tls_answer sent = write_owed(session);
     if (sent.outcome == TLS_DONE && session->accepted == 0) {
-      ERR_clear_error();
+      begin();
       int result = SSL_write_ex(session->openssl, bytes + total, count - total, &session->accepted);
       if (result == 1) continue;
       session->accepted = 0;
@@ -360,7 +383,7 @@ static struct tls_answer say_end(struct tls_session *session) {
     struct tls_answer handshake = handshake_within_turn(session);
     if (handshake.outcome != TLS_DONE) return handshake;
   }
-  ERR_clear_error();
+  begin();
   int result = SSL_shutdown(session->openssl);
   return result >= 0 ? answer(TLS_DONE, 0) : answer_of_failure(session, result);
 }

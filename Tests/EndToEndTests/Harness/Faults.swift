@@ -30,12 +30,22 @@ struct Fault: Sendable, CustomStringConvertible {
   let call: String
   let effect: Effect
   let rhythm: Rhythm
+  /// Which call fails first, counted from 1.
+  let first: Int
+
+  init(call: String, effect: Effect, rhythm: Rhythm, first: Int? = nil) {
+    self.call = call
+    self.effect = effect
+    self.rhythm = rhythm
+    self.first = first ?? (rhythm == .seventh ? 7 : 1)
+  }
 
   var description: String {
-    switch effect {
-    case .error(let code): "\(call) fails with “\(String(cString: strerror(code)))” \(rhythm.rawValue)"
-    case .short: "\(call) is short \(rhythm.rawValue)"
-    case .late: "\(call) is late \(rhythm.rawValue)"
+    let when = rhythm.rawValue + (rhythm == .once && first > 1 ? ", as call \(first)" : "")
+    return switch effect {
+    case .error(let code): "\(call) fails with “\(String(cString: strerror(code)))” \(when)"
+    case .short: "\(call) is short \(when)"
+    case .late: "\(call) is late \(when)"
     }
   }
 
@@ -53,6 +63,8 @@ struct Fault: Sendable, CustomStringConvertible {
     ENOTCONN, EPROTO,
     // A local firewall forbids a peer, or this machine has no IPv6.
     EACCES, EPERM, EAFNOSUPPORT,
+    // What the kernel makes of ICMP's word that the protocol is unreachable.
+    ENOPROTOOPT,
   ]
 
   /// A function of the C library that fails on purpose.
@@ -64,15 +76,19 @@ struct Fault: Sendable, CustomStringConvertible {
     let errors: [Int32]
     let canBeShort: Bool
     let canBeLate: Bool
+    /// Which calls fail alone, besides the first: each is made somewhere else.
+    let others: [Int]
 
     init(
-      _ name: String, _ stages: [Stage], _ errors: [Int32], canBeShort: Bool = false, canBeLate: Bool = false
+      _ name: String, _ stages: [Stage], _ errors: [Int32], canBeShort: Bool = false, canBeLate: Bool = false,
+      others: [Int] = []
     ) {
       self.name = name
       self.stages = stages
       self.errors = errors
       self.canBeShort = canBeShort
       self.canBeLate = canBeLate
+      self.others = others
     }
 
     var faults: [Fault] {
@@ -82,7 +98,7 @@ struct Fault: Sendable, CustomStringConvertible {
         // A call that is always interrupted is rightly made again for ever.
         Rhythm.allCases.filter { $0 != .always || effect != .error(EINTR) }.map {
           Fault(call: name, effect: effect, rhythm: $0)
-        }
+        } + others.map { Fault(call: name, effect: effect, rhythm: .once, first: $0) }
       }
     }
   }
@@ -119,7 +135,7 @@ struct Fault: Sendable, CustomStringConvertible {
     Call("listen", [.start, .load], [EADDRINUSE, EOPNOTSUPP]),
     Call("lstat", [.start, .load], [EACCES, ENOENT, ENOMEM]),
     Call("madvise", [.start], [EAGAIN, ENOMEM]),
-    Call("malloc", [.start, .load], [ENOMEM]),
+    Call("malloc", [.start, .load], [ENOMEM], others: [20, 100, 200, 400, 600, 800, 1000, 1200]),
     Call("mmap", [.start, .load], [ENOMEM, EAGAIN, EPERM]),
     Call("munmap", [.start, .load], [ENOMEM]),
     Call("open", [.start, .load], [EACCES, EINTR, EIO, EMFILE, ENFILE, ENOENT, ENOMEM]),
@@ -128,7 +144,7 @@ struct Fault: Sendable, CustomStringConvertible {
     Call(
       "read", [.start, .load, .end], [EINTR, EIO, ECONNRESET, ETIMEDOUT, ENOMEM], canBeShort: true,
       canBeLate: true),
-    Call("realloc", [.start, .load], [ENOMEM]),
+    Call("realloc", [.start, .load], [ENOMEM], others: [5, 10, 20, 40]),
     Call("recv", [.load], [EINTR, ENOMEM, ECONNREFUSED, ECONNRESET], canBeShort: true, canBeLate: true),
     Call("recvmmsg", [.load], [EINTR, ENOMEM, ECONNREFUSED], canBeShort: true, canBeLate: true),
     Call("sem_wait", [.start, .load], [EINTR]),
@@ -140,8 +156,9 @@ struct Fault: Sendable, CustomStringConvertible {
     Call("sendto", [.start, .load, .end], [EINTR, ENOBUFS, ENOMEM, EPERM, ENETUNREACH, ECONNREFUSED]),
     Call("setrlimit", [.start, .load], [EPERM, EINVAL]),
     Call("setsockopt", [.start, .load, .end], [EINVAL, ENOPROTOOPT, ENOMEM, ENOBUFS, EPERM]),
-    Call("shutdown", [.load], [ENOTCONN, ENOBUFS]),
-    Call("sigwaitinfo", [.start, .load, .end], [EINTR]),
+    // Not ENOTCONN, which a socket with a peer does not give.
+    Call("shutdown", [.load], [ENOBUFS]),
+    Call("sigwaitinfo", [.start, .load], [EINTR]),
     Call(
       "socket", [.start, .load, .end],
       [EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT]),
@@ -247,7 +264,7 @@ final class FaultSwitch: Sendable {
     case .short: page.pointee.effect = 2
     case .late: page.pointee.effect = 3
     }
-    page.pointee.first = fault.rhythm == .seventh ? 7 : 1
+    page.pointee.first = Int32(fault.first)
     page.pointee.period = fault.rhythm == .once ? 0 : fault.rhythm == .seventh ? 7 : 1
     page.pointee.calls = 0
     page.pointee.faults = 0
@@ -267,8 +284,8 @@ final class FaultSwitch: Sendable {
 
   /// - Throws: when the call was never made, and so the fault was not tried.
   func checkReached(by fault: Fault) throws {
-    // Some calls are made less than seven times.
-    guard faults > 0 || (fault.rhythm == .seventh && calls > 0) else {
+    // It may be made less often than that.
+    guard faults > 0 || (fault.first > 1 && calls > 0) else {
       throw NeverHappened(description: "a call of \(fault.call)")
     }
   }
