@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <openssl/decoder.h>
+#include <openssl/encoder.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,12 +82,38 @@ static int allow(
   return context->allow(session, openssl, operation, bits, nid, other, NULL);
 }
 
+#define EACH_KIND(action)                                                                               \
+  action(EVP_CIPHER) action(EVP_MD) action(EVP_MAC) action(EVP_KDF) action(EVP_RAND) action(EVP_KEYMGMT) \
+  action(EVP_KEYEXCH) action(EVP_SIGNATURE) action(EVP_ASYM_CIPHER) action(OSSL_DECODER) action(OSSL_ENCODER)
+#define VISIT(kind) \
+  static void visit_##kind(kind *algorithm, void *unused) { (void)algorithm, (void)unused; }
+EACH_KIND(VISIT)
+#define VISIT_ALL(kind) kind##_do_all_provided(NULL, visit_##kind, NULL);
+
+// OpenSSL looks for algorithms of a kind when it first needs one, and never again: what it does not find because memory runs
+// out at that moment is unsupported for as long as the program runs. So it looks before any client needs it.
+static bool has_all_algorithms;
+
+static void find_algorithms(void) {
+  tls_is_short_of_memory = false;
+  EACH_KIND(VISIT_ALL)
+  has_all_algorithms = !tls_is_short_of_memory;
+  ERR_clear_error();
+}
+
 struct tls_context *tls_context_create(void) {
   struct tls_context *context = calloc(1, sizeof *context);
   if (!context) return NULL;
   context->verifies = true;
   context->openssl = SSL_CTX_new(TLS_client_method());
   if (!context->openssl || !SSL_CTX_set_min_proto_version(context->openssl, TLS1_2_VERSION)) {
+    tls_context_free(context);
+    return NULL;
+  }
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  // Not before OpenSSL has begun: it would go on without what it could not make.
+  pthread_once(&once, find_algorithms);
+  if (!has_all_algorithms) {
     tls_context_free(context);
     return NULL;
   }

@@ -197,7 +197,8 @@ struct FaultsTests {
       "cannot fail as it is called",
       [
         "clock_gettime", "geteuid", "getgid", "getpid", "getuid", "mallopt", "pause", "pthread_detach",
-        "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_sigmask", "sem_destroy", "sem_init",
+        "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_once", "pthread_sigmask", "sem_destroy",
+        "sem_init",
         "sem_post", "sysconf",
       ]
     ),
