@@ -79,6 +79,8 @@ package final class Journey: @unchecked Sendable {
   func next(unless trouble: ((Chain, Standings) -> Failure?)? = nil) -> Way? {
     leave()
     var skipped: [String: Selection.Visit] = [:]
+    // A search may ask of a way twice.
+    var passedOver: Set<Way> = []
     let selection = health.choose(
       by: plan, for: request, avoiding: &detours,
       unless: trouble.map { trouble in
@@ -87,8 +89,10 @@ package final class Journey: @unchecked Sendable {
             return false
           }
           for visit in selection.visits where visit.group.check != nil { skipped[visit.group.name] = visit }
-          attempts.append(Attempt(way: selection.way, failure: failure))
-          skips += 1
+          if passedOver.insert(selection.way).inserted {
+            attempts.append(Attempt(way: selection.way, failure: failure))
+            skips += 1
+          }
           detours.add(failure, as: failure.blame(in: chain), of: chain)
           return true
         }

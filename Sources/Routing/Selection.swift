@@ -27,6 +27,9 @@ package struct Selection: Sendable {
 package typealias Obstruction = (Selection, Standings, inout Detours) -> Bool
 
 extension Standings {
+  /// How often a plan of groups within groups, or of chains, is searched for one choice before it has no way.
+  private static let mostSearches = 64
+
   /// The best way by `plan`; `nil` when there is none but dead ends.
   ///
   /// Ways through what is up come first. What is down is tried when nothing else is left: better than to fail without
@@ -42,10 +45,22 @@ extension Standings {
     at now: Moment, using generator: inout Generator
   ) -> Selection? {
     var turnsTaken: [(name: String, advance: Int)] = []
-    let found = search(
+    let before = detours
+    var found = search(
       plan, for: request, avoiding: &detours, unless: isObstructed, at: now, turns: &turnsTaken,
       using: &generator
     )
+    // Of ways that begin alike, one search may not come to the one whose obstacle forbids `direct`.
+    if let isObstructed, found?.way == .direct, !plan.stop.isFlat {
+      (detours, found) = (before, nil)
+      for _ in 0..<Self.mostSearches {
+        turnsTaken = []
+        found = search(
+          plan, for: request, avoiding: &detours, unless: nil, at: now, turns: &turnsTaken, using: &generator)
+        guard let next = found, isObstructed(next, self, &detours) else { break }
+        found = nil
+      }
+    }
     for (name, advance) in turnsTaken { turns[name, default: 0] &+= advance }
     guard var selection = found else { return nil }
     if case .chain(let chain) = selection.way {
@@ -150,5 +165,22 @@ extension Standings {
       }
     }
     return nil
+  }
+}
+
+extension Stop {
+  /// Whether each of its ways has one hop.
+  fileprivate var isFlat: Bool {
+    switch self {
+    case .upstream, .direct: true
+    case .itinerary: false
+    case .group(let group):
+      group.members.allSatisfy { member in
+        switch member.stop {
+        case .upstream, .direct: true
+        case .group, .itinerary: false
+        }
+      }
+    }
   }
 }
