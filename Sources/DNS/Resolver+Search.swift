@@ -46,8 +46,7 @@ extension Resolver {
 
   private func run(_ search: Search, for client: Client?, searchesAlways: Bool) async {
     var found: [DomainName]?
-    while found == nil, !Task.isCancelled {
-      await shared.waitForFiles(on: loop)
+    while found == nil, await shared.waitForFiles(on: loop) {
       found = shared.names(for: search.name, searchesAlways: searchesAlways, at: .now)
     }
     let names = found ?? []

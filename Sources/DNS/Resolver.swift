@@ -72,7 +72,7 @@ package final class Resolver: Sendable {
   /// Begins to look up `name` in both families.
   ///
   /// `localhost` and the names below it are loopback (RFC 6761 §6.3), and what /etc/hosts mentions is answered from
-  /// there alone. These and what the cache holds are answered at once.
+  /// there alone. These and what the cache holds are answered at once; while the files are checked, after that.
   ///
   /// - Parameters:
   ///   - client: for whom; `nil`: the program itself, for its checks and for connections to come. The lookup fails with
@@ -140,8 +140,7 @@ package final class Resolver: Sendable {
     guard own.open[query.question] === query else { return }
     var knowledge = shared.knowledge(of: query.question, at: .now)
     while case .outdated(let check) = knowledge {
-      await loop.wait(for: check)
-      guard own.open[query.question] === query else { return }
+      guard await loop.wait(for: check), own.open[query.question] === query else { return }
       knowledge = shared.knowledge(of: query.question, at: .now)
     }
     if case .answered(let answer, let server) = knowledge {

@@ -123,9 +123,12 @@ package final class SharedNames: Sendable {
     }
   }
 
-  /// Returns when the files have been checked, if they are being checked and the time for that is not over.
-  func waitForFiles(on loop: EventLoop) async {
-    if let check = state.withLock(\.check) { await loop.wait(for: check) }
+  /// Waits until the files have been checked, if they are being checked and the time for that is not over.
+  ///
+  /// - Returns: false when the loop ends.
+  func waitForFiles(on loop: EventLoop) async -> Bool {
+    guard let check = state.withLock(\.check) else { return true }
+    return await loop.wait(for: check)
   }
 
   /// Keeps an answer for as long as its zone and RFC 2308 say, for all loops.
@@ -208,13 +211,16 @@ package final class SharedNames: Sendable {
 }
 
 extension EventLoop {
-  /// Returns when the check has ended, or its time is over.
-  func wait(for check: SharedNames.Check) async {
-    _ = await wait(for: [], until: check.end) { wait in
+  /// Waits until the check has ended, or its time is over.
+  ///
+  /// - Returns: false when the loop ends.
+  func wait(for check: SharedNames.Check) async -> Bool {
+    let wakeup = await wait(for: [], until: check.end) { wait in
       Task(executorPreference: self) {
         await check.task.value
         self.wake(wait)
       }
     }
+    return wakeup != .cancelled
   }
 }

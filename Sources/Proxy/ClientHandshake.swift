@@ -23,8 +23,7 @@ struct ClientHandshake {
 
   init(
     accepted: Policy.Entry, newest: @escaping @Sendable () -> Policy.Entry?, hashes: HashThreads,
-    client: Client,
-    deadline: Deadline
+    client: Client, deadline: Deadline
   ) {
     self.accepted = accepted
     self.newest = newest

@@ -31,13 +31,13 @@ package final class Health: Sendable {
     var tasks = 0
     /// Stored, since the address of an empty local value is none, and the thread sanitizer looks there.
     var generator = SystemRandomNumberGenerator()
+    /// Early checks that are running, of all groups.
+    var earlyChecks = 0
+    var mostEarlyChecks = Limits().checks
 
     func has(_ hops: [Upstream]) -> Bool {
       hops.allSatisfy { upstreams[$0.name]?.isSameProxy(as: $0) == true }
     }
-    /// Early checks that are running, of all groups.
-    var earlyChecks = 0
-    var mostEarlyChecks = Limits().checks
   }
 
   private let state = Mutex(State())

@@ -299,7 +299,7 @@ extension Dialer {
           throw error
         }
       case .plan:
-        guard let journey else { preconditionFailure("a plan needs somebody to travel by it") }
+        guard let journey else { preconditionFailure("a plan comes with a journey") }
         return try await travel(request, asking: command, by: journey, until: deadline, body)
       case .reject, .drop: preconditionFailure("a refused request is not dialled")
       }

@@ -20,7 +20,7 @@ final class Session: @unchecked Sendable {
   let worker: Worker
   private let start = Deadline.now
   let peer: SocketAddress?
-  // What takes an octet stands together, since each tunnel keeps it.
+  // Fields of one byte are adjacent: each tunnel keeps them.
   /// What the client speaks, once its first octet has told.
   private var spoken = Listener.InboundProtocol.socks5
   private var command = Event.Command.connect

@@ -65,6 +65,7 @@ struct ChecksTests {
     #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
     try checks.wait(forCount: 1)
     controlled.sockeye.signal(SIGSTOP)
+    // Longer than the check's time: a shorter one proves nothing, a longer one does.
     Thread.sleep(forTimeInterval: 4)
     controlled.sockeye.signal(SIGCONT)
     // The next check begins when the first is over.

@@ -230,6 +230,21 @@ struct TrialsTests {
   /// The dial, or the route, has less time than the proxy's `timeout` of 10 s for each member.
   private static let haste = ["timeouts: {dial: 2s}", "routes: [{ip: 127.0.0.0/8, via: exits, timeout: 2s}]"]
 
+  /// A group of four, the first of which is under test.
+  private static func four(_ first: String, at good: Sockeye, _ haste: String) -> String {
+    """
+    upstreams:
+      a: \(first)
+      b: socks5://\(good.address)
+      c: socks5://\(good.address)
+      d: socks5://\(good.address)
+    groups: {exits: {members: [a, b, c, d]}}
+    \(haste)
+    default: exits
+
+    """
+  }
+
   @Test(arguments: haste)
   func `a proxy that does not answer in the time that a dial has left stays up, and Sockeye tries it`(
     haste: String
@@ -251,17 +266,7 @@ struct TrialsTests {
     }
     let good = try Sockeye("default: direct\n")
     let controlled = try ControlledSockeye(
-      """
-      upstreams:
-        a: {url: "socks5://\(hop.address)", pipeline: no}
-        b: socks5://\(good.address)
-        c: socks5://\(good.address)
-        d: socks5://\(good.address)
-      groups: {exits: {members: [a, b, c, d]}}
-      \(haste)
-      default: exits
-
-      """)
+      Self.four("{url: \"socks5://\(hop.address)\", pipeline: no}", at: good, haste))
     #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
     #expect(try controlled.status().groups[0].members[0].up)
     try admitted.wait(forCount: 1)
@@ -277,17 +282,9 @@ struct TrialsTests {
     let (silent, full) = (try Server { client in _ = try client.receiveToEnd() }, try FullListener())
     let good = try Sockeye("default: direct\n")
     let controlled = try ControlledSockeye(
-      """
-      upstreams:
-        a: {url: "socks5://\(accepts ? silent.address : full.address)", pipeline: no, timeout: 1s}
-        b: socks5://\(good.address)
-        c: socks5://\(good.address)
-        d: socks5://\(good.address)
-      groups: {exits: {members: [a, b, c, d]}}
-      \(haste)
-      default: exits
-
-      """)
+      Self.four(
+        "{url: \"socks5://\(accepts ? silent.address : full.address)\", pipeline: no, timeout: 1s}", at: good,
+        haste))
     #expect(try Socket(to: controlled.sockeye.address).requestConnect(to: target.address).code == 0)
     try eventually("a never went down") { try !controlled.status().groups[0].members[0].up }
   }

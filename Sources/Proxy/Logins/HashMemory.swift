@@ -4,8 +4,7 @@ import Transport
 /// The memory that hashes of passwords take while they are computed.
 ///
 /// A hash takes its memory a moment after it asked whether the system would give it. Two that ask at the same moment would
-/// both be promised the same memory. So what one was promised counts until it is computed, whether it has taken it yet or
-/// not. A hash for which too little is left then waits until another one is computed.
+/// both be promised the same memory. So a reservation counts until its hash is computed. A hash for which too little is left then waits until another one is computed.
 final class HashMemory: Sendable {
   private struct State {
     /// What hashes were promised that are not computed yet, in octets.
